@@ -1,0 +1,128 @@
+#pragma once
+#include "base/result.hpp"
+#include "store/errors.hpp"
+#include "store/order.hpp"
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace banyan::store {
+
+/// A state operation that failed; `damaged` names the row.
+struct state_error {
+  store_errc code = store_errc::io;
+  std::string message;
+  group_id group;
+  bytes key; ///< of the damaged row; of a long key only its `scan_key`
+};
+
+/// A row as stored: `index` is the entry that wrote it.
+struct row {
+  bytes key;
+  shared_bytes value;
+  log_index index;
+};
+
+/// Writes a row, or erases it when there is no value.
+struct row_change {
+  bytes key;
+  std::optional<shared_bytes> value;
+  log_index index;
+};
+
+/// Up to where a group's rows stand.
+struct applied_meta {
+  log_index index;
+  banyan::term term;
+  digest hash;         ///< the log's hash chain at `index`
+  bytes configuration; ///< Raft's, as of `index`
+  bytes opaque;        ///< the replica's own
+};
+
+/// What one group contributes to a commit.
+struct group_commit {
+  order_id order;
+  /// Applied in the order given. The same key may come twice.
+  std::vector<row_change> rows;
+  /// Absent when a damaged row is only put back.
+  std::optional<applied_meta> meta;
+};
+
+struct scan_request {
+  bytes prefix; ///< at most `scan_prefix_max` bytes
+  /// Where to begin, inclusive: empty, a key, or `scan_page::next`. Compared as
+  /// `scan_key`s.
+  bytes from;
+  std::size_t bytes_max = std::size_t{1} << 20; ///< keys + values; one row at
+                                                ///< least is returned
+  std::size_t rows_max = 10'000;
+};
+
+struct scan_page {
+  std::vector<row> rows; ///< in the order of `scan_key`
+  bytes next;            ///< where the next page begins; empty at the end
+  /// Rows in this range whose checksum is wrong; they are not in `rows`.
+  std::vector<bytes> damaged;
+};
+
+/// A group found at open.
+struct recovered_state {
+  group_id group;
+  replica_id replica;
+  applied_meta meta;
+  bool damaged = false; ///< the meta can't be read: rebuild from the others
+};
+
+/// Keys longer than `row_key_plain_max` are stored under their first
+/// `scan_prefix_max` bytes ‖ hash, the same on every node: rows come in the
+/// order of this form. Shorter keys are their own scan key.
+bytes scan_key(const_bytes key);
+inline constexpr std::size_t row_key_plain_max = 480;
+inline constexpr std::size_t scan_prefix_max = 448;
+/// Longer keys and values are `too_large`.
+inline constexpr std::size_t row_key_max = std::size_t{1} << 16;
+inline constexpr std::size_t row_value_max = std::size_t{1} << 30;
+
+/// The applied state of all groups on this node: rows (key → value) per group.
+/// What it holds can be rebuilt from log and other voters.
+///
+/// Loop thread only; every call returns at once and completes later on the loop
+/// thread, in the order given: a read sees every commit submitted before it. A
+/// commit is one transaction, synced before it completes; a crash leaves all of
+/// it or nothing. Reading a row with a bad checksum gives `damaged`, never
+/// bytes. Nothing completes after the state was destroyed.
+class state {
+public:
+  using done = std::function<void(result<void, state_error>)>;
+  using read_done =
+      std::function<void(result<std::optional<row>, state_error>)>;
+  using scan_done = std::function<void(result<scan_page, state_error>)>;
+
+  virtual ~state() = default;
+
+  /// All groups in one transaction. `full`: nothing changed; a commit that only
+  /// erases still works then.
+  virtual void commit(std::vector<group_commit> batch, done on_done) = 0;
+
+  /// The row, nothing when there is none, or `damaged`.
+  virtual void read(const group_id& group, bytes key, read_done on_done) = 0;
+  virtual void scan(const group_id& group, scan_request request,
+                    scan_done on_done) = 0;
+
+  /// Staged install of a snapshot: rows are written beside the live ones and
+  /// replace them in one transaction at `stage_finish`. One stage per group; a
+  /// second begin drops the first; a crash drops it. The others answer `stale`
+  /// when `order.replica` or `order.number` isn't that of the stage's begin.
+  virtual void stage_begin(order_id order, done on_done) = 0;
+  virtual void stage_put(order_id order, std::vector<row_change> rows,
+                         done on_done) = 0;
+  virtual void stage_finish(order_id order, applied_meta meta,
+                            done on_done) = 0;
+  virtual void stage_abort(order_id order, done on_done) = 0;
+
+  /// Forgets a group: rows, meta and stage.
+  virtual void drop(order_id order, done on_done) = 0;
+};
+
+} // namespace banyan::store
