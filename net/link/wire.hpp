@@ -1,0 +1,59 @@
+#pragma once
+#include "base/bytes.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+/// The numbers of the link protocol. docs/wire-format.md says the same in
+/// prose, byte by byte; what stands here is on the wire: never reused.
+namespace banyan::net {
+
+/// Peers of different major versions do not link. Minor versions meet by
+/// feature bits; unknown keys and channels of a newer one are skipped.
+inline constexpr std::uint64_t wire_version_major = 1;
+inline constexpr std::uint64_t wire_version_minor = 0;
+
+/// Who a frame is for. The payload is opaque here, except that of `link`.
+enum class channel : std::uint8_t {
+  link = 0,       ///< The link's own: welcome, goodbye. Never delivered.
+  membership = 1, ///< Member records, reports, digests, documents.
+  beat = 2,       ///< The liveness stream of a node pair.
+  raft = 3,       ///< Raft messages of groups.
+  group = 4,      ///< Group secret proofs, who leads what, sleeping and waking.
+  request = 16,   ///< Calls, forwarded or from a client.
+  reply = 17,     ///< Their answers.
+  outbox = 18,    ///< Messages from actor to actor, and their receipts.
+  bulk = 32,      ///< Snapshot chunks, modules.
+};
+const char* to_string(channel c) noexcept;
+
+/// What overtakes what: control before requests before bulk, of which at least
+/// a tenth of the bytes goes out even so.
+enum class lane : std::uint8_t { control = 0, request = 1, bulk = 2 };
+inline constexpr std::size_t lane_count = 3;
+
+constexpr lane lane_of(channel c) noexcept {
+  const auto n = static_cast<std::uint8_t>(c);
+  return n < 16 ? lane::control : n < 32 ? lane::request : lane::bulk;
+}
+/// A client link carries these and `link` only; any other closes it.
+constexpr bool client_may_use(channel c) noexcept {
+  return c == channel::request || c == channel::reply;
+}
+
+/// @name Limits
+/// @{
+/// One frame's payload: a 1 MiB argument and what the router wraps around it.
+inline constexpr std::size_t frame_bytes_max = 1024 * 1024 + 64 * 1024;
+/// lane and flags, channel, and the size of this fragment in two bytes.
+inline constexpr std::size_t fragment_header_bytes = 4;
+/// Longer frames are cut, so that a control frame waits for 16 KiB at most.
+inline constexpr std::size_t fragment_bytes_max = 16 * 1024;
+/// @}
+
+/// The first byte of a fragment.
+inline constexpr std::uint8_t fragment_lane_mask = 0x03;
+inline constexpr std::uint8_t fragment_more = 0x04;
+
+} // namespace banyan::net
