@@ -1,0 +1,375 @@
+#pragma once
+#include "actors/host/turn.hpp"
+#include "actors/pure/replica_wire.hpp"
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "store/log.hpp"
+#include "store/raft/configuration.hpp"
+#include "store/state.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace banyan {
+
+// ---- what a replica needs to know ------------------------------------------
+
+/// Which group an app's name leads to; sends of actors are resolved by it on
+/// the leader as their turn ends. Pure: the same answer within one call.
+class app_directory {
+public:
+  struct app {
+    app_id id;
+    lineage_id lineage;
+    std::uint32_t shards = 1;
+  };
+  virtual ~app_directory() = default;
+  [[nodiscard]] virtual std::optional<app>
+  find(std::string_view name) const = 0;
+};
+
+/// Limits and times of a group. The defaults are the design's.
+struct replica_config {
+  group_id group;
+  lineage_id lineage;
+  replica_ref self;
+  /// This node's incarnation: poison records and sleep name it.
+  banyan::incarnation incarnation;
+  std::string app_name;
+  std::uint32_t shards = 1;
+  /// First start of the group: the voters of its genesis. Ignored when the log
+  /// or the state holds a configuration. Empty: a learner that waits to be
+  /// told (a replacement).
+  std::vector<replica_ref> genesis_voters;
+  /// 0 = stands first when evidence says that the leader is gone; each rank
+  /// adds one election delay step (the old leader's region first, then hash).
+  std::uint32_t rank = 0;
+
+  duration state_commit_interval = std::chrono::seconds{1};
+  std::size_t state_commit_bytes = std::size_t{64} << 20;
+  std::size_t waiting_turns_max = 20'000;   ///< in the group
+  std::size_t waiting_per_actor_max = 4096; ///< for one actor
+  std::size_t running_turns_max = 1024;     ///< handed to the host at once
+  std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
+  std::size_t cache_bytes = std::size_t{32} << 20; ///< actor values
+  std::uint64_t session_answers_max = 1024;
+  std::size_t sessions_max = 10'000;
+  duration session_idle_max = std::chrono::hours{1}; ///< log time
+  std::size_t idempotency_kept_min = 100'000;
+  std::size_t idempotency_kept_max = 1'000'000;
+  duration idempotency_age_min = std::chrono::minutes{10}; ///< log time
+  std::size_t stream_window = 256; ///< messages sent and not acknowledged
+  duration stream_resend_min = std::chrono::milliseconds{200};
+  duration stream_resend_max = std::chrono::seconds{5};
+  std::size_t snapshot_chunk_bytes = std::size_t{256} << 10;
+  /// Entries kept behind the state commit, so that a voter that was away
+  /// catches up from the log and needs no snapshot.
+  std::uint64_t log_kept_entries = 50'000;
+  std::size_t log_kept_bytes = std::size_t{64} << 20;
+};
+
+/// A group's own rows as the state holds them (kinds 3 and up): the shell reads
+/// them with scans before `start`; see `is_small_row`.
+struct recovered_replica {
+  /// Nothing on a first start.
+  std::optional<store::recovered_log> log;
+  std::optional<store::applied_meta> meta;
+  std::vector<store::row> small_rows;
+};
+
+/// First bytes of row keys. Numbers are on disk: never reused.
+enum class row_kind : std::uint8_t {
+  actor = 1,
+  table = 2,
+  session = 3,
+  answer = 4,
+  idempotency = 5,
+  outbox = 6,
+  stream_out = 7,
+  stream_in = 8,
+  timer = 9,
+  poison = 10,
+  group = 11,
+};
+inline constexpr std::uint8_t row_kind_last = 11;
+/// Whether a row belongs in `recovered_replica::small_rows`. A scan with the
+/// one-byte prefix of each kind from `session` to `row_kind_last` finds all.
+inline bool is_small_row(const_bytes key) {
+  return !key.empty() && key[0] >= 3;
+}
+
+// ---- effects ---------------------------------------------------------------
+
+/// An encoded `group_frame` for the replica's node. `bulk`: on the bulk lane;
+/// otherwise on the control lane. May be lost.
+struct send_group_frame {
+  node_id to;
+  bool bulk = false;
+  bytes frame;
+};
+/// For `store::log::submit`; comes back by `on_log_done`. Order matters.
+struct order_log {
+  store::log_write write;
+};
+/// For `store::log::cut`.
+struct order_log_cut {
+  log_index index;
+};
+/// For `store::state::commit`, with those of other groups in one transaction;
+/// comes back by `on_state_committed`.
+struct order_commit {
+  store::group_commit commit;
+};
+/// For `store::state::read`; comes back by `on_state_read`.
+struct order_read {
+  store::order_id order;
+  bytes key;
+};
+/// For `store::state::scan`; comes back by `on_state_scanned`.
+struct order_scan {
+  store::order_id order;
+  store::scan_request request;
+};
+/// For the staged install; each comes back by `on_staged`. `begin`'s order is
+/// the stage's: put, finish and abort carry it.
+struct order_stage {
+  enum class step : std::uint8_t { begin, put, finish, abort };
+  step what = step::begin;
+  store::order_id order;
+  std::vector<store::row_change> rows; ///< put
+  store::applied_meta meta;            ///< finish
+};
+/// For `host::submit`; the results come back by `on_turn_results`.
+struct order_turns {
+  std::vector<turn_order> orders;
+};
+/// The answer to the request with this call number (`on_request`'s). Exactly
+/// one per request while the replica lives.
+struct answer_call {
+  std::uint64_t call = 0;
+  banyan::reply reply;
+};
+/// For the leader of `addressee(frame)`, wherever it is; may be lost.
+struct send_stream {
+  stream_frame frame;
+};
+struct role_changed {
+  enum class role : std::uint8_t { follower, candidate, leader, learner };
+  role now = role::follower;
+  banyan::term term;
+  std::optional<replica_ref> leader; ///< known leader of `term`
+  /// Leader only: takes turns and answers from now on.
+  bool serving = false;
+};
+struct configuration_changed {
+  raft::configuration configuration;
+  bool committed = false;
+};
+/// The group's phases since the old leader was missed. Once per own term with
+/// a lost leader, at the first reply (or first commit when nobody waits).
+struct failover_report {
+  banyan::term term;
+  std::optional<replica_ref> old_leader;
+  time_point detected;
+  time_point elected;
+  time_point first_commit;
+  std::optional<time_point> first_reply;
+};
+/// A voter or learner whose node says that it has no such replica: supervision
+/// replaces it as a lost disk.
+struct replica_lost {
+  replica_ref who;
+};
+/// This replica is out of the configuration by a committed change behind which
+/// the remaining voters are durable: its files may go.
+struct replica_retired {};
+/// The host needs its supervisor.
+struct host_trouble {
+  enum class what : std::uint8_t {
+    newer_state,  ///< this module can't read the state: lead elsewhere
+    handler_threw ///< counts on the ladder
+  };
+  what kind = what::handler_threw;
+  std::string actor;
+  std::string message;
+};
+/// A row of the live state failed its checksum.
+struct row_damaged {
+  bytes key;
+};
+/// The log or the state failed for good (`io`): this replica answers nothing
+/// any more; the node gives up its roles.
+struct replica_failed {
+  std::string message;
+};
+/// How an operator's or supervisor's order (by its number) ended.
+struct change_done {
+  std::uint64_t number = 0;
+  bool done = false; ///< committed and left any joint state
+  std::string why;   ///< when not: for people
+};
+/// Lines that app code logged.
+struct app_log {
+  std::string actor;
+  std::vector<std::string> lines;
+};
+
+using replica_effect =
+    std::variant<send_group_frame, order_log, order_log_cut, order_commit,
+                 order_read, order_scan, order_stage, order_turns, answer_call,
+                 send_stream, role_changed, configuration_changed,
+                 failover_report, replica_lost, replica_retired, host_trouble,
+                 row_damaged, replica_failed, change_done, app_log>;
+/// What the shell must do, in this order. Reused: the shell clears it.
+using replica_effects = std::vector<replica_effect>;
+
+// ---- status ----------------------------------------------------------------
+
+/// Why a node is thought to be gone, or that it is back. Raft's.
+enum class node_evidence : std::uint8_t {
+  link_down, ///< end of stream, reset, refused, a higher incarnation
+  silent,    ///< no sign of life for the adaptive time
+  link_up,   ///< a proven link: Raft frames may flow
+  stopping,  ///< said itself that it stops leading
+};
+
+struct replica_progress {
+  replica_ref who;
+  bool voter = false;
+  bool reachable = false; ///< answered this leader lately
+  log_index durable;      ///< known to be on its disk
+  bool snapshot = false;  ///< is being sent one
+  time_point last_heard;
+};
+struct replica_status {
+  role_changed::role role = role_changed::role::follower;
+  bool serving = false;
+  banyan::term term;
+  std::optional<replica_ref> leader;
+  log_index last;
+  log_index committed;
+  log_index applied; ///< in the state, by a commit that returned
+  raft::configuration configuration;
+  std::vector<replica_progress> progress; ///< leader only
+  std::size_t waiting_turns = 0;
+  std::size_t running_turns = 0;
+  std::size_t sessions = 0;
+  duration log_time{};
+  bool stopped = false; ///< by an operator, as an entry says
+  bool asleep = false;
+};
+
+// ---- the core --------------------------------------------------------------
+
+/// One replica of one group: Raft, and on top of it execution on the leader,
+/// the overlay, sessions, the output gate, queries, streams, timers, poison
+/// records and snapshots (DESIGN sections 6 to 8).
+///
+/// Pure: time and randomness come in, effects go out as data; no thread, clock,
+/// socket or disk. One thread calls it. `out` is appended to by every call;
+/// effects are to be carried out in order. Inputs with foreign bytes never
+/// assert. After every batch of inputs the shell calls `flush`, carries out the
+/// effects and arms one timer for `deadline()`.
+///
+/// What a crash leaves is what the log and the state hold: a new core started
+/// from them continues. Completions of orders of an earlier life, term or
+/// number count for nothing.
+class replica_core {
+public:
+  /// `random` and `apps` are borrowed and must outlive the core.
+  replica_core(replica_config config, random_source& random,
+               const app_directory& apps);
+  replica_core(const replica_core&) = delete;
+  replica_core& operator=(const replica_core&) = delete;
+  ~replica_core();
+
+  /// Once, before anything else. False when what was recovered can't be read
+  /// or contradicts itself: the replica then has to be rebuilt under a new id.
+  [[nodiscard]] bool start(recovered_replica recovered, time_point now,
+                           replica_effects& out);
+
+  // -- from peers. `from` is the node that the link has proved.
+  void on_group_frame(const node_id& from, const_bytes frame, time_point now,
+                      replica_effects& out);
+  void on_stream(const stream_frame& frame, time_point now,
+                 replica_effects& out);
+  void on_evidence(const node_id& node, node_evidence what, time_point now,
+                   replica_effects& out);
+
+  // -- from log, state and host
+  void on_log_done(const store::log_done& done, time_point now,
+                   replica_effects& out);
+  void on_state_committed(const store::order_id& order,
+                          std::optional<store::store_errc> error,
+                          time_point now, replica_effects& out);
+  void on_state_read(const store::order_id& order,
+                     result<std::optional<store::row>, store::store_errc> row,
+                     time_point now, replica_effects& out);
+  void on_state_scanned(const store::order_id& order,
+                        result<store::scan_page, store::store_errc> page,
+                        time_point now, replica_effects& out);
+  void on_staged(const store::order_id& order, order_stage::step step,
+                 std::optional<store::store_errc> error, time_point now,
+                 replica_effects& out);
+  void on_turn_results(std::vector<turn_result> results, time_point now,
+                       replica_effects& out);
+  /// The host runs again (first start too): orders may be given. Until then
+  /// commands wait.
+  void on_host_up(time_point now, replica_effects& out);
+  /// The host is gone with everything that was outstanding; `running` is the
+  /// turn it was in, when that is known: only that one is suspected then.
+  void on_host_down(std::optional<turn_key> running, time_point now,
+                    replica_effects& out);
+
+  // -- from routers
+  /// `call` is the shell's number for where the answer goes; unique among the
+  /// calls without an answer.
+  void on_request(std::uint64_t call, request_frame request, time_point now,
+                  replica_effects& out);
+  /// Nobody waits for the answer any more (its link is gone). What runs, runs.
+  void forget_call(std::uint64_t call);
+
+  // -- from supervision and operators; each ends with a `change_done` that
+  //    carries `number`, unless another leader took over meanwhile
+  void transfer_leadership(std::uint64_t number, std::optional<replica_ref> to,
+                           time_point now, replica_effects& out);
+  void add_learner(std::uint64_t number, const replica_ref& who, time_point now,
+                   replica_effects& out);
+  /// One in, one out, in a single joint change; `in` must be a learner that
+  /// has caught up, otherwise the change waits for it. With `in` alone the
+  /// voters grow; with `out` alone they shrink.
+  void change_voters(std::uint64_t number, std::vector<replica_ref> in,
+                     std::vector<replica_ref> leaving, time_point now,
+                     replica_effects& out);
+  void remove_learner(std::uint64_t number, const replica_ref& who,
+                      time_point now, replica_effects& out);
+  /// "Stopped by operator" is a log entry: requests get `stopped`.
+  void set_stopped(std::uint64_t number, bool stopped, time_point now,
+                   replica_effects& out);
+  /// The app rests (the ladder's last step): requests get `parked` until it is
+  /// taken back. Not an entry: each leader decides.
+  void set_parked(bool parked, time_point now, replica_effects& out);
+
+  /// Call at `deadline()` or earlier.
+  void on_tick(time_point now, replica_effects& out);
+  /// The end of a loop turn: proposes, persists and sends what was gathered.
+  void flush(time_point now, replica_effects& out);
+  [[nodiscard]] time_point deadline() const;
+
+  [[nodiscard]] replica_status status() const;
+  [[nodiscard]] const replica_config& config() const noexcept;
+  /// For checkers: one row as this replica's log says, committed part only;
+  /// nothing when it lies in the state alone.
+  [[nodiscard]] std::size_t overlay_rows() const noexcept;
+
+private:
+  class impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace banyan
