@@ -1,0 +1,277 @@
+#pragma once
+#include "base/random.hpp"
+#include "net/membership/liveness.hpp"
+#include "net/membership/record.hpp"
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+namespace banyan::net {
+
+/// What this node thinks of a member, counting the reports of all observers.
+enum class member_state : std::uint8_t {
+  alive = 1, ///< Nobody who counts says otherwise.
+  suspect,   ///< Somebody does, too few to decide.
+  dead,      ///< More than half of its observers do; ends with an incarnation.
+  left,      ///< It stopped on purpose.
+};
+const char* to_string(member_state s) noexcept;
+
+/// What this node itself saw of a peer; faster than any count.
+enum class evidence : std::uint8_t {
+  end_of_stream = 1, ///< Its process ended.
+  reset,             ///< Its kernel tore the link down.
+  refused,           ///< Nobody listens where it listened.
+  restarted,         ///< It is there, in a later boot: what it led it lost.
+  silence,           ///< It said nothing for longer than is normal.
+};
+const char* to_string(evidence e) noexcept;
+
+struct membership_config {
+  identity key;
+  mesh_id mesh;
+  boot_id boot; ///< the same as in `link_config`
+  /// The highest incarnation on this node's disk; zero on a first start.
+  banyan::incarnation disk_incarnation;
+  /// What the last `persist_members` said, or nothing.
+  bytes persisted_members;
+  /// `--advertise`, or empty.
+  address advertise;
+  /// Where the node really listens (with the bound port).
+  address listen;
+  struct seed {
+    address at;
+    std::optional<node_id> pinned;
+  };
+  std::vector<seed> seeds; ///< `--join`
+  std::string region;
+  std::string zone;
+  std::string target;
+  std::uint8_t tier = 0;
+  node_capacity capacity;
+  std::uint64_t features = 0;
+
+  liveness_config liveness;
+  std::size_t members_max = 4096;
+  /// New members per sponsor: so many at once, then one per interval.
+  std::uint32_t admissions_burst = 64;
+  duration admission_interval = 1s;
+  /// Members whose sponsor is not known yet, kept in the hope of it.
+  std::size_t waiting_max = 64;
+  duration flood_interval = 10ms; ///< at most one frame of news per peer and
+  std::size_t frame_bytes_max = 16 * 1024; ///< so large; more waits
+  duration digest_interval = 1s;
+  /// A silent peer's link is cut after so long, so that a fresh dial can find
+  /// the way if there is one.
+  duration cut_after = 3s;
+  duration persist_interval = 1s; ///< at most one `persist_members` per
+  /// At least this between two raises of the own incarnation.
+  duration refute_interval = 1s;
+};
+
+/// @name Effects: what the shell must do, in this order
+/// @{
+/// Queue on the link to `to`; dropped when there is none.
+struct send_frame {
+  node_id to;
+  net::channel channel = net::channel::membership;
+  bytes payload;
+};
+struct want_link { ///< `link_table::want`
+  node_id node;
+  address at;
+};
+struct unwant_link { ///< `link_table::unwant`
+  node_id node;
+};
+struct want_seed { ///< `link_table::want` by address
+  address at;
+  std::optional<node_id> pinned;
+};
+struct hurry_link { ///< `link_table::hurry`
+  node_id node;
+};
+struct cut_link { ///< `link_table::cut`
+  node_id node;
+};
+struct probe_address { ///< `link_table::probe`; the answer: `on_probed`
+  std::uint64_t token = 0;
+  address at;
+};
+/// Append to the synced documents, then call `on_incarnation_persisted`.
+struct persist_incarnation {
+  banyan::incarnation value;
+};
+/// The number is on disk: use it in handshakes (`link_table::set_incarnation`).
+/// Before the first of these the node neither listens nor dials.
+struct incarnation_ready {
+  banyan::incarnation value;
+};
+/// Keep beside the documents; no answer is awaited. Loss costs a `--join`.
+struct persist_members {
+  bytes encoded;
+};
+/// `link_table::set_listen`: the address that others may dial is known now.
+struct advertised {
+  address at;
+};
+/// For the replicas, at once: what this node itself saw.
+struct peer_silent {
+  node_id node;
+};
+struct peer_gone {
+  node_id node;
+  net::evidence evidence = evidence::end_of_stream;
+};
+/// It is heard again, after `peer_silent` or `peer_gone`, or for the first
+/// time.
+struct peer_back {
+  node_id node;
+};
+/// What its beat says of the groups that it leads with this node, and how old
+/// its oldest pending fsync is.
+struct beat_heard {
+  node_id node;
+  std::uint64_t leads = 0;
+  duration fsync_age{};
+};
+/// A member appeared, changed its record (then both are equal) or its state.
+/// `from` is empty for a new member.
+struct member_changed {
+  node_id node;
+  std::optional<member_state> from;
+  member_state to = member_state::alive;
+};
+/// This node's disk is older than what the mesh has seen of it: its replicas
+/// count as rolled back. At most once per boot.
+struct rolled_back {
+  banyan::incarnation seen;
+};
+/// Another process runs with this node's key: stop with exit 3.
+struct cloned {
+  address ours;
+  address theirs;
+};
+/// A peer sent what no honest peer sends. Counted; the link may be closed.
+struct misbehaved {
+  node_id node;
+  const char* what = "";
+};
+/// @}
+
+using membership_effect =
+    std::variant<send_frame, want_link, unwant_link, want_seed, hurry_link,
+                 cut_link, probe_address, persist_incarnation,
+                 incarnation_ready, persist_members, advertised, peer_silent,
+                 peer_gone, peer_back, beat_heard, member_changed, rolled_back,
+                 cloned, misbehaved>;
+using membership_effects = std::vector<membership_effect>;
+
+/// A member, as `members()` shows it.
+struct member_view {
+  member_record record;
+  member_state state = member_state::alive;
+  bool linked = false;
+  bool heard = false;    ///< by this node itself, within its patience
+  unsigned accusers = 0; ///< reports that count against it
+  duration round_trip{};
+};
+
+/// Since the start; for /metrics.
+struct membership_counters {
+  std::uint64_t beats_out = 0, beats_in = 0;
+  std::uint64_t frames_out = 0, frames_in = 0;
+  std::uint64_t frames_bad = 0;     ///< not decodable, or out of bounds
+  std::uint64_t signatures_bad = 0; ///< of records, admissions, reports
+  std::uint64_t records_new = 0, records_known = 0;
+  std::uint64_t reports_new = 0, reports_known = 0;
+  std::uint64_t reports_unplaced = 0; ///< by or about nobody known
+  std::uint64_t admissions_rationed = 0, admissions_waiting = 0;
+  std::uint64_t refutations = 0;
+  std::uint64_t digests = 0; ///< exchanged because views differed
+  std::uint64_t stalls = 0;  ///< of this observer itself
+};
+
+/// Who is in the mesh and who is not: records, liveness, reports, gossip.
+///
+/// Pure: time and randomness are given to it, effects are appended to `out` in
+/// the order in which they must be done. Loop thread only. Membership is a
+/// hint: nothing here decides about a group.
+///
+/// A full mesh: every node links to every other. Foreign input is bounded,
+/// verified before it changes anything, and costs its sender at most a
+/// `misbehaved`.
+class membership {
+public:
+  /// `random` is borrowed and outlives this.
+  membership(membership_config config, random_source& random, time_point now);
+  ~membership();
+  membership(const membership&) = delete;
+  membership& operator=(const membership&) = delete;
+
+  /// Asks for a new incarnation on disk; all else begins once it is there.
+  void start(time_point now, membership_effects& out);
+  void on_incarnation_persisted(incarnation value, time_point now,
+                                membership_effects& out);
+
+  /// Peer links only. A link that replaces another is told by this call alone;
+  /// `on_link_down(replaced)` is ignored.
+  void on_link_up(const link_info& link, time_point now,
+                  membership_effects& out);
+  void on_link_down(const link_info& link, link_end why, time_point now,
+                    membership_effects& out);
+  void on_dial_failed(const node_id& node, dial_error why, time_point now,
+                      membership_effects& out);
+  /// A frame of channel `membership` or `beat`. A sign of life in itself.
+  void on_frame(const node_id& from, channel on, const_bytes payload,
+                time_point now, membership_effects& out);
+  /// Any other input from a linked node: cheap enough for every record.
+  void on_heard(const node_id& from, time_point now, membership_effects& out);
+  /// The answer to a `probe_address`.
+  void on_probed(std::uint64_t token,
+                 const result<probe_answer, dial_error>& answer, time_point now,
+                 membership_effects& out);
+  /// A handshake or a dial met this node's own key: harmless with its own boot
+  /// id, a clone with another one.
+  void on_own_key_met(const boot_id& boot, const address& at, time_point now,
+                      membership_effects& out);
+
+  /// Whether the two share a group: then beats go faster.
+  void set_shares_group(const node_id& node, bool shares);
+  /// The hash of the (group, term) pairs that this node leads and `node` has a
+  /// replica of; goes out with every beat.
+  void set_leads(const node_id& node, std::uint64_t hash);
+  /// Since when this node's oldest pending fsync waits.
+  void set_oldest_fsync(std::optional<time_point> since);
+  /// New hardware figures for the own record.
+  void set_own(std::uint8_t tier, const node_capacity& capacity, time_point now,
+               membership_effects& out);
+  /// Signs `left` and tells everybody; flush the links, then stop.
+  void leave(time_point now, membership_effects& out);
+
+  [[nodiscard]] time_point deadline() const;
+  void on_tick(time_point now, membership_effects& out);
+
+  [[nodiscard]] const node_id& self() const noexcept;
+  [[nodiscard]] const member_record& own() const noexcept;
+  /// All members and this node itself, ordered by node id.
+  [[nodiscard]] std::vector<member_view> members() const;
+  [[nodiscard]] std::optional<member_view> find(const node_id& node) const;
+  /// Empty for a node that is no member. This node itself is alive.
+  [[nodiscard]] std::optional<member_state> state_of(const node_id& n) const;
+  /// This node hears it now.
+  [[nodiscard]] bool hears(const node_id& node) const;
+  /// `observer` said in its last beat that it hears `subject`.
+  [[nodiscard]] bool hears(const node_id& observer,
+                           const node_id& subject) const;
+  /// As of its last beat.
+  [[nodiscard]] duration fsync_age(const node_id& node) const;
+  [[nodiscard]] const membership_counters& counters() const noexcept;
+
+private:
+  class state;
+  std::unique_ptr<state> s_;
+};
+
+} // namespace banyan::net
