@@ -31,7 +31,7 @@ enum class record_errc : std::uint8_t {
 /// itself. ChaCha20-Poly1305 only, straight to libsodium; never allocates.
 class record_sealer {
 public:
-  /// `keys` must be of the cipher ChaChaPoly.
+  /// `keys` must be of the cipher ChaChaPoly; goes on from its counter.
   explicit record_sealer(noise::cipher_state keys);
 
   /// Seals where it lies: `record` holds `record_header_bytes` of room, then

@@ -32,10 +32,13 @@ public:
                                     bytes& out);
   result<void, cipher_errc> decrypt(const_bytes ad, const_bytes sealed,
                                     bytes& out);
+  /// SetNonce.
+  void set_counter(std::uint64_t n) noexcept { counter_ = n; }
   /// Section 4.2's REKEY: a new key from the old; the counter goes on.
   void rekey();
   /// Gives the key away, for something faster; this state has none then.
   [[nodiscard]] secret_bytes<key_bytes> take_key() noexcept {
+    BANYAN_ASSERT(has_key_);
     has_key_ = false;
     return std::move(key_);
   }

@@ -66,12 +66,13 @@ extern const cipher_function aes_gcm;
 /// AES-GCM needs hardware; without it `aes_gcm` must not be used.
 [[nodiscard]] bool aes_gcm_available() noexcept;
 
-/// HMAC (RFC 2104) over any hash; `hash.size` bytes into `out`.
+/// HMAC (RFC 2104) of at most two parts over any hash; `hash.size` bytes into
+/// `out`, which may be one of the parts.
 void hmac(const hash_function& hash, const_bytes key,
           std::initializer_list<const_bytes> parts, std::uint8_t* out);
 
-/// HKDF of section 4.3: two or three outputs of `hash.size` bytes (null for
-/// those not wanted). An output may be where the chaining key is.
+/// HKDF of section 4.3: two outputs of `hash.size` bytes, or three unless
+/// `out3` is null. An output may be where the chaining key is.
 void hkdf(const hash_function& hash, const_bytes chaining_key,
           const_bytes input, std::uint8_t* out1, std::uint8_t* out2,
           std::uint8_t* out3);
