@@ -5,7 +5,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "store/log.hpp"
-#include "store/raft/configuration.hpp"
+#include "store/raft/core.hpp"
 #include "store/state.hpp"
 
 #include <cstdint>
@@ -19,8 +19,9 @@ namespace banyan {
 
 // ---- what a replica needs to know ------------------------------------------
 
-/// Which group an app's name leads to; sends of actors are resolved by it on
-/// the leader as their turn ends. Pure: the same answer within one call.
+/// What a replica asks about its surroundings: which group an app's name leads
+/// to (sends of actors are resolved by it on the leader as their turn ends) and
+/// who lives in whose region. Pure: the same answer within one call.
 class app_directory {
 public:
   struct app {
@@ -31,6 +32,11 @@ public:
   virtual ~app_directory() = default;
   [[nodiscard]] virtual std::optional<app>
   find(std::string_view name) const = 0;
+  /// For the ranked elections on evidence.
+  [[nodiscard]] virtual bool same_region(const node_id& /*a*/,
+                                         const node_id& /*b*/) const {
+    return true;
+  }
 };
 
 /// Limits and times of a group. The defaults are the design's.
@@ -46,9 +52,8 @@ struct replica_config {
   /// or the state holds a configuration. Empty: a learner that waits to be
   /// told (a replacement).
   std::vector<replica_ref> genesis_voters;
-  /// 0 = stands first when evidence says that the leader is gone; each rank
-  /// adds one election delay step (the old leader's region first, then hash).
-  std::uint32_t rank = 0;
+  /// Raft's times and flow limits.
+  raft::options raft;
 
   duration state_commit_interval = std::chrono::seconds{1};
   std::size_t state_commit_bytes = std::size_t{64} << 20;
@@ -188,6 +193,11 @@ struct replica_lost {
 /// This replica is out of the configuration by a committed change behind which
 /// the remaining voters are durable: its files may go.
 struct replica_retired {};
+/// Find out at once, by every means, whether this node lives: somebody wants
+/// to stand against a leader that this replica still believes in.
+struct probe_node {
+  node_id node;
+};
 /// The host needs its supervisor.
 struct host_trouble {
   enum class what : std::uint8_t {
@@ -223,8 +233,9 @@ using replica_effect =
     std::variant<send_group_frame, order_log, order_log_cut, order_commit,
                  order_read, order_scan, order_stage, order_turns, answer_call,
                  send_stream, role_changed, configuration_changed,
-                 failover_report, replica_lost, replica_retired, host_trouble,
-                 row_damaged, replica_failed, change_done, app_log>;
+                 failover_report, replica_lost, replica_retired, probe_node,
+                 host_trouble, row_damaged, replica_failed, change_done,
+                 app_log>;
 /// What the shell must do, in this order. Reused: the shell clears it.
 using replica_effects = std::vector<replica_effect>;
 
@@ -301,6 +312,13 @@ public:
   void on_evidence(const node_id& node, node_evidence what, time_point now,
                    replica_effects& out);
 
+  /// A node was seen alive in this incarnation (a leader that sleeps may have
+  /// died and come back meanwhile).
+  void on_node_seen(const node_id& node, incarnation seen, time_point now,
+                    replica_effects& out);
+  /// Wakes a sleeping group: beats between the nodes disagree on who leads.
+  void wake(time_point now, replica_effects& out);
+
   // -- from log, state and host
   void on_log_done(const store::log_done& done, time_point now,
                    replica_effects& out);
@@ -363,9 +381,6 @@ public:
 
   [[nodiscard]] replica_status status() const;
   [[nodiscard]] const replica_config& config() const noexcept;
-  /// For checkers: one row as this replica's log says, committed part only;
-  /// nothing when it lies in the state alone.
-  [[nodiscard]] std::size_t overlay_rows() const noexcept;
 
 private:
   class impl;

@@ -140,6 +140,7 @@ enum class group_frame_kind : std::uint8_t {
   snapshot_pull = 4,
   snapshot_chunk = 5,
   snapshot_entries = 6,
+  retire = 7, ///< from the leader to a replica whose removal is settled
 };
 
 /// The envelope of everything between two replicas of a group. Who holds
