@@ -1,0 +1,241 @@
+#include "actors/docs/app_documents.hpp"
+
+#include "base/codec.hpp"
+#include "base/result.hpp"
+#include "crypto/hash.hpp"
+
+#include <algorithm>
+
+namespace banyan {
+namespace {
+
+constexpr std::size_t replicas_max = 7;
+constexpr std::size_t sealed_max = 4096;
+
+template <class Enum>
+Enum small(reader& r, Enum last) {
+  return static_cast<Enum>(r.uint(static_cast<std::uint64_t>(last)));
+}
+
+void encode_texts(writer& w, const std::vector<std::string>& list) {
+  w.array(list.size());
+  for (const auto& t : list)
+    w.text(t);
+}
+
+void decode_texts(reader& r, std::vector<std::string>& out) {
+  out.resize(r.array(spec_list_max));
+  for (auto& t : out)
+    t = r.text(app_name_bytes_max);
+}
+
+void encode_spec(writer& w, const app_spec& s) {
+  w.array(14).text(s.name).text(s.module);
+  w.uint(static_cast<std::uint64_t>(s.kind)).uint(s.shards).uint(s.replicas);
+  encode_texts(w, s.regions);
+  w.uint(static_cast<std::uint64_t>(s.spread)).uint(s.min_tier);
+  w.uint(static_cast<std::uint64_t>(s.isolation));
+  w.uint(static_cast<std::uint64_t>(s.access));
+  w.uint(static_cast<std::uint64_t>(
+    std::chrono::duration_cast<std::chrono::milliseconds>(s.replace_after)
+      .count()));
+  w.blob(s.config);
+  encode_texts(w, s.secrets);
+  w.nil(); // room for modules by target
+}
+
+void decode_spec(reader& r, app_spec& s) {
+  r.require(r.array(14) == 14);
+  s.name = r.text(app_name_bytes_max);
+  s.module = r.text(app_name_bytes_max);
+  s.kind = small(r, app_kind::stateless);
+  s.shards = static_cast<std::uint32_t>(r.uint(shards_max));
+  s.replicas = static_cast<std::uint32_t>(r.uint(replicas_max));
+  decode_texts(r, s.regions);
+  s.spread = small(r, app_spread::regions);
+  s.min_tier = static_cast<std::uint8_t>(r.uint(255));
+  s.isolation = small(r, app_isolation::none);
+  s.access = small(r, app_access::everyone);
+  s.replace_after = std::chrono::milliseconds{
+    static_cast<std::int64_t>(r.uint(std::uint64_t{1} << 40))};
+  s.config = r.blob(spec_config_bytes_max).copy();
+  decode_texts(r, s.secrets);
+  r.skip();
+}
+
+} // namespace
+
+bool is_app_name(std::string_view name) noexcept {
+  const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (name.empty() || name.size() > app_name_bytes_max || !lower(name[0]))
+    return false;
+  return std::all_of(name.begin(), name.end(), [&](char c) {
+    return lower(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+std::string why_invalid(const app_spec& s) {
+  if (!is_app_name(s.name))
+    return "name: '" + s.name
+           + "' is no app name: 1 to 63 of a-z, 0-9, _ and -, a letter first";
+  if (!is_app_name(s.module))
+    return "module: '" + s.module
+           + "' is no module name: 1 to 63 of a-z, 0-9, _ and -, a letter "
+             "first, without .so";
+  if (s.shards < 1 || s.shards > shards_max)
+    return "shards: must be 1 to 1024";
+  if (s.kind == app_kind::durable
+      && (s.replicas % 2 == 0 || s.replicas > replicas_max))
+    return "replicas: must be 1, 3, 5 or 7";
+  if (s.replace_after < 100ms)
+    return "replace_after: must be at least 100ms";
+  return {};
+}
+
+bytes app_genesis::encode() const {
+  bytes out;
+  writer w{out};
+  w.array(6).id(owner).text(name).blob(nonce).id(lineage).id(secret_hash);
+  w.array(voters.size());
+  for (const auto& shard : voters) {
+    w.array(shard.size());
+    for (const auto& v : shard)
+      w.array(2).id(v.node).id(v.replica);
+  }
+  return out;
+}
+
+bool app_genesis::decode(const_bytes in, app_genesis& out) {
+  reader r{in};
+  r.require(r.array(6) == 6);
+  r.id(out.owner);
+  out.name = r.text(app_name_bytes_max);
+  const auto nonce = r.blob(out.nonce.size());
+  if (!r.require(nonce.size() == out.nonce.size()))
+    return false;
+  std::copy(nonce.begin(), nonce.end(), out.nonce.begin());
+  r.id(out.lineage);
+  r.id(out.secret_hash);
+  out.voters.resize(r.array(shards_max));
+  for (auto& shard : out.voters) {
+    shard.resize(r.array(replicas_max));
+    for (auto& v : shard) {
+      r.require(r.array(2) == 2);
+      r.id(v.node);
+      r.id(v.replica);
+    }
+    r.require(!shard.empty());
+  }
+  return r.done() && is_app_name(out.name) && !out.voters.empty();
+}
+
+app_id id_of(const app_genesis& g) {
+  return app_id{hash_of({as_bytes("banyan app"), g.encode()}).array()};
+}
+
+bytes app_version::encode() const {
+  bytes out;
+  writer w{out};
+  w.array(3).id(app);
+  encode_spec(w, spec);
+  w.array(secrets.size());
+  for (const auto& s : secrets)
+    w.array(2).id(s.node).id(s.secret);
+  return out;
+}
+
+bool app_version::decode(const_bytes in, app_version& out) {
+  reader r{in};
+  r.require(r.array(3) == 3);
+  r.id(out.app);
+  decode_spec(r, out.spec);
+  out.secrets.resize(r.array(sealed_max));
+  for (auto& s : out.secrets) {
+    r.require(r.array(2) == 2);
+    r.id(s.node);
+    r.id(s.secret);
+  }
+  return r.done() && why_invalid(out.spec).empty();
+}
+
+bytes app_deletion::encode() const {
+  bytes out;
+  writer{out}.array(1).id(app);
+  return out;
+}
+
+bool app_deletion::decode(const_bytes in, app_deletion& out) {
+  reader r{in};
+  r.require(r.array(1) == 1);
+  r.id(out.app);
+  return r.done();
+}
+
+bytes group_secret_context(const std::array<std::uint8_t, 16>& nonce) {
+  bytes out = to_bytes("group secret ");
+  append(out, nonce);
+  return out;
+}
+
+digest group_secret_hash(const secret_bytes<32>& secret) {
+  return hash_of({as_bytes("group secret hash"), secret.view()});
+}
+
+bytes app_papers::encode() const {
+  bytes out;
+  writer w{out};
+  w.array(deletion ? 3 : 2).blob(genesis.encode()).blob(version.encode());
+  if (deletion)
+    w.blob(deletion->encode());
+  return out;
+}
+
+bool app_papers::decode(const_bytes in, app_papers& out) {
+  reader r{in};
+  const auto n = r.array(3);
+  if (!r.require(n >= 2))
+    return false;
+  const auto document = [&](signed_document& d) {
+    r.require(signed_document::decode(
+      r.blob(signed_document::body_bytes_max + 1024), d));
+  };
+  document(out.genesis);
+  document(out.version);
+  out.deletion.reset();
+  if (n == 3)
+    document(out.deletion.emplace());
+  return r.done();
+}
+
+result<app_record, papers_errc>
+open_papers(const app_papers& p, const mesh_id& mesh,
+            const std::vector<owner_id>& trusted) {
+  app_record a;
+  a.papers = p;
+  if (p.genesis.kind != sign_kind::genesis || p.version.kind != sign_kind::spec
+      || !app_genesis::decode(p.genesis.body, a.genesis)
+      || !app_version::decode(p.version.body, a.version))
+    return failure{papers_errc::malformed};
+  a.id = id_of(a.genesis);
+  a.number = p.version.version;
+  const auto& owner = a.genesis.owner;
+  if (a.version.app != a.id || p.genesis.signer != owner
+      || p.version.signer != owner || a.version.spec.name != a.genesis.name
+      || a.version.spec.shards != a.genesis.shards())
+    return failure{papers_errc::malformed};
+  if (p.deletion) {
+    app_deletion d;
+    if (p.deletion->kind != sign_kind::deletion || p.deletion->signer != owner
+        || !app_deletion::decode(p.deletion->body, d) || d.app != a.id)
+      return failure{papers_errc::malformed};
+    a.deleted = true;
+  }
+  if (std::find(trusted.begin(), trusted.end(), owner) == trusted.end())
+    return failure{papers_errc::untrusted};
+  if (!p.genesis.verify(mesh) || !p.version.verify(mesh)
+      || (p.deletion && !p.deletion->verify(mesh)))
+    return failure{papers_errc::signature};
+  return a;
+}
+
+} // namespace banyan

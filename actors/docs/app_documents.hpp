@@ -1,0 +1,124 @@
+#pragma once
+#include "base/time.hpp"
+#include "crypto/sealed_box.hpp"
+#include "crypto/signing.hpp"
+#include "store/types.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace banyan {
+
+/// @name Limits of an app's documents
+/// @{
+inline constexpr std::size_t app_name_bytes_max = 63;
+inline constexpr std::size_t shards_max = 1024;
+inline constexpr std::size_t spec_list_max = 64; ///< regions, secrets, modules
+inline constexpr std::size_t spec_config_bytes_max = 64 * 1024;
+/// @}
+
+enum class app_kind : std::uint8_t { durable = 0, stateless = 1 };
+enum class app_isolation : std::uint8_t { process = 0, none = 1 };
+enum class app_access : std::uint8_t { token = 0, everyone = 1 };
+/// How far apart the voters of a group must be, beyond the default diversity.
+enum class app_spread : std::uint8_t { none = 0, regions = 1 };
+
+/// What an owner wants of an app: the `SPEC.toml` of a deploy.
+struct app_spec {
+  std::string name;   ///< [a-z][a-z0-9_-]{0,62}
+  std::string module; ///< a module's name in `--apps`
+  app_kind kind = app_kind::durable;
+  std::uint32_t shards = 8;
+  std::uint32_t replicas = 3; ///< voters: 1, 3, 5 or 7; stateless: instances
+  std::vector<std::string> regions; ///< allowed; empty: any
+  app_spread spread = app_spread::none;
+  std::uint8_t min_tier = 0;
+  app_isolation isolation = app_isolation::process;
+  app_access access = app_access::token;
+  duration replace_after = std::chrono::minutes{5};
+  bytes config; ///< `[config]` as a msgpack map; empty: none
+  std::vector<std::string> secrets;
+};
+/// 1 to 63 of a–z, 0–9, `_` and `-`, a letter first.
+bool is_app_name(std::string_view name) noexcept;
+/// Empty when `s` can be deployed; otherwise the field, the cause and what
+/// would be right.
+std::string why_invalid(const app_spec& s);
+
+/// An app's birth: never changes; its hash is the app's id.
+struct app_genesis {
+  owner_id owner;
+  std::string name;
+  std::array<std::uint8_t, 16> nonce{};
+  lineage_id lineage;
+  /// BLAKE2b-256 of the group secret: who is handed the secret can check it.
+  digest secret_hash;
+  /// By shard, 1 to `shards_max` of them: replicas that their nodes have made.
+  std::vector<std::vector<replica_ref>> voters;
+
+  [[nodiscard]] std::uint32_t shards() const noexcept {
+    return static_cast<std::uint32_t>(voters.size());
+  }
+  [[nodiscard]] bytes encode() const;
+  [[nodiscard]] static bool decode(const_bytes in, app_genesis& out);
+};
+[[nodiscard]] app_id id_of(const app_genesis& g);
+
+/// One version of an app's spec, with the group secret for each of its nodes.
+struct app_version {
+  app_id app;
+  app_spec spec;
+  struct sealed {
+    node_id node;
+    sealed_secret secret;
+  };
+  std::vector<sealed> secrets;
+
+  [[nodiscard]] bytes encode() const;
+  [[nodiscard]] static bool decode(const_bytes in, app_version& out);
+};
+
+/// Ends an app; its data is kept for a while.
+struct app_deletion {
+  app_id app;
+  [[nodiscard]] bytes encode() const;
+  [[nodiscard]] static bool decode(const_bytes in, app_deletion& out);
+};
+
+/// What the context of a sealed group secret is.
+[[nodiscard]] bytes group_secret_context(const std::array<std::uint8_t, 16>&
+                                           nonce);
+[[nodiscard]] digest group_secret_hash(const secret_bytes<32>& secret);
+
+/// All documents of one app, as they travel and stand on disk.
+struct app_papers {
+  signed_document genesis;
+  signed_document version; ///< of kind spec; `version.version` counts
+  std::optional<signed_document> deletion;
+
+  [[nodiscard]] bytes encode() const;
+  [[nodiscard]] static bool decode(const_bytes in, app_papers& out);
+};
+
+/// The same, opened and checked.
+struct app_record {
+  app_id id;
+  app_genesis genesis;
+  app_version version;
+  std::uint64_t number = 0; ///< of the version
+  bool deleted = false;
+  app_papers papers;
+};
+enum class papers_errc : std::uint8_t {
+  malformed = 1, ///< not such documents, or one contradicts another
+  signature,     ///< a signature is wrong
+  untrusted,     ///< signed by an owner that this peer does not trust
+};
+/// Checks form, signatures, that all is about one app and one owner, and that
+/// the owner is trusted.
+[[nodiscard]] result<app_record, papers_errc>
+open_papers(const app_papers& p, const mesh_id& mesh,
+            const std::vector<owner_id>& trusted);
+
+} // namespace banyan
