@@ -256,7 +256,8 @@ transport handshake::split() {
     return cipher_state{*protocol_->cipher, std::move(key)};
   };
   wipe_secrets();
-  if (initiator_)
+  // who speaks first sends with the first key: the responder, after a fallback
+  if (protocol_->pattern.messages[0].from_initiator == initiator_)
     return {state(first), state(second)};
   return {state(second), state(first)};
 }
