@@ -1,0 +1,300 @@
+// Segments: rolling to the next, reserving, freeing, moving what is still
+// needed out of the oldest.
+#include "store/detail/log_engine.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace banyan::store::detail {
+namespace {
+constexpr std::size_t tail_reserve_max = std::size_t{1} << 20;
+} // namespace
+
+std::string log_engine::segment_path(std::uint64_t number) const {
+  std::array<char, 32> name{};
+  std::snprintf(name.data(), name.size(), "/%016llx.seg",
+                static_cast<unsigned long long>(number));
+  return options_.folder + name.data();
+}
+
+/// What fits in the newest segment. Without a next one in reserve its end is
+/// kept for cuts and drops, which are what frees space.
+std::size_t log_engine::room(bool essential) const {
+  std::size_t kept = 0;
+  if (!essential && !has_reserve_)
+    kept = std::min(tail_reserve_max, options_.segment_bytes / 8);
+  const auto taken = offset_ + kept;
+  return taken < options_.segment_bytes ? options_.segment_bytes - taken : 0;
+}
+
+outcome log_engine::make_room(std::size_t bytes, bool essential) {
+  BANYAN_ASSERT(records_ == 0);
+  if (!has_reserve_)
+    if (auto made = make_reserve(); !made)
+      return made;
+  if (auto rolled = roll(current() + 1); !rolled)
+    return rolled;
+  if (bytes > room(essential))
+    return failure{store_error{store_errc::full, "log segment is too small"}};
+  return {};
+}
+
+outcome log_engine::make_reserve() {
+  auto f = files_.open(reserve_path(), true);
+  if (!f)
+    return failure{f.error()};
+  if (auto got = (*f)->allocate(options_.segment_bytes); !got) {
+    (void)files_.remove(reserve_path());
+    return got;
+  }
+  has_reserve_ = true;
+  return {};
+}
+
+/// Begins the next segment in the reserved file. Nothing un-synced is open.
+outcome log_engine::roll(std::uint64_t number) {
+  const auto path = segment_path(number);
+  if (auto moved = files_.rename(reserve_path(), path); !moved)
+    return moved;
+  has_reserve_ = false;
+  reserve_retry_ = 0;
+  // Before a byte of it changes: it may be an old segment under a new name.
+  if (auto synced = files_.sync_folder(options_.folder); !synced)
+    return synced;
+  auto f = files_.open(path, false);
+  if (!f)
+    return failure{f.error()};
+  if (*f == nullptr)
+    return failure{store_error{store_errc::io, "lost " + path}};
+  auto begun = begin_segment(std::move(*f), number);
+  if (!begun && begun.error().code == store_errc::full
+      && files_.rename(path, reserve_path()).ok())
+    has_reserve_ = true;
+  return begun;
+}
+
+outcome log_engine::begin_segment(std::unique_ptr<file> data,
+                                  std::uint64_t number) {
+  segment_header header;
+  header.number = number;
+  header.previous_length = offset_;
+  header.salt = random_.array<16>();
+  bytes batch(batch_header_bytes);
+  for (const auto& [id, g] : groups_) {
+    record r;
+    r.kind = record_kind::checkpoint;
+    r.group = id;
+    r.replica = g.head.replica;
+    r.sequence = g.head.sequence;
+    r.base = g.head.base;
+    r.hard = g.head.hard;
+    r.last = g.last();
+    r.end = g.end_hash();
+    r.damage = g.head.damage;
+    encode(batch, r);
+  }
+  seal_batch(batch,
+             {number,
+              segment_header_bytes,
+              0,
+              static_cast<std::uint32_t>(groups_.size()),
+              0,
+              {}},
+             header.salt);
+  auto all = encode(header);
+  append(all, batch);
+  if (auto written = data->write(0, all); !written)
+    return written;
+  if (auto synced = data->sync(); !synced)
+    return synced;
+  segments_[number].data = std::move(data);
+  salt_ = header.salt;
+  offset_ = all.size();
+  synced_.set({number, offset_});
+  return {};
+}
+
+void log_engine::retire_oldest() {
+  while (segments_.size() > 1) {
+    const auto& [number, oldest] = *segments_.begin();
+    if (oldest.live_bytes > 0 || oldest.pinned)
+      return;
+    const auto path = segment_path(number);
+    const auto gone = has_reserve_ ? files_.remove(path)
+                                   : files_.rename(path, reserve_path());
+    // Oldest first, also after a crash: a hole in the numbers is damage.
+    if (!gone || !files_.sync_folder(options_.folder))
+      return;
+    if (!has_reserve_)
+      has_reserve_ = true;
+    segments_.erase(segments_.begin());
+  }
+}
+
+/// Groups that write seldom must not keep old segments alive: what they still
+/// need is copied forward once it is the small rest of an old segment.
+bool log_engine::wants_move() const {
+  if (failed_ || segments_.size() < 3)
+    return false;
+  const auto& oldest = segments_.begin()->second;
+  return oldest.live_bytes > 0 && !oldest.pinned
+         && oldest.live_bytes <= options_.segment_bytes / 4
+         && room(false) > options_.segment_bytes / 4 + 2 * record_bytes_bound;
+}
+
+void log_engine::move_some(std::size_t bytes_max) {
+  const auto oldest = segments_.begin()->first;
+  if (moving_ != oldest) {
+    moving_ = oldest;
+    to_move_.clear();
+    for (const auto& [id, g] : groups_)
+      if (std::any_of(g.slots.begin(), g.slots.end(),
+                      [&](const auto& s) { return s.segment == oldest; }))
+        to_move_.push_back(id);
+    // One order on every run of the simulator, whatever the hash map does.
+    std::sort(to_move_.begin(), to_move_.end());
+  }
+  auto budget = bytes_max;
+  while (budget > 0 && !to_move_.empty()) {
+    if (!move_group(to_move_.back(), oldest, budget)) {
+      segments_.begin()->second.pinned = true;
+      to_move_.clear();
+      return;
+    }
+    const auto found = groups_.find(to_move_.back());
+    if (found == groups_.end()
+        || std::none_of(found->second.slots.begin(), found->second.slots.end(),
+                        [&](const auto& s) { return s.segment == oldest; }))
+      to_move_.pop_back();
+  }
+  if (records_ == 0 && to_move_.empty())
+    segments_.begin()->second.pinned = true; // nothing found: never retry
+}
+
+/// Copies the group's first run of entries in segments up to `up_to`, as far as
+/// the budget goes but one at least. False when an entry can't be read back.
+bool log_engine::move_group(const group_id& id, std::uint64_t up_to,
+                            std::size_t& budget) {
+  const auto found = groups_.find(id);
+  if (found == groups_.end())
+    return true;
+  auto& g = found->second;
+  const auto old = [&](const log_slot& s) { return s.segment <= up_to; };
+  const auto begin = std::find_if(g.slots.begin(), g.slots.end(), old);
+  if (begin == g.slots.end())
+    return true;
+  const auto first = static_cast<std::size_t>(begin - g.slots.begin());
+  record r;
+  r.kind = record_kind::move;
+  r.group = id;
+  r.replica = g.head.replica;
+  r.previous = first == 0 ? g.head.base.hash : g.slots[first - 1].hash;
+  r.end = r.previous;
+  for (auto i = first; i < g.slots.size() && old(g.slots[i]); ++i) {
+    const auto& s = g.slots[i];
+    if (i > first && s.bytes > budget)
+      break;
+    located_entry e;
+    if (!read_entry(s, e.entry) || chain_hash(r.end, e.entry) != s.hash)
+      return false;
+    r.end = s.hash;
+    budget -= std::min<std::size_t>(budget, s.bytes + entry_bytes_bound);
+    r.entries.push_back(std::move(e));
+  }
+  remember(id, first);
+  r.sequence = ++g.head.sequence;
+  add_record(r);
+  for (std::size_t i = 0; i < r.entries.size(); ++i) {
+    auto& s = g.slots[first + i];
+    change_live(s.segment, -static_cast<std::int64_t>(s.bytes));
+    s.segment = current();
+    s.offset = static_cast<std::uint32_t>(offset_ + r.entries[i].offset);
+    s.bytes = static_cast<std::uint32_t>(r.entries[i].bytes);
+    change_live(s.segment, s.bytes);
+  }
+  budget -= std::min(budget, record_bytes_bound);
+  return true;
+}
+
+bool log_engine::read_entry(const log_slot& s, log_entry& out) {
+  const auto found = segments_.find(s.segment);
+  if (found == segments_.end())
+    return false;
+  bytes b(s.bytes);
+  auto got = found->second.data->read(s.offset, b.data(), b.size());
+  return got.ok() && *got == b.size() && decode_entry(b, out);
+}
+
+/// Copies everything out of the segments up to `up_to`: after damage.
+outcome log_engine::move_all(std::uint64_t up_to) {
+  std::vector<group_id> ids;
+  for (const auto& [id, g] : groups_)
+    ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  const auto left = [&](const group_id& id) -> const log_slot* {
+    for (const auto& s : groups_.at(id).slots)
+      if (s.segment <= up_to)
+        return &s;
+    return nullptr;
+  };
+  for (const auto& id : ids)
+    while (const auto* first = left(id)) {
+      auto budget =
+          std::max<std::size_t>(options_.segment_bytes / 16, first->bytes);
+      const auto need = budget + 2 * (record_bytes_bound + sector_bytes);
+      if (need > room(true))
+        if (auto made = make_room(need, true); !made)
+          return made;
+      begin_batch();
+      if (!move_group(id, up_to, budget))
+        return failure{
+            store_error{store_errc::io, "the log changed while it was read"}};
+      write_batch();
+      std::vector<log_done> none;
+      const bool written = has_batch();
+      finish(none);
+      if (failed_ || !written)
+        return failure{store_error{failed_ ? store_errc::io : store_errc::full,
+                                   "can't rewrite a damaged log"}};
+    }
+  return {};
+}
+
+/// Takes the segments up to `up_to` out of the log: damaged ones are kept under
+/// `aside`, whole ones were rewritten and go.
+outcome log_engine::set_aside(std::uint64_t up_to,
+                              const std::vector<std::uint64_t>& damaged,
+                              log_recovery& found) {
+  auto names = files_.list(options_.aside);
+  if (!names)
+    return failure{names.error()};
+  while (!segments_.empty() && segments_.begin()->first <= up_to)
+    segments_.erase(segments_.begin());
+  auto present = files_.list(options_.folder);
+  if (!present)
+    return failure{present.error()};
+  std::size_t suffix = names->size();
+  for (const auto& name : *present) {
+    const auto path = options_.folder + "/" + name;
+    if (name.size() != 20 || name.substr(16) != ".seg"
+        || path > segment_path(up_to))
+      continue;
+    const bool bad = std::any_of(damaged.begin(), damaged.end(), [&](auto n) {
+      return segment_path(n) == path;
+    });
+    if (bad) {
+      const auto kept =
+          options_.aside + "/log-" + std::to_string(suffix++) + "-" + name;
+      if (auto moved = files_.rename(path, kept); !moved)
+        return moved;
+      found.set_aside.push_back(files_.describe(kept));
+    } else if (auto gone = files_.remove(path); !gone) {
+      return gone;
+    }
+  }
+  if (auto synced = files_.sync_folder(options_.aside); !synced)
+    return synced;
+  return files_.sync_folder(options_.folder);
+}
+
+} // namespace banyan::store::detail
