@@ -176,6 +176,13 @@ public:
   /// When the oldest write that is not yet `persisted` was ordered; `never`
   /// when none is open.
   [[nodiscard]] time_point oldest_write() const;
+  /// Why a leader was last given up before its time, if ever.
+  [[nodiscard]] std::optional<evidence> last_evidence() const noexcept {
+    return last_evidence_;
+  }
+  /// The committed configuration that the log view begins with, for a
+  /// snapshot that ends at `committed_index`.
+  [[nodiscard]] const raft::configuration& committed_configuration() const;
   /// Foreign messages that made no sense.
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
   /// Aborts when the core's own state contradicts itself.
@@ -194,7 +201,7 @@ private:
   struct open_write {
     std::uint64_t number = 0;
     time_point ordered;
-    bool own_vote = false; ///< carries this candidate's vote for itself
+    banyan::term vote_of; ///< carries the vote for itself in this term, or 0
   };
   struct configuration_at {
     log_index index;
@@ -223,16 +230,24 @@ private:
   void become_follower(time_point now, banyan::term t,
                        std::optional<replica_ref> leader);
   void become_leader(time_point now);
-  void stop_leading();
+  void stop_leading(banyan::term led, bool replaced,
+                    const std::vector<replica_ref>& followers);
+  void forget_leader(time_point now);
   void stand(time_point now, bool asked_by_leader);
   void campaign(time_point now);
   void count_votes(time_point now);
   [[nodiscard]] bool may_stand() const;
   [[nodiscard]] bool up_to_date(log_index last, banyan::term last_term) const;
-  void set_leader(time_point now, const replica_ref& leader);
-  void forget_leader(time_point now);
   void arm_election(time_point now);
   void report_role();
+  void heard_leader(time_point now, const message& m);
+  /// Takes note of the sender as the leader of this term; false when that
+  /// cannot be.
+  bool from_leader(time_point now, const message& m);
+  void answer_pre_vote(const replica_ref& to, const pre_vote& asked,
+                       bool granted);
+  void settle_pre_votes(bool leader_answered);
+  void expire_pre_votes(time_point now);
   void on(time_point now, const message& m, const pre_vote& b);
   void on(time_point now, const message& m, const pre_vote_answer& b);
   void on(time_point now, const message& m, const vote& b);
@@ -240,19 +255,10 @@ private:
   void on(time_point now, const message& m, const timeout_now& b);
   void on(time_point now, const message& m, const stopped_leading& b);
   void on(time_point now, const message& m, const probe& b);
-  void answer_pre_vote(const replica_ref& to, const pre_vote& asked,
-                       bool granted);
-  void settle_pre_votes(time_point now, bool leader_answered);
-  void heard_leader(time_point now, const message& m);
 
   // replication.cpp
-  void on(time_point now, const message& m, const append& b);
-  void on(time_point now, const message& m, const append_answer& b);
-  void on(time_point now, const message& m, const beat& b);
-  void on(time_point now, const message& m, const beat_answer& b);
-  void on(time_point now, const message& m, const no_such_replica& b);
   void add_entry(entry_kind kind, shared_bytes data);
-  void accept_entries(const append& b);
+  void accept_entries(const raft::append& b);
   void send_appends(time_point now);
   bool send_append(time_point now, progress& p, bool even_empty);
   void send_beats(time_point now);
@@ -260,39 +266,49 @@ private:
   void commit_to(time_point now, log_index index);
   void configuration_entry(const log_entry& e);
   void configurations_truncated(log_index from);
-  void refresh_peers(time_point now);
-  void after_configuration_commit(time_point now);
+  void forget_old_configurations();
+  void refresh_peers(time_point heard, log_index next_index);
+  void go_on_from_configuration(time_point now);
   progress* find(const replica_ref& peer);
   [[nodiscard]] const progress* find(const replica_ref& peer) const;
+  void on(time_point now, const message& m, const raft::append& b);
+  void on(time_point now, const message& m, const append_answer& b);
+  void on(time_point now, const message& m, const beat& b);
+  void on(time_point now, const message& m, const beat_answer& b);
+  void on(time_point now, const message& m, const no_such_replica& b);
 
   // reads.cpp
+  void start_round(time_point now);
+  void send_round();
+  void settle_round();
+  void drop_reads();
   void on(time_point now, const message& m, const round_question& b);
   void on(time_point now, const message& m, const round_answer& b);
   void on(time_point now, const message& m, const confirm_question& b);
   void on(time_point now, const message& m, const confirm_answer& b);
-  void start_round(time_point now);
-  void send_round(time_point now);
-  void settle_round(time_point now);
-  void drop_reads();
 
   // sleep.cpp
-  void on(time_point now, const message& m, const sleep& b);
-  void on(time_point now, const message& m, const sleep_answer& b);
   [[nodiscard]] bool nothing_to_do() const;
+  /// True when it takes the place of the beats.
+  bool offer_sleep(time_point now);
+  void fall_asleep();
   void busy(time_point now);
-  void settle_sleep();
-  void wake_silently(time_point now);
+  void busy_if_asleep(time_point now);
+  void on(time_point now, const message& m, const raft::sleep& b);
+  void on(time_point now, const message& m, const sleep_answer& b);
 
   // core.cpp
   void post(const replica_ref& to, message_body body);
+  /// Leaves once everything so far is synced.
   void post_durable(const replica_ref& to, message_body body);
   void release_held();
+  [[nodiscard]] bool unordered() const;
   void order_write(time_point now);
   void tick_leader(time_point now);
-  void on_transfer_progress();
-  [[nodiscard]] const raft::configuration& committed_configuration() const;
-  template <class F>
-  void each_other_member(F f) const;
+  void answer_old_term(const message& m);
+  void advance_transfer();
+  /// The voter that would take over with the least delay; null when alone.
+  [[nodiscard]] const progress* best_heir() const;
 
   const replica_ref self_;
   const options opts_;
@@ -309,6 +325,8 @@ private:
 
   raft::role role_ = role::follower;
   std::optional<replica_ref> leader_;
+  std::optional<replica_ref> lost_leader_; ///< the last one, until evidence
+  std::optional<evidence> last_evidence_;
   time_point heard_leader_ = time_point::min();
   time_point election_at_ = never;
   bool may_lead_ = true;
@@ -317,7 +335,6 @@ private:
   bool own_vote_durable_ = false;
   std::map<replica_ref, bool> votes_;
   std::vector<held_pre_vote> held_pre_votes_;
-  std::optional<time_point> probed_; ///< when the believed leader was asked
 
   std::vector<progress> peers_; ///< sorted; while leading
   log_index term_start_;        ///< this leader's no-op
@@ -334,7 +351,8 @@ private:
 
   incarnation incarnation_;
   bool asleep_ = false;
-  bool settling_ = false; ///< the leader proposes to sleep
+  bool settling_ = false;   ///< the leader offers to sleep
+  time_point settle_until_; ///< then it gives up for a while
   time_point idle_since_;
   incarnation leader_incarnation_; ///< while asleep
 
