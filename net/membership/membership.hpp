@@ -29,6 +29,8 @@ enum class evidence : std::uint8_t {
 const char* to_string(evidence e) noexcept;
 
 struct membership_config {
+  explicit membership_config(identity k) : key{std::move(k)} {}
+
   identity key;
   mesh_id mesh;
   boot_id boot; ///< the same as in `link_config`

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace banyan::net {
 
@@ -16,6 +17,10 @@ enum class member_word : std::uint8_t {
   normal = 1, ///< It takes part.
   left = 2,   ///< It stopped on purpose: no ring, no placement.
 };
+
+/// Labels travel to logs, JSON and metrics: letters, digits, `.`, `_`, `-`, at
+/// most 64 of them; may be empty.
+[[nodiscard]] bool valid_label(std::string_view text) noexcept;
 
 /// What a node can carry. `weight` is its share in placement; 100 is usual.
 struct node_capacity {
@@ -49,6 +54,10 @@ struct member_record {
   std::uint64_t features = 0;
 
   /// True when this one replaces `other`, a record of the same node.
+  /// Canonical msgpack: a map, so that newer versions may add keys.
+  void encode(writer& w) const;
+  [[nodiscard]] static bool decode(const_bytes in, member_record& out);
+
   [[nodiscard]] bool newer_than(const member_record& other) const noexcept {
     return incarnation != other.incarnation ? other.incarnation < incarnation
                                             : other.number < number;
@@ -63,6 +72,8 @@ struct admission {
   [[nodiscard]] static admission make(const identity& sponsor,
                                       const mesh_id& mesh, const node_id& node);
   [[nodiscard]] bool verify(const mesh_id& mesh, const node_id& node) const;
+  void encode(writer& w) const;
+  [[nodiscard]] static bool decode(reader& r, admission& out);
 };
 
 /// A record as it travels: the very bytes that its member signed (so keys that

@@ -1,0 +1,103 @@
+#pragma once
+#include "net/membership/membership.hpp"
+#include "net/membership/messages.hpp"
+
+#include <map>
+
+namespace banyan::net {
+
+/// What became of a record that somebody sent.
+enum class put_outcome : std::uint8_t {
+  added,       ///< A new member.
+  replaced,    ///< Newer than what was held.
+  known,       ///< Held already.
+  older,       ///< Something newer is held.
+  conflict,    ///< As new as what is held, but another one: two boots at work.
+  forged,      ///< A bad signature; whoever sent it did not check.
+  unsponsored, ///< No admission by a member known here.
+  rationed,    ///< Its sponsor has let in too many of late; later, perhaps.
+  full,        ///< `members_max`.
+};
+
+enum class report_outcome : std::uint8_t {
+  stored,
+  known,    ///< Held already, or older than what is held.
+  stale,    ///< About an incarnation that is over, or by one.
+  unplaced, ///< By or about nobody known here, or an incarnation not known yet.
+  forged,   ///< A bad signature.
+};
+
+/// All records and reports that this node holds, and what they add up to. It
+/// verifies whatever comes in; it knows nothing of links or time, except that
+/// it rations by it.
+///
+/// Who observes whom is decided here alone (`observes`): a full mesh.
+class member_book {
+public:
+  struct member {
+    member_document document;
+    /// The incarnation in which it was counted dead; zero: in none.
+    incarnation dead;
+    member_state state = member_state::alive;
+    unsigned accusers = 0;
+    bool condemned = false; ///< enough accusers to be counted dead
+    /// What observers said about it, by observer.
+    std::map<node_id, report> reports;
+  };
+  struct change {
+    node_id node;
+    std::optional<member_state> from;
+    member_state to;
+  };
+
+  member_book(const node_id& self, const mesh_id& mesh,
+              const membership_config& limits)
+      : self_{self}, mesh_{mesh}, limits_{&limits} {}
+
+  /// A record from anywhere. A new member needs an admission by a member that
+  /// is known here: this node itself, or one admitted before. Call `recount`
+  /// after a change.
+  put_outcome put(const member_document& document, time_point now);
+  /// A record of this node's own, or one from its own disk: trusted.
+  void put_trusted(member_document document);
+  report_outcome put(const report& r);
+
+  /// Counts all reports again and appends whose state is another now.
+  void recount(std::vector<change>& out);
+
+  [[nodiscard]] const member* find(const node_id& node) const;
+  [[nodiscard]] const std::map<node_id, member>& members() const noexcept {
+    return members_;
+  }
+  [[nodiscard]] const report* find_report(const node_id& observer,
+                                          const node_id& subject) const;
+  /// The reports by `observer` that still count for something.
+  [[nodiscard]] std::vector<const report*>
+  reports_by(const node_id& observer) const;
+
+  /// `observer` has the right to report about `subject` in the present view.
+  [[nodiscard]] bool observes(const node_id& observer,
+                              const node_id& subject) const;
+  [[nodiscard]] digest_message::entry entry_of(const node_id& node) const;
+  [[nodiscard]] std::uint64_t summary() const;
+
+private:
+  struct ration {
+    double budget = 0;
+    time_point at{};
+  };
+
+  bool admit(const node_id& sponsor, time_point now);
+  void store(member_document&& document);
+  void prune(const node_id& node);
+  [[nodiscard]] bool current(const report& r, const member& subject) const;
+  [[nodiscard]] member_state judge(const member& m) const;
+
+  node_id self_;
+  mesh_id mesh_;
+  const membership_config* limits_;
+  std::map<node_id, member> members_;
+  std::map<node_id, ration> rations_;
+};
+
+} // namespace banyan::net

@@ -1,0 +1,222 @@
+#pragma once
+#include "net/membership/book.hpp"
+#include "net/membership/membership.hpp"
+#include "net/membership/messages.hpp"
+
+#include <array>
+#include <map>
+#include <set>
+
+namespace banyan::net {
+
+/// Before any time that a clock shows, and far from overflow.
+inline constexpr time_point long_ago = time_point{} - 24h;
+
+/// The inside of `membership`, in three files: membership.cpp has the node
+/// itself (incarnation, own record, clones) and the calls from outside,
+/// watch.cpp liveness, evidence and reports, gossip.cpp the frames.
+class membership::state {
+public:
+  state(membership_config config, random_source& random, time_point now);
+
+  // membership.cpp
+  void start(time_point now);
+  void incarnation_persisted(incarnation value, time_point now,
+                             membership_effects& out);
+  void probed(std::uint64_t token,
+              const result<probe_answer, dial_error>& answer,
+              membership_effects& out);
+  void own_key_met(const boot_id& boot, const address& at,
+                   membership_effects& out);
+  void set_own(std::uint8_t tier, const node_capacity& capacity);
+  void leave(time_point now, membership_effects& out);
+  void tick(time_point now, membership_effects& out);
+  /// Ends every call from outside: counts, sends, asks for what is due.
+  void finish(time_point now, membership_effects& out);
+  /// Begins every call from outside: was this observer itself late?
+  void begin(time_point now);
+
+  // watch.cpp
+  void link_up(const link_info& link, time_point now, membership_effects& out);
+  void link_down(const link_info& link, link_end why, time_point now,
+                 membership_effects& out);
+  void dial_failed(const node_id& node, dial_error why, time_point now,
+                   membership_effects& out);
+  /// True when that changed something.
+  bool heard(const node_id& from, time_point now, membership_effects& out);
+  void set_shares_group(const node_id& node, bool shares);
+  void set_leads(const node_id& node, std::uint64_t hash);
+  void set_oldest_fsync(std::optional<time_point> since) {
+    oldest_fsync_ = since;
+  }
+  [[nodiscard]] bool hears(const node_id& node) const;
+  [[nodiscard]] bool hears(const node_id& observer,
+                           const node_id& subject) const;
+  [[nodiscard]] duration fsync_age(const node_id& node) const;
+
+  [[nodiscard]] time_point due() const { return due_; }
+  [[nodiscard]] const member_record& own() const { return own_; }
+  [[nodiscard]] const membership_counters& counters() const {
+    return counters_;
+  }
+  [[nodiscard]] std::vector<member_view> views() const;
+  [[nodiscard]] std::optional<member_view> view(const node_id& node) const;
+
+  // gossip.cpp
+  void frame(const node_id& from, channel on, const_bytes payload,
+             time_point now, membership_effects& out);
+
+  enum class sight : std::uint8_t { unheard, heard, silent, gone };
+
+  /// What this node has to do with one other, member or about to be one.
+  struct peer {
+    explicit peer(const liveness_config& cfg) : life{cfg} {}
+
+    std::optional<link_info> link;
+    bool wanted = false; ///< `want_link` said so, with `wanted_at`
+    address wanted_at;
+
+    peer_liveness life;
+    sight saw = sight::unheard;
+    time_point since{}; ///< of `saw`
+    bool cut = false;   ///< its silent link was cut already
+    time_point reported_at = long_ago;
+    time_point pinged_at = long_ago;
+
+    bool shares_group = false;
+    std::uint64_t leads = 0;
+    time_point next_beat{};
+    std::uint32_t beat_number = 0;
+    std::array<time_point, 16> beat_sent{};
+    std::uint32_t beat_in = 0;
+    time_point beat_in_at{};
+    std::uint64_t hears_told = 0; ///< version of our list that it has
+    std::set<node_id> hears;
+    duration fsync_age{};
+
+    std::set<node_id> news_records;
+    std::set<std::pair<node_id, node_id>> news_reports; ///< observer, subject
+    time_point news_sent = long_ago;
+
+    std::optional<member_document>
+        applicant;                        ///< a hello that waits for a ration
+    std::optional<member_document> rival; ///< another boot of the same node
+    address rival_at;
+    time_point told_at = long_ago; ///< its own record or a verdict
+    time_point dial_back_at = long_ago;
+  };
+
+  struct probe {
+    node_id asked_by; ///< none: this node looks for a clone of itself
+    std::uint64_t their_token = 0;
+    address at;
+  };
+
+  [[nodiscard]] bool running() const { return own_.incarnation.value() != 0; }
+  [[nodiscard]] bool is_member(const node_id& n) const {
+    return book_.find(n) != nullptr;
+  }
+  peer& peer_of(const node_id& node);
+  peer* find_peer(const node_id& node);
+
+  // membership.cpp
+  void restore(time_point now);
+  void sign_own();
+  void raise(incarnation above);
+  void own_record_met(const member_document& d, const address& seen,
+                      bool pushed, time_point now, membership_effects& out);
+  void look_for_clone(const address& at, membership_effects& out);
+  void learn_address(const node_id& from, const address& seen,
+                     membership_effects& out);
+  void encode_members(bytes& out) const;
+  [[nodiscard]] time_point next_due() const;
+
+  // watch.cpp
+  void note_member(const node_id& node, time_point now,
+                   membership_effects& out);
+  void want(const node_id& node, membership_effects& out);
+  void see(const node_id& node, peer& p, sight now_seen, time_point now);
+  void mark_heard(const node_id& node, peer& p, time_point now,
+                  membership_effects& out);
+  void mark_lost(const node_id& node, peer& p, evidence why, time_point now,
+                 membership_effects& out);
+  void restarted(const node_id& node, peer& p, time_point now,
+                 membership_effects& out);
+  void watch(time_point now, membership_effects& out);
+  void reconcile_report(const node_id& node, peer& p, time_point now);
+  void issue_report(const node_id& node, peer& p, bool down, time_point now);
+  void recount(time_point now, membership_effects& out);
+  [[nodiscard]] duration interval_of(const peer& p) const;
+  [[nodiscard]] time_point watch_due() const;
+
+  // gossip.cpp
+  void send(const node_id& to, const membership_message& m,
+            membership_effects& out);
+  void send_beat(const node_id& to, peer& p, bool ask, time_point now,
+                 membership_effects& out);
+  void on_beat(const node_id& from, peer& p, const beat_message& m,
+               time_point now, membership_effects& out);
+  void on_hello(const node_id& from, peer& p, const hello_message& m,
+                time_point now, membership_effects& out);
+  void on_news(const node_id& from, const news_message& m, time_point now,
+               membership_effects& out);
+  void on_digest(const node_id& from, peer& p, const digest_message& m,
+                 time_point now, membership_effects& out);
+  void on_want(peer& p, const want_message& m);
+  void on_dial_back(const node_id& from, peer& p, const dial_back_message& m,
+                    time_point now, membership_effects& out);
+  put_outcome take_record(const node_id& from, const member_document& d,
+                          time_point now, membership_effects& out);
+  void take_applicant(const node_id& from, peer& p, time_point now,
+                      membership_effects& out);
+  void retry_waiting(time_point now, membership_effects& out);
+  void tell_own_record(const node_id& to, peer& p, const member_document& d,
+                       const address& seen, time_point now,
+                       membership_effects& out);
+  void flood_record(const node_id& node, const node_id& from);
+  void flood_report(const report& r, const node_id& from);
+  [[nodiscard]] bool needs(const node_id& to, const node_id& author,
+                           const node_id& from) const;
+  void send_news(const node_id& to, peer& p, time_point now,
+                 membership_effects& out);
+  void send_digest(const node_id& to, membership_effects& out);
+  void bad_frame(const node_id& from, const char* what,
+                 membership_effects& out);
+
+  membership_config cfg_;
+  random_source& random_;
+  node_id self_;
+  time_point started_;
+  time_point now_{};
+  time_point due_ = never; ///< what `deadline` last said
+  member_record own_;
+  bool leaving_ = false;
+  incarnation wanted_;  ///< to be raised to, once the interval allows
+  incarnation pending_; ///< asked to be put on disk; zero: nothing
+  time_point raised_at_ = long_ago;
+  bool rolled_back_told_ = false;
+  bool cloned_told_ = false;
+  member_book book_;
+  local_health health_;
+  std::map<node_id, peer> peers_;
+  std::uint64_t hears_version_ = 1;
+  std::uint64_t report_number_ = 0;
+  std::map<node_id, member_document> waiting_; ///< for their sponsors
+  std::map<std::uint64_t, probe> probes_;
+  std::uint64_t token_ = 0;
+  std::uint64_t dial_back_token_ = 0; ///< asked of somebody; zero: nothing
+  address dial_back_at_;
+  time_point cloned_look_at_ = long_ago;
+  std::optional<time_point> oldest_fsync_;
+  time_point digest_at_{};
+  time_point persisted_at_ = long_ago;
+  bool members_dirty_ = false;
+  bool count_dirty_ = false;
+  membership_counters counters_;
+};
+
+/// At least this between two changes of mind about one subject, and between
+/// two notices of the same kind to one peer.
+inline constexpr duration membership_patience = 1s;
+
+} // namespace banyan::net

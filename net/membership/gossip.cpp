@@ -1,0 +1,472 @@
+#include "net/membership/detail/state.hpp"
+
+#include <algorithm>
+
+namespace banyan::net {
+
+namespace {
+
+/// What one item adds to a frame beyond its own bytes, at most.
+constexpr std::size_t record_overhead = 64 + 32 + 64 + 24;
+constexpr std::size_t report_bytes = 32 + 32 + 64 + 3 * 9 + 12;
+constexpr std::size_t digest_entries_per_frame = 200;
+constexpr duration dial_back_interval = 1s;
+
+} // namespace
+
+void membership::state::send(const node_id& to, const membership_message& m,
+                             membership_effects& out) {
+  ++counters_.frames_out;
+  out.emplace_back(send_frame{to, channel::membership, encode(m)});
+}
+
+void membership::state::bad_frame(const node_id& from, const char* what,
+                                  membership_effects& out) {
+  ++counters_.frames_bad;
+  out.emplace_back(misbehaved{from, what});
+}
+
+void membership::state::frame(const node_id& from, channel on,
+                              const_bytes payload, time_point now,
+                              membership_effects& out) {
+  auto* p = find_peer(from);
+  if (p == nullptr || !p->link || !running())
+    return;
+  heard(from, now, out);
+  if (on == channel::beat) {
+    beat_message m;
+    if (!decode(payload, m))
+      bad_frame(from, "malformed beat", out);
+    else if (is_member(from))
+      on_beat(from, *p, m, now, out);
+    return;
+  }
+  ++counters_.frames_in;
+  membership_message message;
+  if (!decode(payload, message)) {
+    bad_frame(from, "malformed membership frame", out);
+    return;
+  }
+  if (const auto* hello = std::get_if<hello_message>(&message)) {
+    on_hello(from, *p, *hello, now, out);
+    return;
+  }
+  if (!is_member(from))
+    return; // let in first
+  if (const auto* news = std::get_if<news_message>(&message)) {
+    on_news(from, *news, now, out);
+  } else if (const auto* sum = std::get_if<summary_message>(&message)) {
+    if (sum->hash != book_.summary())
+      send_digest(from, out);
+  } else if (const auto* digest = std::get_if<digest_message>(&message)) {
+    on_digest(from, *p, *digest, now, out);
+  } else if (const auto* want = std::get_if<want_message>(&message)) {
+    on_want(*p, *want);
+  } else if (const auto* own = std::get_if<own_record_message>(&message)) {
+    if (own->own.record.node == self_)
+      own_record_met(own->own, own->seen, true, now, out);
+    else
+      bad_frame(from, "another node's record as mine", out);
+  } else if (const auto* verdict = std::get_if<verdict_message>(&message)) {
+    if (verdict->incarnation == own_.incarnation)
+      raise(own_.incarnation);
+  } else if (const auto* ask = std::get_if<dial_back_message>(&message)) {
+    on_dial_back(from, *p, *ask, now, out);
+  } else if (const auto* said =
+                 std::get_if<dial_back_result_message>(&message)) {
+    if (said->token != dial_back_token_ || dial_back_token_ == 0)
+      return;
+    dial_back_token_ = 0;
+    if (said->reached && own_.address.empty()) {
+      own_.address = dial_back_at_;
+      out.emplace_back(advertised{own_.address});
+      sign_own();
+    }
+  }
+}
+
+void membership::state::send_beat(const node_id& to, peer& p, bool ask,
+                                  time_point now, membership_effects& out) {
+  // All beats of a node share one grid, so one timer serves many peers.
+  const auto interval = interval_of(p);
+  const auto ticks = (now - started_) / interval + 1;
+  p.next_beat = started_ + ticks * interval;
+  beat_message m;
+  m.number = ++p.beat_number;
+  p.beat_sent[m.number % p.beat_sent.size()] = now;
+  m.echo = p.beat_in;
+  m.echo_delay = p.beat_in == 0 ? duration{} : now - p.beat_in_at;
+  m.interval = interval;
+  m.answer = ask;
+  m.leads = p.leads;
+  if (oldest_fsync_)
+    m.fsync_age = now - *oldest_fsync_;
+  if (p.hears_told != hears_version_) {
+    p.hears_told = hears_version_;
+    auto& list = m.hears.emplace();
+    for (const auto& [node, other] : peers_)
+      if (other.saw == sight::heard && list.size() < heard_max)
+        list.push_back(node);
+  }
+  ++counters_.beats_out;
+  out.emplace_back(send_frame{to, channel::beat, encode(m)});
+}
+
+void membership::state::on_beat(const node_id& from, peer& p,
+                                const beat_message& m, time_point now,
+                                membership_effects& out) {
+  ++counters_.beats_in;
+  p.life.beat(m.interval, now);
+  if (m.echo != 0 && m.echo <= p.beat_number
+      && p.beat_number - m.echo < p.beat_sent.size()) {
+    const auto sent = p.beat_sent[m.echo % p.beat_sent.size()];
+    p.life.round_trip(now - sent - m.echo_delay);
+  }
+  // Numbers only grow on one link; anything else is no beat to echo.
+  if (p.beat_in < m.number) {
+    p.beat_in = m.number;
+    p.beat_in_at = now;
+  }
+  if (m.hears)
+    p.hears = {m.hears->begin(), m.hears->end()};
+  p.fsync_age = m.fsync_age;
+  out.emplace_back(beat_heard{from, m.leads, m.fsync_age});
+  if (m.answer && p.pinged_at + cfg_.flood_interval <= now) {
+    p.pinged_at = now;
+    send_beat(from, p, false, now, out);
+  }
+}
+
+void membership::state::on_hello(const node_id& from, peer& p,
+                                 const hello_message& m, time_point now,
+                                 membership_effects& out) {
+  const auto& record = m.own.record;
+  if (record.node != from) {
+    bad_frame(from, "a hello with another's record", out);
+    return;
+  }
+  if (record.boot != p.link->boot)
+    return; // from a link that was replaced meanwhile
+  const auto outcome = take_record(from, m.own, now, out);
+  if (outcome == put_outcome::forged)
+    return;
+  if (const auto* held = book_.find(from)) {
+    const auto& known = held->document;
+    if (known.record.boot != record.boot
+        && (outcome == put_outcome::older
+            || outcome == put_outcome::conflict)) {
+      // Two boots of one node: each gets to know of the other.
+      p.rival = m.own;
+      p.rival_at = p.link->listen.is_wildcard() || p.link->listen.empty()
+                       ? address{p.link->remote.host, p.link->listen.port}
+                       : p.link->listen;
+      tell_own_record(from, p, known, known.record.address, now, out);
+    }
+  } else {
+    p.applicant = m.own;
+    take_applicant(from, p, now, out);
+  }
+  learn_address(from, m.seen, out);
+}
+
+/// This node completed a handshake with it: that admits it, ration allowing.
+void membership::state::take_applicant(const node_id& from, peer& p,
+                                       time_point now,
+                                       membership_effects& out) {
+  auto d = std::move(*p.applicant);
+  p.applicant.reset();
+  d.admitted = admission::make(cfg_.key, cfg_.mesh, from);
+  const auto outcome = take_record(from, d, now, out);
+  if (outcome == put_outcome::rationed || outcome == put_outcome::full) {
+    p.applicant = std::move(d);
+    return;
+  }
+  if (outcome != put_outcome::added)
+    return;
+  p.news_records.insert(from); // so that it can show its admission
+  watch(now, out);
+  send(from, summary_message{book_.summary()}, out);
+}
+
+put_outcome membership::state::take_record(const node_id& from,
+                                           const member_document& d,
+                                           time_point now,
+                                           membership_effects& out) {
+  const auto node = d.record.node;
+  if (node == self_) {
+    own_record_met(d, {}, false, now, out);
+    return put_outcome::known;
+  }
+  const auto* held = book_.find(node);
+  const auto before = held ? held->document.record : member_record{};
+  const auto outcome = book_.put(d, now);
+  switch (outcome) {
+  case put_outcome::added:
+  case put_outcome::replaced: {
+    ++counters_.records_new;
+    count_dirty_ = true;
+    members_dirty_ = true;
+    waiting_.erase(node);
+    if (outcome == put_outcome::added) {
+      note_member(node, now, out);
+    } else {
+      auto& p = peer_of(node);
+      if (before.boot != d.record.boot) {
+        if (p.link && p.link->boot != d.record.boot) {
+          p.link.reset();
+          out.emplace_back(cut_link{node});
+        }
+        if (!p.link)
+          restarted(node, p, now, out);
+      } else if (before.incarnation != d.record.incarnation && !p.link) {
+        see(node, p, sight::unheard, now); // it refuted: a new chance
+      }
+      want(node, out);
+      reconcile_report(node, p, now);
+      if (const auto s = book_.find(node)->state; true)
+        out.emplace_back(member_changed{node, s, s});
+    }
+    flood_record(node, from);
+    if (outcome == put_outcome::added)
+      retry_waiting(now, out);
+    break;
+  }
+  case put_outcome::known:
+  case put_outcome::older:
+    ++counters_.records_known;
+    break;
+  case put_outcome::conflict:
+    ++counters_.records_known;
+    if (auto* p = find_peer(node); p != nullptr && p->link && from != node
+                                   && p->link->boot != d.record.boot)
+      tell_own_record(node, *p, d, d.record.address, now, out);
+    break;
+  case put_outcome::forged:
+    ++counters_.signatures_bad;
+    out.emplace_back(misbehaved{from, "a record with a bad signature"});
+    break;
+  case put_outcome::unsponsored:
+    if (d.admitted && waiting_.size() < cfg_.waiting_max) {
+      ++counters_.admissions_waiting;
+      waiting_[node] = d;
+    }
+    break;
+  case put_outcome::rationed:
+  case put_outcome::full:
+    ++counters_.admissions_rationed;
+    break;
+  }
+  return outcome;
+}
+
+/// Members whose sponsor came to be known meanwhile.
+void membership::state::retry_waiting(time_point now, membership_effects& out) {
+  const auto waiting = std::exchange(waiting_, {});
+  for (const auto& [node, d] : waiting)
+    if (!is_member(d.admitted->sponsor))
+      waiting_.emplace(node, d);
+    else if (take_record(self_, d, now, out) == put_outcome::rationed)
+      waiting_.emplace(node, d);
+}
+
+void membership::state::tell_own_record(const node_id& to, peer& p,
+                                        const member_document& d,
+                                        const address& seen, time_point now,
+                                        membership_effects& out) {
+  if (now < p.told_at + membership_patience)
+    return;
+  p.told_at = now;
+  send(to, own_record_message{d, seen}, out);
+}
+
+void membership::state::on_news(const node_id& from, const news_message& m,
+                                time_point now, membership_effects& out) {
+  for (const auto& d : m.records)
+    if (take_record(from, d, now, out) == put_outcome::forged)
+      return;
+  for (const auto& r : m.reports) {
+    if (r.observer == self_)
+      continue;
+    switch (book_.put(r)) {
+    case report_outcome::stored:
+      ++counters_.reports_new;
+      count_dirty_ = true;
+      flood_report(r, from);
+      if (auto* p = find_peer(r.subject); r.down && p != nullptr) {
+        // Somebody misses it: look at once.
+        if (p->link && p->pinged_at + cfg_.liveness.beat_group <= now) {
+          p->pinged_at = now;
+          send_beat(r.subject, *p, true, now, out);
+        } else if (!p->link && p->wanted && p->saw == sight::heard) {
+          out.emplace_back(hurry_link{r.subject});
+        }
+      }
+      break;
+    case report_outcome::known:
+    case report_outcome::stale:
+      ++counters_.reports_known;
+      break;
+    case report_outcome::unplaced:
+      ++counters_.reports_unplaced;
+      break;
+    case report_outcome::forged:
+      ++counters_.signatures_bad;
+      out.emplace_back(misbehaved{from, "a report with a bad signature"});
+      return;
+    }
+  }
+}
+
+/// Whether `to` may lack an item of `author` that came from `from`: an author
+/// tells everybody whom it is linked with itself.
+bool membership::state::needs(const node_id& to, const node_id& author,
+                              const node_id& from) const {
+  if (to == from || to == author)
+    return false;
+  return author == self_ || !hears(author, to);
+}
+
+void membership::state::flood_record(const node_id& node, const node_id& from) {
+  for (auto& [to, p] : peers_)
+    if (p.link && is_member(to) && needs(to, node, from))
+      p.news_records.insert(node);
+}
+
+void membership::state::flood_report(const report& r, const node_id& from) {
+  for (auto& [to, p] : peers_)
+    if (p.link && is_member(to) && needs(to, r.observer, from))
+      p.news_reports.emplace(r.observer, r.subject);
+}
+
+/// One frame of what waits for a peer; the rest goes with the next.
+void membership::state::send_news(const node_id& to, peer& p, time_point now,
+                                  membership_effects& out) {
+  p.news_sent = now;
+  news_message m;
+  std::size_t size = 0;
+  while (!p.news_records.empty() && m.records.size() < news_records_max) {
+    const auto first = p.news_records.begin();
+    if (const auto* held = book_.find(*first)) {
+      const auto more = held->document.body.size() + record_overhead;
+      if (size > 0 && size + more > cfg_.frame_bytes_max)
+        break;
+      size += more;
+      m.records.push_back(held->document);
+    }
+    p.news_records.erase(first);
+  }
+  while (p.news_records.empty() && !p.news_reports.empty()
+         && m.reports.size() < news_reports_max) {
+    const auto first = p.news_reports.begin();
+    if (const auto* r = book_.find_report(first->first, first->second)) {
+      if (size > 0 && size + report_bytes > cfg_.frame_bytes_max)
+        break;
+      size += report_bytes;
+      m.reports.push_back(*r);
+    }
+    p.news_reports.erase(first);
+  }
+  if (!m.records.empty() || !m.reports.empty())
+    send(to, m, out);
+}
+
+void membership::state::send_digest(const node_id& to,
+                                    membership_effects& out) {
+  ++counters_.digests;
+  std::array<std::uint8_t, 32> lowest{};
+  std::array<std::uint8_t, 32> highest{};
+  highest.fill(0xff);
+  digest_message m;
+  m.first = node_id{lowest};
+  const auto& all = book_.members();
+  for (auto i = all.begin(); i != all.end(); ++i) {
+    m.entries.push_back(book_.entry_of(i->first));
+    if (m.entries.size() == digest_entries_per_frame
+        && std::next(i) != all.end()) {
+      m.last = i->first;
+      send(to, m, out);
+      m.first = i->first;
+      m.entries.clear();
+      m.entries.push_back(book_.entry_of(i->first));
+    }
+  }
+  m.last = node_id{highest};
+  send(to, m, out);
+}
+
+void membership::state::on_digest(const node_id& from, peer& p,
+                                  const digest_message& m, time_point now,
+                                  membership_effects& out) {
+  want_message want;
+  std::set<node_id> named;
+  for (const auto& e : m.entries) {
+    if (e.node < m.first || m.last < e.node) {
+      bad_frame(from, "a digest out of its range", out);
+      return;
+    }
+    named.insert(e.node);
+    const auto* held = book_.find(e.node);
+    if (held == nullptr) {
+      want.records.push_back(e.node);
+      want.observers.push_back(e.node);
+      continue;
+    }
+    const auto mine = book_.entry_of(e.node);
+    const bool theirs_newer = e.incarnation != mine.incarnation
+                                  ? mine.incarnation < e.incarnation
+                                  : mine.number < e.number;
+    const bool same =
+        e.incarnation == mine.incarnation && e.number == mine.number;
+    if (theirs_newer)
+      want.records.push_back(e.node);
+    else if (!same)
+      p.news_records.insert(e.node);
+    if (e.reports != mine.reports) {
+      for (const auto* r : book_.reports_by(e.node))
+        p.news_reports.emplace(r->observer, r->subject);
+      want.observers.push_back(e.node);
+    }
+    if (!e.dead || e.incarnation != mine.incarnation)
+      continue;
+    if (e.node == self_) {
+      raise(own_.incarnation);
+    } else if (auto* subject = find_peer(e.node);
+               !mine.dead && subject != nullptr && subject->link
+               && subject->told_at + membership_patience <= now) {
+      subject->told_at = now;
+      send(e.node, verdict_message{e.incarnation}, out);
+    }
+  }
+  const auto& all = book_.members();
+  for (auto i = all.lower_bound(m.first);
+       i != all.end() && !(m.last < i->first); ++i)
+    if (named.count(i->first) == 0)
+      p.news_records.insert(i->first);
+  if (!want.records.empty() || !want.observers.empty())
+    send(from, want, out);
+}
+
+void membership::state::on_want(peer& p, const want_message& m) {
+  for (const auto& node : m.records)
+    if (is_member(node))
+      p.news_records.insert(node);
+  for (const auto& observer : m.observers)
+    for (const auto* r : book_.reports_by(observer))
+      p.news_reports.emplace(r->observer, r->subject);
+}
+
+/// Only where the asker itself is seen: nobody makes this node dial others.
+void membership::state::on_dial_back(const node_id& from, peer& p,
+                                     const dial_back_message& m, time_point now,
+                                     membership_effects& out) {
+  constexpr std::size_t probes_max = 64;
+  if (m.at.host != p.link->remote.host || m.at.port == 0
+      || now < p.dial_back_at + dial_back_interval
+      || probes_.size() >= probes_max)
+    return;
+  p.dial_back_at = now;
+  probes_.emplace(++token_, probe{from, m.token, m.at});
+  out.emplace_back(probe_address{token_, m.at});
+}
+
+} // namespace banyan::net

@@ -1,0 +1,476 @@
+#include "net/membership/membership.hpp"
+
+#include "net/membership/detail/state.hpp"
+
+#include <algorithm>
+
+namespace banyan::net {
+
+namespace {
+
+constexpr std::size_t probes_max = 8;
+constexpr std::uint64_t persisted_version = 1;
+
+} // namespace
+
+const char* to_string(member_state s) noexcept {
+  switch (s) {
+  case member_state::alive:
+    return "alive";
+  case member_state::suspect:
+    return "suspect";
+  case member_state::dead:
+    return "dead";
+  case member_state::left:
+    return "left";
+  }
+  return "?";
+}
+
+const char* to_string(evidence e) noexcept {
+  switch (e) {
+  case evidence::end_of_stream:
+    return "end_of_stream";
+  case evidence::reset:
+    return "reset";
+  case evidence::refused:
+    return "refused";
+  case evidence::restarted:
+    return "restarted";
+  case evidence::silence:
+    return "silence";
+  }
+  return "?";
+}
+
+membership::state::state(membership_config config, random_source& random,
+                         time_point now)
+    : cfg_{std::move(config)}, random_{random}, self_{cfg_.key.id()},
+      started_{now}, book_{self_, cfg_.mesh, cfg_}, health_{cfg_.liveness} {
+  own_.node = self_;
+  own_.boot = cfg_.boot;
+  own_.region = cfg_.region;
+  own_.zone = cfg_.zone;
+  own_.target = cfg_.target;
+  own_.tier = cfg_.tier;
+  own_.capacity = cfg_.capacity;
+  own_.features = cfg_.features;
+  if (!cfg_.advertise.empty())
+    own_.address = cfg_.advertise;
+  else if (!cfg_.listen.is_wildcard())
+    own_.address = cfg_.listen;
+  restore(now);
+}
+
+membership::state::peer& membership::state::peer_of(const node_id& node) {
+  return peers_.try_emplace(node, cfg_.liveness).first->second;
+}
+
+membership::state::peer* membership::state::find_peer(const node_id& node) {
+  const auto i = peers_.find(node);
+  return i == peers_.end() ? nullptr : &i->second;
+}
+
+/// What an earlier boot knew. Its own disk is trusted to hold what this node
+/// verified, but not to be whole: anything odd is left out.
+void membership::state::restore(time_point now) {
+  reader r{cfg_.persisted_members};
+  if (cfg_.persisted_members.empty() || r.array(2) != 2
+      || r.uint() != persisted_version)
+    return;
+  for (auto n = r.array(cfg_.members_max); n > 0 && r.ok(); --n) {
+    member_document d;
+    if (!member_document::decode(r, d) || !d.verify(cfg_.mesh))
+      continue;
+    if (d.record.node == self_) {
+      raise(d.record.incarnation);
+      if (d.admitted && d.admitted->verify(cfg_.mesh, self_))
+        book_.put_trusted(std::move(d)); // for its admission; signed anew soon
+      continue;
+    }
+    peer_of(d.record.node).since = now;
+    book_.put_trusted(std::move(d));
+  }
+}
+
+void membership::state::encode_members(bytes& out) const {
+  writer w{out};
+  w.array(2).uint(persisted_version).array(book_.members().size());
+  for (const auto& [node, m] : book_.members())
+    m.document.encode(w);
+}
+
+void membership::state::start(time_point now) {
+  started_ = now;
+  digest_at_ = now + cfg_.digest_interval;
+  raise(cfg_.disk_incarnation);
+}
+
+/// Asks for an incarnation above `above`; `finish` does it when it may.
+void membership::state::raise(incarnation above) {
+  if (wanted_ <= above)
+    wanted_ = above.next();
+}
+
+void membership::state::incarnation_persisted(incarnation value, time_point now,
+                                              membership_effects& out) {
+  if (value != pending_)
+    return;
+  pending_ = incarnation{};
+  const bool first = !running();
+  own_.incarnation = value;
+  own_.number = 0;
+  out.emplace_back(incarnation_ready{value});
+  sign_own();
+  // Reports of the incarnation before count for nothing now.
+  report_number_ = 0;
+  for (auto& [node, p] : peers_)
+    reconcile_report(node, p, now);
+  if (!first) {
+    ++counters_.refutations;
+    return;
+  }
+  for (const auto& s : cfg_.seeds)
+    out.emplace_back(want_seed{s.at, s.pinned});
+  for (auto& [node, p] : peers_) {
+    p.since = now;
+    want(node, out);
+  }
+}
+
+/// A new number for the own record, signed and on its way to everybody.
+void membership::state::sign_own() {
+  ++own_.number;
+  auto d = member_document::make(cfg_.key, cfg_.mesh, own_);
+  if (const auto* before = book_.find(self_))
+    d.admitted = before->document.admitted;
+  book_.put_trusted(std::move(d));
+  flood_record(self_, self_);
+  members_dirty_ = true;
+  count_dirty_ = true;
+}
+
+void membership::state::set_own(std::uint8_t tier,
+                                const node_capacity& capacity) {
+  if (own_.tier == tier && own_.capacity == capacity)
+    return;
+  own_.tier = tier;
+  own_.capacity = capacity;
+  if (running())
+    sign_own();
+}
+
+void membership::state::leave(time_point now, membership_effects& out) {
+  if (!running() || leaving_)
+    return;
+  leaving_ = true;
+  own_.word = member_word::left;
+  sign_own();
+  for (auto& [node, p] : peers_)
+    if (p.link)
+      send_news(node, p, now, out);
+}
+
+/// A record in this node's own name. One with another boot id means an older
+/// disk, or a copied one.
+void membership::state::own_record_met(const member_document& d,
+                                       const address& seen, bool pushed,
+                                       time_point now,
+                                       membership_effects& out) {
+  const auto& r = d.record;
+  if (r.boot == cfg_.boot) {
+    const auto* mine = book_.find(self_);
+    if (running() && mine != nullptr && !mine->document.admitted && d.admitted
+        && is_member(d.admitted->sponsor)
+        && d.admitted->verify(cfg_.mesh, self_)) {
+      auto admitted = mine->document;
+      admitted.admitted = d.admitted;
+      book_.put_trusted(std::move(admitted));
+      members_dirty_ = true;
+    }
+    return;
+  }
+  if (r.incarnation < own_.incarnation && !pushed)
+    return; // an earlier life of this very disk
+  if (!d.verify(cfg_.mesh)) {
+    ++counters_.signatures_bad;
+    return;
+  }
+  if (cfg_.disk_incarnation < r.incarnation && !rolled_back_told_) {
+    rolled_back_told_ = true;
+    out.emplace_back(rolled_back{r.incarnation});
+  }
+  if (own_.incarnation <= r.incarnation)
+    raise(r.incarnation);
+  if (now < cloned_look_at_)
+    return;
+  cloned_look_at_ = now + membership_patience;
+  look_for_clone(r.address, out);
+  if (seen != r.address)
+    look_for_clone(seen, out);
+}
+
+void membership::state::look_for_clone(const address& at,
+                                       membership_effects& out) {
+  if (at.empty() || at.is_wildcard() || probes_.size() >= probes_max)
+    return;
+  probes_.emplace(++token_, probe{node_id{}, 0, at});
+  out.emplace_back(probe_address{token_, at});
+}
+
+void membership::state::own_key_met(const boot_id& boot, const address& at,
+                                    membership_effects& out) {
+  if (boot == cfg_.boot || cloned_told_)
+    return;
+  cloned_told_ = true;
+  out.emplace_back(cloned{own_.address, at});
+}
+
+void membership::state::probed(std::uint64_t token,
+                               const result<probe_answer, dial_error>& answer,
+                               membership_effects& out) {
+  const auto i = probes_.find(token);
+  if (i == probes_.end())
+    return;
+  const auto p = i->second;
+  probes_.erase(i);
+  if (p.asked_by.is_none()) {
+    if (answer && answer->node == self_)
+      own_key_met(answer->boot, p.at, out);
+    return;
+  }
+  const auto* asker = find_peer(p.asked_by);
+  if (asker == nullptr || !asker->link)
+    return;
+  const bool reached =
+      answer && answer->node == p.asked_by && answer->boot == asker->link->boot;
+  send(p.asked_by, dial_back_result_message{p.their_token, reached}, out);
+}
+
+/// A wildcard listen advertises nothing until somebody has dialled it.
+void membership::state::learn_address(const node_id& from, const address& seen,
+                                      membership_effects& out) {
+  const auto* p = find_peer(from);
+  if (!own_.address.empty() || seen.empty() || dial_back_token_ != 0
+      || p == nullptr || !p->link || !p->link->dialled)
+    return;
+  dial_back_token_ = random_.next() | 1U;
+  dial_back_at_ = {seen.host, cfg_.listen.port};
+  send(from, dial_back_message{dial_back_token_, dial_back_at_}, out);
+}
+
+void membership::state::begin(time_point now) {
+  now_ = now;
+  const auto deaf = health_.observe(due_, now);
+  if (deaf == duration{})
+    return;
+  ++counters_.stalls;
+  for (auto& [node, p] : peers_) {
+    p.life.credit(deaf, now);
+    p.since = std::min(p.since + deaf, now);
+  }
+}
+
+void membership::state::tick(time_point now, membership_effects& out) {
+  if (!running())
+    return;
+  watch(now, out);
+  if (digest_at_ <= now) {
+    digest_at_ = now + cfg_.digest_interval;
+    std::vector<node_id> linked;
+    for (auto& [node, p] : peers_) {
+      if (!p.link)
+        continue;
+      if (p.applicant)
+        take_applicant(node, p, now, out);
+      if (is_member(node))
+        linked.push_back(node);
+    }
+    retry_waiting(now, out);
+    if (!linked.empty())
+      send(linked[random_.below(linked.size())],
+           summary_message{book_.summary()}, out);
+  }
+}
+
+void membership::state::finish(time_point now, membership_effects& out) {
+  if (count_dirty_)
+    recount(now, out);
+  if (own_.incarnation < wanted_ && pending_ < wanted_
+      && raised_at_ + cfg_.refute_interval <= now && !leaving_) {
+    raised_at_ = now;
+    pending_ = wanted_;
+    out.emplace_back(persist_incarnation{pending_});
+  }
+  if (running()) {
+    for (auto& [node, p] : peers_)
+      if (p.link && (!p.news_records.empty() || !p.news_reports.empty())
+          && p.news_sent + cfg_.flood_interval <= now)
+        send_news(node, p, now, out);
+    if (members_dirty_ && persisted_at_ + cfg_.persist_interval <= now) {
+      members_dirty_ = false;
+      persisted_at_ = now;
+      persist_members order;
+      encode_members(order.encoded);
+      out.emplace_back(std::move(order));
+    }
+  }
+  due_ = std::max(next_due(), now); // what is overdue is not yet late
+}
+
+time_point membership::state::next_due() const {
+  auto due = never;
+  if (own_.incarnation < wanted_ && pending_ < wanted_ && !leaving_)
+    due = raised_at_ + cfg_.refute_interval;
+  if (!running())
+    return due;
+  due = std::min({due, digest_at_, watch_due()});
+  for (const auto& [node, p] : peers_)
+    if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
+      due = std::min(due, p.news_sent + cfg_.flood_interval);
+  if (members_dirty_)
+    due = std::min(due, persisted_at_ + cfg_.persist_interval);
+  return due;
+}
+
+membership::membership(membership_config config, random_source& random,
+                       time_point now)
+    : s_{std::make_unique<state>(std::move(config), random, now)} {
+}
+membership::~membership() = default;
+
+void membership::start(time_point now, membership_effects& out) {
+  s_->start(now);
+  s_->finish(now, out);
+}
+
+void membership::on_incarnation_persisted(incarnation value, time_point now,
+                                          membership_effects& out) {
+  s_->begin(now);
+  s_->incarnation_persisted(value, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_link_up(const link_info& link, time_point now,
+                            membership_effects& out) {
+  s_->begin(now);
+  s_->link_up(link, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_link_down(const link_info& link, link_end why,
+                              time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->link_down(link, why, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_dial_failed(const node_id& node, dial_error why,
+                                time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->dial_failed(node, why, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_frame(const node_id& from, channel on, const_bytes payload,
+                          time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->frame(from, on, payload, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_heard(const node_id& from, time_point now,
+                          membership_effects& out) {
+  s_->begin(now);
+  if (s_->heard(from, now, out))
+    s_->finish(now, out);
+}
+
+void membership::on_probed(std::uint64_t token,
+                           const result<probe_answer, dial_error>& answer,
+                           time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->probed(token, answer, out);
+  s_->finish(now, out);
+}
+
+void membership::on_own_key_met(const boot_id& boot, const address& at,
+                                time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->own_key_met(boot, at, out);
+  s_->finish(now, out);
+}
+
+void membership::set_shares_group(const node_id& node, bool shares) {
+  s_->set_shares_group(node, shares);
+}
+
+void membership::set_leads(const node_id& node, std::uint64_t hash) {
+  s_->set_leads(node, hash);
+}
+
+void membership::set_oldest_fsync(std::optional<time_point> since) {
+  s_->set_oldest_fsync(since);
+}
+
+void membership::set_own(std::uint8_t tier, const node_capacity& capacity,
+                         time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->set_own(tier, capacity);
+  s_->finish(now, out);
+}
+
+void membership::leave(time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->leave(now, out);
+  s_->finish(now, out);
+}
+
+time_point membership::deadline() const {
+  return s_->due();
+}
+
+void membership::on_tick(time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->tick(now, out);
+  s_->finish(now, out);
+}
+
+const node_id& membership::self() const noexcept {
+  return s_->own().node;
+}
+
+const member_record& membership::own() const noexcept {
+  return s_->own();
+}
+
+std::vector<member_view> membership::members() const {
+  return s_->views();
+}
+
+std::optional<member_view> membership::find(const node_id& node) const {
+  return s_->view(node);
+}
+
+std::optional<member_state> membership::state_of(const node_id& n) const {
+  const auto v = s_->view(n);
+  return v ? std::optional{v->state} : std::nullopt;
+}
+
+bool membership::hears(const node_id& node) const {
+  return s_->hears(node);
+}
+
+bool membership::hears(const node_id& observer, const node_id& subject) const {
+  return s_->hears(observer, subject);
+}
+
+duration membership::fsync_age(const node_id& node) const {
+  return s_->fsync_age(node);
+}
+
+const membership_counters& membership::counters() const noexcept {
+  return s_->counters();
+}
+
+} // namespace banyan::net

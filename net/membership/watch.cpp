@@ -1,0 +1,337 @@
+#include "net/membership/detail/state.hpp"
+
+#include <algorithm>
+
+namespace banyan::net {
+
+namespace {
+
+bool has_left(const member_book::member& m) {
+  return m.document.record.word == member_word::left;
+}
+
+} // namespace
+
+duration membership::state::interval_of(const peer& p) const {
+  return p.shares_group ? cfg_.liveness.beat_group : cfg_.liveness.beat_mesh;
+}
+
+void membership::state::set_shares_group(const node_id& node, bool shares) {
+  auto* p = find_peer(node);
+  if (p == nullptr && !shares)
+    return;
+  auto& q = p != nullptr ? *p : peer_of(node);
+  q.shares_group = shares;
+  q.next_beat = std::min(q.next_beat, now_ + interval_of(q));
+  due_ = std::max(next_due(), now_);
+}
+
+void membership::state::set_leads(const node_id& node, std::uint64_t hash) {
+  peer_of(node).leads = hash;
+}
+
+bool membership::state::hears(const node_id& node) const {
+  const auto i = peers_.find(node);
+  return node == self_ || (i != peers_.end() && i->second.saw == sight::heard);
+}
+
+bool membership::state::hears(const node_id& observer,
+                              const node_id& subject) const {
+  if (observer == self_)
+    return hears(subject);
+  const auto i = peers_.find(observer);
+  return i != peers_.end() && i->second.saw == sight::heard
+         && (observer == subject || i->second.hears.count(subject) > 0);
+}
+
+duration membership::state::fsync_age(const node_id& node) const {
+  const auto i = peers_.find(node);
+  return i == peers_.end() ? duration{} : i->second.fsync_age;
+}
+
+std::optional<member_view> membership::state::view(const node_id& node) const {
+  const auto* m = book_.find(node);
+  if (m == nullptr)
+    return std::nullopt;
+  member_view v;
+  v.record = m->document.record;
+  v.state = m->state;
+  v.accusers = m->accusers;
+  v.linked = v.heard = node == self_;
+  const auto i = peers_.find(node);
+  if (i != peers_.end()) {
+    v.linked = i->second.link.has_value();
+    v.heard = i->second.saw == sight::heard;
+    v.round_trip = i->second.life.round_trip();
+  }
+  return v;
+}
+
+std::vector<member_view> membership::state::views() const {
+  std::vector<member_view> all;
+  for (const auto& [node, m] : book_.members())
+    all.push_back(*view(node));
+  return all;
+}
+
+/// Keeps a link to every member that has not left, where it says it is.
+void membership::state::want(const node_id& node, membership_effects& out) {
+  const auto* m = book_.find(node);
+  auto& p = peer_of(node);
+  if (m == nullptr || !running())
+    return;
+  const auto& at = m->document.record.address;
+  if (has_left(*m)) {
+    if (std::exchange(p.wanted, false))
+      out.emplace_back(unwant_link{node});
+  } else if (!at.empty() && (!p.wanted || p.wanted_at != at)) {
+    p.wanted = true;
+    p.wanted_at = at;
+    out.emplace_back(want_link{node, at});
+  }
+}
+
+void membership::state::note_member(const node_id& node, time_point now,
+                                    membership_effects& out) {
+  auto& p = peer_of(node);
+  p.since = now;
+  out.emplace_back(member_changed{node, std::nullopt, member_state::alive});
+  want(node, out);
+  if (p.link)
+    mark_heard(node, p, now, out); // it stood at the door
+}
+
+void membership::state::see(const node_id&, peer& p, sight now_seen,
+                            time_point now) {
+  if (p.saw == sight::heard || now_seen == sight::heard)
+    ++hears_version_;
+  p.saw = now_seen;
+  p.since = now;
+}
+
+void membership::state::mark_heard(const node_id& node, peer& p, time_point now,
+                                   membership_effects& out) {
+  if (p.saw == sight::heard)
+    return;
+  see(node, p, sight::heard, now);
+  p.life.heard(now);
+  p.cut = false;
+  out.emplace_back(peer_back{node});
+  reconcile_report(node, p, now);
+}
+
+void membership::state::mark_lost(const node_id& node, peer& p, evidence why,
+                                  time_point now, membership_effects& out) {
+  if (p.saw == sight::gone
+      || (p.saw == sight::silent && why == evidence::silence))
+    return;
+  if (why == evidence::silence) {
+    see(node, p, sight::silent, now);
+    out.emplace_back(peer_silent{node});
+  } else {
+    see(node, p, sight::gone, now);
+    out.emplace_back(peer_gone{node, why});
+  }
+  reconcile_report(node, p, now);
+}
+
+/// A later boot is there: what the earlier one led, nobody leads now.
+void membership::state::restarted(const node_id& node, peer& p, time_point now,
+                                  membership_effects& out) {
+  if (p.saw == sight::heard || p.saw == sight::silent)
+    out.emplace_back(peer_gone{node, evidence::restarted});
+  see(node, p, sight::unheard, now);
+}
+
+void membership::state::link_up(const link_info& link, time_point now,
+                                membership_effects& out) {
+  if (!running() || link.node == self_)
+    return;
+  auto& p = peer_of(link.node);
+  const auto* m = book_.find(link.node);
+  const auto before =
+      p.link ? p.link->boot : (m ? m->document.record.boot : link.boot);
+  p.link = link;
+  p.applicant.reset();
+  p.life.reset(now);
+  p.life.round_trip(link.round_trip);
+  p.next_beat = now;
+  p.beat_in = 0;
+  p.hears_told = 0;
+  const auto* mine = book_.find(self_);
+  send(link.node, hello_message{mine->document, link.remote}, out);
+  if (m == nullptr)
+    return; // its hello says who it is
+  const auto& record = m->document.record;
+  if (link.boot != record.boot) {
+    if (record.incarnation < link.incarnation) {
+      if (before != link.boot)
+        restarted(link.node, p, now, out);
+    } else {
+      tell_own_record(link.node, p, m->document, record.address, now, out);
+    }
+  }
+  if (p.rival && p.rival->record.boot != link.boot) {
+    p.told_at = long_ago;
+    tell_own_record(link.node, p, *p.rival, p.rival_at, now, out);
+    p.rival.reset();
+  }
+  mark_heard(link.node, p, now, out);
+  watch(now, out); // the first beat
+  send(link.node, summary_message{book_.summary()}, out);
+}
+
+void membership::state::link_down(const link_info& link, link_end why,
+                                  time_point now, membership_effects& out) {
+  auto* p = find_peer(link.node);
+  if (p == nullptr || !p->link || p->link->id != link.id
+      || why == link_end::replaced)
+    return;
+  p->link.reset();
+  p->applicant.reset();
+  dial_back_token_ = 0;
+  const auto* m = book_.find(link.node);
+  if (m == nullptr) {
+    if (!p->shares_group && p->leads == 0)
+      peers_.erase(link.node);
+    return;
+  }
+  switch (why) {
+  case link_end::end_of_stream:
+    mark_lost(link.node, *p, evidence::end_of_stream, now, out);
+    break;
+  case link_end::reset:
+    mark_lost(link.node, *p, evidence::reset, now, out);
+    break;
+  case link_end::timed_out:
+    mark_lost(link.node, *p, evidence::silence, now, out);
+    break;
+  default:
+    // No evidence in itself; silence will tell, or a refused dial.
+    if (has_left(*m))
+      mark_lost(link.node, *p, evidence::end_of_stream, now, out);
+  }
+  if (p->wanted)
+    out.emplace_back(hurry_link{link.node});
+}
+
+void membership::state::dial_failed(const node_id& node, dial_error why,
+                                    time_point now, membership_effects& out) {
+  auto* p = find_peer(node);
+  if (p == nullptr || p->link || why != dial_error::refused
+      || p->saw == sight::unheard || !is_member(node))
+    return;
+  mark_lost(node, *p, evidence::refused, now, out);
+}
+
+bool membership::state::heard(const node_id& from, time_point now,
+                              membership_effects& out) {
+  auto* p = find_peer(from);
+  if (p == nullptr || !p->link)
+    return false;
+  p->life.heard(now);
+  if (p->saw == sight::heard || !is_member(from))
+    return false;
+  mark_heard(from, *p, now, out);
+  return true;
+}
+
+/// Beats, silence, take-backs: whatever the clock alone can bring about.
+void membership::state::watch(time_point now, membership_effects& out) {
+  const auto stretch = health_.stretch(now);
+  for (auto& [node, p] : peers_) {
+    const auto* m = book_.find(node);
+    if (m == nullptr)
+      continue;
+    if (p.link && p.next_beat <= now)
+      send_beat(node, p, false, now, out);
+    if (p.saw == sight::heard && p.life.silent_at(stretch) <= now)
+      mark_lost(node, p, evidence::silence, now, out);
+    else if (p.saw == sight::unheard && !has_left(*m)
+             && p.since + cfg_.liveness.grace <= now)
+      mark_lost(node, p, evidence::silence, now, out);
+    else if (p.saw == sight::silent && p.link && !p.cut
+             && p.since + cfg_.cut_after <= now) {
+      p.cut = true;
+      p.link.reset();
+      out.emplace_back(cut_link{node});
+    }
+    if (p.link && p.saw == sight::heard && m->state == member_state::dead
+        && p.told_at + membership_patience <= now) {
+      p.told_at = now;
+      send(node, verdict_message{m->document.record.incarnation}, out);
+    }
+    reconcile_report(node, p, now);
+  }
+}
+
+time_point membership::state::watch_due() const {
+  const auto stretch = health_.stretch(now_);
+  auto due = never;
+  for (const auto& [node, p] : peers_) {
+    const auto* m = book_.find(node);
+    if (m == nullptr)
+      continue;
+    if (p.link)
+      due = std::min(due, p.next_beat);
+    if (p.saw == sight::heard)
+      due = std::min(due, p.life.silent_at(stretch));
+    else if (p.saw == sight::unheard && !has_left(*m))
+      due = std::min(due, p.since + cfg_.liveness.grace);
+    else if (p.saw == sight::silent && p.link && !p.cut)
+      due = std::min(due, p.since + cfg_.cut_after);
+    if (p.link && p.saw == sight::heard && m->state == member_state::dead)
+      due = std::min(due, p.told_at + membership_patience);
+    const auto* r = book_.find_report(self_, node);
+    if (r != nullptr && r->down && p.saw == sight::heard)
+      due = std::min(due, p.reported_at + membership_patience);
+  }
+  return due;
+}
+
+/// Makes this node's signed report say what it sees. Accuses at once; takes
+/// back at most once a second, so a flapping link costs little.
+void membership::state::reconcile_report(const node_id& node, peer& p,
+                                         time_point now) {
+  const auto* m = book_.find(node);
+  if (m == nullptr || !running() || leaving_)
+    return;
+  const auto* standing = book_.find_report(self_, node);
+  const bool accused = standing != nullptr && standing->down;
+  const bool lost = p.saw == sight::silent || p.saw == sight::gone;
+  if (lost && !accused && !has_left(*m))
+    issue_report(node, p, true, now);
+  else if (accused && p.saw == sight::heard
+           && p.reported_at + membership_patience <= now)
+    issue_report(node, p, false, now);
+}
+
+void membership::state::issue_report(const node_id& node, peer& p, bool down,
+                                     time_point now) {
+  report r;
+  r.observer = self_;
+  r.subject = node;
+  r.observer_incarnation = own_.incarnation;
+  r.subject_incarnation = book_.find(node)->document.record.incarnation;
+  r.number = ++report_number_;
+  r.down = down;
+  r.sign(cfg_.key, cfg_.mesh);
+  const auto stored = book_.put(r);
+  BANYAN_ASSERT(stored == report_outcome::stored);
+  p.reported_at = now;
+  count_dirty_ = true;
+  flood_report(r, self_);
+}
+
+void membership::state::recount(time_point, membership_effects& out) {
+  count_dirty_ = false;
+  std::vector<member_book::change> changes;
+  book_.recount(changes);
+  for (const auto& c : changes)
+    if (c.node != self_)
+      out.emplace_back(member_changed{c.node, c.from, c.to});
+  if (book_.find(self_)->condemned)
+    raise(own_.incarnation);
+}
+
+} // namespace banyan::net
