@@ -82,6 +82,7 @@ struct link_info {
   std::uint64_t minor = 0;    ///< its minor wire version
   address remote;             ///< the far end of the stream, as seen here
   address listen;             ///< what it says that others may dial
+  address seen_as;            ///< our end of the stream, as it sees it
   bool dialled = false;       ///< by us
   duration round_trip{};      ///< of the handshake
   time_point up_since{};
@@ -108,7 +109,6 @@ enum class dial_error : std::uint8_t {
   timed_out,   ///< 2 s without a byte, or 5 s in all.
   hung_up,     ///< The far side closed during the handshake: most often
                ///< another mesh, mesh key or wire version. It never says.
-  reset,       ///< Its kernel did.
   not_a_peer,  ///< It answered, but doesn't have the mesh key or its proof is
                ///< bad.
   wrong_node,  ///< It proved another node id than the one wanted or pinned.
@@ -158,7 +158,9 @@ public:
   virtual void on_link_up(const link_info& info, link_id replaces) = 0;
   /// With any reason but `replaced`, no link to that node is left.
   virtual void on_link_down(const link_info& info, link_end why) = 0;
-  /// All whole frames of one arrival, in order within each lane.
+  /// All whole frames of one arrival, in order within each lane. When two
+  /// links of a pair met and one lost at once, its frames may come under an id
+  /// that was never up.
   virtual void on_frames(const link_info& info,
                          const std::vector<frame_view>& frames) = 0;
   /// A wanted dial failed; the table tries again by itself at `retry_at`
@@ -253,7 +255,7 @@ public:
       return failure{room.error()};
     writer w{**room};
     std::forward<Pack>(pack)(w);
-    return end_frame(to, c);
+    return end_frame();
   }
   /// Seals and hands over what is queued on all links. Once per loop turn.
   void flush(time_point now);
@@ -289,7 +291,7 @@ public:
 
 private:
   result<bytes*, send_errc> begin_frame(const node_id& to, channel c);
-  result<void, send_errc> end_frame(const node_id& to, channel c);
+  result<void, send_errc> end_frame();
 
   class state;
   std::unique_ptr<state> s_;

@@ -33,6 +33,7 @@ const char* to_string(channel c) noexcept;
 enum class lane : std::uint8_t { control = 0, request = 1, bulk = 2 };
 inline constexpr std::size_t lane_count = 3;
 
+/// The number decides, so that a channel unknown here has its lane as well.
 constexpr lane lane_of(channel c) noexcept {
   const auto n = static_cast<std::uint8_t>(c);
   return n < 16 ? lane::control : n < 32 ? lane::request : lane::bulk;
@@ -46,14 +47,25 @@ constexpr bool client_may_use(channel c) noexcept {
 /// @{
 /// One frame's payload: a 1 MiB argument and what the router wraps around it.
 inline constexpr std::size_t frame_bytes_max = 1024 * 1024 + 64 * 1024;
-/// lane and flags, channel, and the size of this fragment in two bytes.
+/// channel, flags, and the size of this fragment in two bytes.
 inline constexpr std::size_t fragment_header_bytes = 4;
-/// Longer frames are cut, so that a control frame waits for 16 KiB at most.
-inline constexpr std::size_t fragment_bytes_max = 16 * 1024;
+/// Longer frames are cut into fragments of this size; four fill a record.
+inline constexpr std::size_t fragment_bytes_max = 16'000;
 /// @}
 
-/// The first byte of a fragment.
-inline constexpr std::uint8_t fragment_lane_mask = 0x03;
-inline constexpr std::uint8_t fragment_more = 0x04;
+/// The flags of a fragment. All others must be zero.
+inline constexpr std::uint8_t fragment_more = 0x01; ///< the frame goes on
+
+/// Noise XXpsk0's three messages, always of these sizes.
+inline constexpr std::size_t hello_bytes = 768; ///< a payload, padded
+inline constexpr std::size_t message_1_bytes = 32 + 16;
+inline constexpr std::size_t message_2_bytes = 32 + 48 + hello_bytes + 16;
+inline constexpr std::size_t message_3_bytes = 48 + hello_bytes + 16;
+
+/// What a frame of the channel `link` says: a map with one of these at key 0.
+enum class link_word : std::uint8_t {
+  welcome = 1, ///< The answering side's first frame: the link is up.
+  goodbye = 2, ///< The sender's last frame.
+};
 
 } // namespace banyan::net

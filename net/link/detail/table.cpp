@@ -1,0 +1,180 @@
+#include "net/link/detail/table.hpp"
+
+#include <algorithm>
+
+namespace banyan::net {
+
+link_table::state::state(link_config config, link_limits limits, streams& io,
+                         random_source& random, link_events& events)
+    : config_{std::move(config)}, limits_{limits}, io_{io}, random_{random},
+      events_{events}, static_key_{noise::dh_keypair::generate(random)},
+      rations_{limits.rations}, seen_{limits.rations.ephemerals_max} {
+  keys_.key = &config_.key;
+  keys_.static_key = &static_key_;
+  keys_.mesh = config_.mesh;
+  keys_.prologue = make_prologue(config_.mesh_name);
+  if (config_.client_key) {
+    dial_psk_ = config_.client_key->clone();
+  } else {
+    BANYAN_ASSERT(!config_.mesh_keys.empty() && config_.mesh_keys.size() <= 4);
+    dial_psk_ = derive_psk(config_.mesh_keys.front(), link_role::peer);
+    for (const auto role : {link_role::peer, link_role::client}) {
+      for (const auto& key : config_.mesh_keys)
+        keys_.accepted.push_back({derive_psk(key, role), role});
+    }
+  }
+  keys_.dial_psk = &dial_psk_;
+}
+
+connection* link_table::state::find(stream_id id) const {
+  const auto it = connections_.find(id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+void link_table::state::drop(connection& c, ending how) {
+  changed();
+  if (c.has_slot)
+    rations_.release(c.slot_known);
+  if (auto* const t = find_target(c.purpose);
+      t != nullptr && t->dialling == c.stream)
+    t->dialling = {};
+  if (c.info) {
+    const auto it = current_.find(c.info->node);
+    BANYAN_ASSERT(it == current_.end() || it->second != &c);
+  }
+  if (how == ending::close)
+    io_.close(c.stream);
+  else if (how == ending::reset)
+    io_.reset(c.stream);
+  connections_.erase(c.stream);
+}
+
+void link_table::state::closed(connection& c, stream_end why, time_point now) {
+  if (c.phase <= phase::confirming) {
+    if (c.dialled) {
+      dial_failed(c, dial_error::hung_up, now);
+    } else {
+      ++counters_.handshakes_cut;
+      drop(c, ending::gone);
+    }
+    return;
+  }
+  const auto end = c.heard_goodbye                    ? link_end::goodbye
+                   : why == stream_end::end_of_stream ? link_end::end_of_stream
+                   : why == stream_end::timed_out     ? link_end::timed_out
+                   : why == stream_end::local         ? link_end::local
+                                                      : link_end::reset;
+  went_down(c, end, now);
+  drop(c, ending::gone);
+}
+
+void link_table::state::timed_out(connection& c, time_point now) {
+  switch (c.phase) {
+  case phase::dialling:
+  case phase::shaking:
+  case phase::confirming:
+    if (c.heard_goodbye) {
+      dial_failed(c, dial_error::hung_up, now);
+      return;
+    }
+    ++counters_.handshake_timeouts;
+    if (c.dialled)
+      dial_failed(c, dial_error::timed_out, now);
+    else
+      drop(c, ending::reset);
+    return;
+  case phase::up:
+    if (c.heard_goodbye) {
+      went_down(c, link_end::goodbye, now);
+      drain(c, now);
+    } else {
+      refresh(c, now);
+    }
+    return;
+  case phase::draining:
+    went_down(c, link_end::replaced, now);
+    drop(c, ending::reset);
+    return;
+  }
+}
+
+void link_table::state::on_time(time_point now) {
+  std::vector<stream_id> late;
+  for (const auto& [id, c] : connections_) {
+    if (c->due <= now)
+      late.push_back(id);
+  }
+  for (const auto id : late) {
+    if (auto* const c = find(id))
+      timed_out(*c, now);
+  }
+  dial_due(now);
+}
+
+time_point link_table::state::deadline() {
+  if (deadline_known_)
+    return deadline_;
+  auto due = never;
+  for (const auto& [id, c] : connections_)
+    due = std::min(due, c->due);
+  const auto visit = [&](const auto& targets) {
+    for (const auto& [key, t] : targets) {
+      if (!stopping_ && !t.given_up && t.dialling == stream_id{}
+          && !satisfied(t))
+        due = std::min(due, t.next_dial);
+    }
+  };
+  visit(by_node_);
+  visit(by_address_);
+  deadline_ = due;
+  deadline_known_ = true;
+  return due;
+}
+
+void link_table::state::stop(time_point now) {
+  stopping_ = true;
+  io_.stop_listening();
+  by_node_.clear();
+  by_address_.clear();
+  current_.clear();
+  std::vector<connection*> all;
+  for (auto& [id, c] : connections_)
+    all.push_back(c.get());
+  for (auto* c : all) {
+    if (c->phase <= phase::confirming) {
+      drop(*c, ending::reset);
+      continue;
+    }
+    c->silent = true;
+    if (c->phase == phase::up)
+      drain(*c, now);
+  }
+  flush(now);
+}
+
+/// Hands events over in their order. A handler may call back into the table;
+/// what that adds comes after.
+void link_table::state::deliver() {
+  if (delivering_)
+    return;
+  delivering_ = true;
+  while (!pending_.empty()) {
+    const auto next = std::move(pending_.front());
+    pending_.pop_front();
+    if (const auto* up = std::get_if<up_event>(&next))
+      events_.on_link_up(*up->info, up->replaces);
+    else if (const auto* down = std::get_if<down_event>(&next))
+      events_.on_link_down(*down->info, down->why);
+    else if (const auto* frames = std::get_if<frames_event>(&next))
+      events_.on_frames(*frames->info, batch_.frames());
+    else if (const auto* failed = std::get_if<failed_event>(&next))
+      events_.on_dial_failed(failed->what, failed->why, failed->retry_at);
+    else if (const auto* writable = std::get_if<writable_event>(&next))
+      events_.on_writable(*writable->info, writable->which);
+    else if (const auto* probed = std::get_if<probed_event>(&next))
+      events_.on_probed(probed->token, probed->answer);
+  }
+  delivering_ = false;
+}
+
+} // namespace banyan::net
