@@ -51,7 +51,13 @@ writer& writer::sint(std::int64_t v) {
 }
 
 writer& writer::number(double v) {
-  pack(out_, [v](auto& p) { p.pack_double(v); });
+  // By hand: msgpack-cxx 4 packs 5.0 as the integer 5.
+  std::uint64_t bits = 0;
+  static_assert(sizeof bits == sizeof v);
+  std::memcpy(&bits, &v, sizeof bits);
+  out_.push_back(0xCB);
+  for (int shift = 56; shift >= 0; shift -= 8)
+    out_.push_back(static_cast<std::uint8_t>(bits >> shift));
   return *this;
 }
 

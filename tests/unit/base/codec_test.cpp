@@ -149,4 +149,16 @@ TEST(codec, random_bytes_never_disagree_with_msgpack_c) {
 }
 
 } // namespace
+
+TEST(codec, whole_numbers_stay_floats) {
+  for (const double v : {0.0, 5.0, -3.0, 1e300}) {
+    bytes b;
+    writer{b}.number(v);
+    EXPECT_EQ(b.size(), 9U);
+    reader r{b};
+    EXPECT_EQ(r.number(), v);
+    EXPECT_TRUE(r.done());
+  }
+}
+
 } // namespace banyan
