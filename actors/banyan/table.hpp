@@ -161,14 +161,14 @@ private:
       fill(s, rows_->get(prefix() + encoded(key)));
     return s;
   }
-  void fill(slot& s, std::optional<detail::view> bytes) const {
+  void fill(slot& s, std::optional<detail::view> stored) const {
     s.is_read = true;
-    if (!bytes)
+    if (!stored)
       return;
-    detail::decoder d{*bytes, detail::decode_mode::stored};
+    detail::decoder d{*stored, detail::decode_mode::stored};
     if (!d.whole(s.value.emplace()))
       throw std::runtime_error{d.why("state." + name_)};
-    s.original.emplace(bytes->data, bytes->data + bytes->size);
+    s.original.emplace(stored->data, stored->data + stored->size);
   }
 
   [[nodiscard]] entries list(std::string start, std::size_t limit) const {
