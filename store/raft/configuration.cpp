@@ -116,6 +116,8 @@ void add_learner(configuration& c, const replica_ref& r) {
 result<configuration, change_errc> apply(configuration c,
                                          const std::vector<change>& changes) {
   for (const auto& step : changes) {
+    if (step.who.replica.is_none())
+      continue; // nobody
     switch (step.what) {
     case change::kind::add_voter:
       add_voter(c, step.who);

@@ -106,6 +106,8 @@ void network::run(duration span) {
 void network::start(machine& m) {
   ++m.life;
   auto from = m.stored.restart();
+  m.stored.base = from.base; // the log begins where the core does
+  m.stored.entries = from.entries;
   m.applied = from.applied;
   m.core =
       std::make_unique<raft::core>(m.id, opts_, random_, std::move(from), now_);
@@ -334,7 +336,7 @@ void network::disturb() {
     }
     break;
   case 8:
-    if (m.core && random_.chance(0.3)) {
+    if (m.core && m.writing.empty() && random_.chance(0.3)) {
       const auto cut = m.core->trim(m.stored.applied.index);
       if (cut > m.stored.base.index) {
         auto& s = m.stored;
@@ -414,6 +416,7 @@ void network::heal() {
 void network::expect_convergence(duration limit) {
   const auto end = now_ + limit;
   log_index goal;
+  term proposed;
   while (complaint_.empty() && now_ < end) {
     run(50ms);
     auto* leader = any_leader();
@@ -422,6 +425,7 @@ void network::expect_convergence(duration limit) {
         if (auto index = leader->core->propose(
                 now_, shared_bytes{to_bytes("the last one")}))
           goal = *index;
+        proposed = leader->core->term();
         settle(*leader);
       }
       continue;
@@ -434,10 +438,8 @@ void network::expect_convergence(duration limit) {
              return !c.contains(m->id) || m->core->committed_index() >= goal;
            }))
       return;
-    // Its term may have ended first: another proposal then.
-    if (committed_.rbegin()->first >= goal
-        && as_text(committed_.at(goal).data.view()) != "the last one")
-      goal = {};
+    if (leader->core->term() != proposed)
+      goal = {}; // lost with its term, perhaps: once more
   }
   complain("no convergence");
 }
@@ -461,11 +463,45 @@ void network::check() {
   }
 }
 
+std::string network::describe() const {
+  static constexpr const char* roles[] = {"follower", "pre_candidate",
+                                          "candidate", "leader"};
+  std::string out;
+  const auto set = [](const raft::replica_set& members) {
+    std::string text = "(";
+    for (const auto& r : members)
+      text += std::to_string(number_of(r)) + ' ';
+    return text + ")";
+  };
+  for (const auto& m : machines_) {
+    out += "\n  " + std::to_string(number_of(m->id)) + ' ';
+    if (!m->core) {
+      out += "down";
+      continue;
+    }
+    const auto& c = *m->core;
+    out += roles[static_cast<unsigned>(c.role())];
+    out += " term=" + std::to_string(c.term().value())
+           + " log=" + std::to_string(c.log().base().index.value()) + ".."
+           + std::to_string(c.log().last_index().value()) + "@"
+           + std::to_string(c.log().last_term().value())
+           + " committed=" + std::to_string(c.committed_index().value())
+           + " voters=" + set(c.configuration().voters)
+           + " outgoing=" + set(c.configuration().outgoing) + " learners="
+           + set(c.configuration().learners) + (c.is_asleep() ? " asleep" : "");
+    for (const auto& p : c.peers())
+      out += " [" + std::to_string(number_of(p.peer))
+             + " match=" + std::to_string(p.match.value())
+             + " state=" + std::to_string(static_cast<int>(p.state)) + "]";
+  }
+  return out;
+}
+
 void network::complain(const std::string& what) {
   if (complaint_.empty())
     complaint_ = what + " at "
                  + std::to_string(to_ms(now_.time_since_epoch()) - 3600e3)
-                 + " ms";
+                 + " ms" + describe();
 }
 
 network::machine* network::find(const replica_ref& r) {

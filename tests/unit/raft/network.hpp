@@ -93,6 +93,7 @@ private:
   void apply(machine& m, const raft::committed& c);
   void send_snapshot(machine& from, const replica_ref& to);
   void complain(const std::string& what);
+  [[nodiscard]] std::string describe() const;
   machine* find(const replica_ref& r);
   machine& any();
   machine* any_leader();

@@ -24,7 +24,7 @@ std::string live(std::uint64_t seed, network::totals& sum) {
   w.slow_max = dice.chance(0.2) ? 400ms : 40ms;
   const unsigned voters = dice.chance(0.5) ? 3 : 5;
   network net{seed, voters, static_cast<unsigned>(dice.below(3)), opts, w};
-  const auto disturbances = 150 + dice.below(150);
+  const auto disturbances = 300 + dice.below(300);
   for (std::uint64_t i = 0; i < disturbances && net.complaint().empty(); ++i) {
     net.run(dice.between(0ms, dice.chance(0.1) ? 600ms : 20ms));
     net.disturb();
