@@ -36,6 +36,12 @@ identity identity::from_seed(const secret_bytes<32>& seed) {
   return out;
 }
 
+secret_bytes<32> identity::seed() const {
+  secret_bytes<32> out;
+  crypto_sign_ed25519_sk_to_seed(out.data(), key_.data());
+  return out;
+}
+
 identity identity::clone() const {
   identity out;
   out.id_ = id_;
@@ -77,9 +83,7 @@ identity::load_or_create(const std::filesystem::path& file,
 
 result<void, key_file_error>
 identity::save(const std::filesystem::path& file) const {
-  secret_bytes<32> seed;
-  crypto_sign_ed25519_sk_to_seed(seed.data(), key_.data());
-  std::string text = to_base32(seed.view());
+  std::string text = to_base32(seed().view());
   bytes content;
   content.reserve(key_header.size() + text.size() + 1);
   append(content, as_bytes(key_header));

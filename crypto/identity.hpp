@@ -43,6 +43,8 @@ public:
   /// The secret half of the X25519 key that belongs to this key: what boxes
   /// sealed to `id()` are opened with.
   [[nodiscard]] secret_bytes<32> box_secret() const;
+  /// The 32 byte seed, for files that hold more than the key.
+  [[nodiscard]] secret_bytes<32> seed() const;
   [[nodiscard]] identity clone() const;
 
 private:

@@ -37,8 +37,8 @@ void encode_spec(writer& w, const app_spec& s) {
   w.uint(static_cast<std::uint64_t>(s.isolation));
   w.uint(static_cast<std::uint64_t>(s.access));
   w.uint(static_cast<std::uint64_t>(
-    std::chrono::duration_cast<std::chrono::milliseconds>(s.replace_after)
-      .count()));
+      std::chrono::duration_cast<std::chrono::milliseconds>(s.replace_after)
+          .count()));
   w.blob(s.config);
   encode_texts(w, s.secrets);
   w.nil(); // room for modules by target
@@ -57,10 +57,19 @@ void decode_spec(reader& r, app_spec& s) {
   s.isolation = small(r, app_isolation::none);
   s.access = small(r, app_access::everyone);
   s.replace_after = std::chrono::milliseconds{
-    static_cast<std::int64_t>(r.uint(std::uint64_t{1} << 40))};
+      static_cast<std::int64_t>(r.uint(std::uint64_t{1} << 40))};
   s.config = r.blob(spec_config_bytes_max).copy();
   decode_texts(r, s.secrets);
   r.skip();
+}
+
+/// Two voters on one node would let that node be a majority by itself.
+bool names_a_node_twice(const std::vector<replica_ref>& voters) {
+  for (std::size_t i = 0; i < voters.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (voters[i].node == voters[j].node)
+        return true;
+  return false;
 }
 
 } // namespace
@@ -124,7 +133,7 @@ bool app_genesis::decode(const_bytes in, app_genesis& out) {
       r.id(v.node);
       r.id(v.replica);
     }
-    r.require(!shard.empty());
+    r.require(!shard.empty() && !names_a_node_twice(shard));
   }
   return r.done() && is_app_name(out.name) && !out.voters.empty();
 }
@@ -197,7 +206,7 @@ bool app_papers::decode(const_bytes in, app_papers& out) {
     return false;
   const auto document = [&](signed_document& d) {
     r.require(signed_document::decode(
-      r.blob(signed_document::body_bytes_max + 1024), d));
+        r.blob(signed_document::body_bytes_max + 1024), d));
   };
   document(out.genesis);
   document(out.version);
@@ -234,7 +243,7 @@ open_papers(const app_papers& p, const mesh_id& mesh,
     return failure{papers_errc::untrusted};
   if (!p.genesis.verify(mesh) || !p.version.verify(mesh)
       || (p.deletion && !p.deletion->verify(mesh)))
-    return failure{papers_errc::signature};
+    return failure{papers_errc::bad_signature};
   return a;
 }
 

@@ -87,8 +87,8 @@ struct app_deletion {
 };
 
 /// What the context of a sealed group secret is.
-[[nodiscard]] bytes group_secret_context(const std::array<std::uint8_t, 16>&
-                                           nonce);
+[[nodiscard]] bytes
+group_secret_context(const std::array<std::uint8_t, 16>& nonce);
 [[nodiscard]] digest group_secret_hash(const secret_bytes<32>& secret);
 
 /// All documents of one app, as they travel and stand on disk.
@@ -112,7 +112,7 @@ struct app_record {
 };
 enum class papers_errc : std::uint8_t {
   malformed = 1, ///< not such documents, or one contradicts another
-  signature,     ///< a signature is wrong
+  bad_signature, ///< a signature is wrong
   untrusted,     ///< signed by an owner that this peer does not trust
 };
 /// Checks form, signatures, that all is about one app and one owner, and that
