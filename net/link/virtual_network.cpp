@@ -10,6 +10,9 @@
 namespace banyan::net {
 namespace {
 
+/// Longer writes arrive in pieces.
+constexpr std::size_t piece_bytes_max = 16 * 1024;
+
 using host_pair = std::pair<std::string, std::string>; // from, to
 
 /// What travels in one direction of a connection, in order.
@@ -116,12 +119,13 @@ public:
     w.outstanding += data.size();
     if (unsent_of(w) > streams::unsent_low)
       w.was_high = true;
-    if (data.size() > 1 && random_.chance(how_.split_chance)) {
-      const auto cut = 1 + random_.below(data.size() - 1);
-      push(*c, way, {item::kind::data, {}, data.first(cut).copy(), {}});
-      data = data.from(cut);
+    while (!data.empty()) {
+      auto n = std::min(data.size(), piece_bytes_max);
+      if (n > 1 && random_.chance(how_.split_chance))
+        n = 1 + random_.below(n - 1);
+      push(*c, way, {item::kind::data, {}, data.first(n).copy(), {}});
+      data = data.from(n);
     }
-    push(*c, way, {item::kind::data, {}, data.copy(), {}});
   }
 
   [[nodiscard]] std::size_t unsent(stream_id id) const {

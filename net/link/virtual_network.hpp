@@ -34,7 +34,7 @@ public:
     duration dial_timeout = 3s; ///< then a dial without answer `timed_out`
     /// What a sender's and a receiver's kernel hold; more counts as unsent.
     std::size_t kernel_buffer = 256 * 1024;
-    /// How often one write arrives in two pieces.
+    /// How often a piece of a write (16 KiB at most) is cut once more.
     double split_chance = 0.1;
     /// After a cut heals, how long until TCP tries again, at most.
     duration retransmit_max = 200ms;

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/random.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/mesh_key.hpp"
 #include "net/link/link_table.hpp"
 #include "net/link/virtual_network.hpp"
