@@ -1,0 +1,2 @@
+// Knows <banyan/app.hpp>, lists no app.
+#include <banyan/app.hpp>
