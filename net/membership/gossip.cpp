@@ -26,33 +26,33 @@ void membership::state::bad_frame(const node_id& from, const char* what,
   out.emplace_back(misbehaved{from, what});
 }
 
-void membership::state::frame(const node_id& from, channel on,
+bool membership::state::frame(const node_id& from, channel on,
                               const_bytes payload, time_point now,
                               membership_effects& out) {
   auto* p = find_peer(from);
   if (p == nullptr || !p->link || !running())
-    return;
-  heard(from, now, out);
+    return false;
+  const bool back = heard(from, now, out);
   if (on == channel::beat) {
     beat_message m;
     if (!decode(payload, m))
       bad_frame(from, "malformed beat", out);
     else if (is_member(from))
       on_beat(from, *p, m, now, out);
-    return;
+    return back;
   }
   ++counters_.frames_in;
   membership_message message;
   if (!decode(payload, message)) {
     bad_frame(from, "malformed membership frame", out);
-    return;
+    return true;
   }
   if (const auto* hello = std::get_if<hello_message>(&message)) {
     on_hello(from, *p, *hello, now, out);
-    return;
+    return true;
   }
   if (!is_member(from))
-    return; // let in first
+    return true; // let in first
   if (const auto* news = std::get_if<news_message>(&message)) {
     on_news(from, *news, now, out);
   } else if (const auto* sum = std::get_if<summary_message>(&message)) {
@@ -75,7 +75,7 @@ void membership::state::frame(const node_id& from, channel on,
   } else if (const auto* said =
                  std::get_if<dial_back_result_message>(&message)) {
     if (said->token != dial_back_token_ || dial_back_token_ == 0)
-      return;
+      return true;
     dial_back_token_ = 0;
     if (said->reached && own_.address.empty()) {
       own_.address = dial_back_at_;
@@ -83,6 +83,7 @@ void membership::state::frame(const node_id& from, channel on,
       sign_own();
     }
   }
+  return true;
 }
 
 void membership::state::send_beat(const node_id& to, peer& p, bool ask,

@@ -83,7 +83,8 @@ void membership::state::restore(time_point now) {
     if (!member_document::decode(r, d) || !d.verify(cfg_.mesh))
       continue;
     if (d.record.node == self_) {
-      raise(d.record.incarnation);
+      restored_ = d.record.incarnation;
+      raise(restored_);
       if (d.admitted && d.admitted->verify(cfg_.mesh, self_))
         book_.put_trusted(std::move(d)); // for its admission; signed anew soon
       continue;
@@ -100,10 +101,15 @@ void membership::state::encode_members(bytes& out) const {
     m.document.encode(w);
 }
 
-void membership::state::start(time_point now) {
+void membership::state::start(time_point now, membership_effects& out) {
   started_ = now;
   digest_at_ = now + cfg_.digest_interval;
   raise(cfg_.disk_incarnation);
+  // The incarnation was on disk before any record with it.
+  if (cfg_.disk_incarnation < restored_) {
+    rolled_back_told_ = true;
+    out.emplace_back(rolled_back{restored_});
+  }
 }
 
 /// Asks for an incarnation above `above`; `finish` does it when it may.
@@ -340,7 +346,7 @@ membership::membership(membership_config config, random_source& random,
 membership::~membership() = default;
 
 void membership::start(time_point now, membership_effects& out) {
-  s_->start(now);
+  s_->start(now, out);
   s_->finish(now, out);
 }
 
@@ -375,8 +381,8 @@ void membership::on_dial_failed(const node_id& node, dial_error why,
 void membership::on_frame(const node_id& from, channel on, const_bytes payload,
                           time_point now, membership_effects& out) {
   s_->begin(now);
-  s_->frame(from, on, payload, now, out);
-  s_->finish(now, out);
+  if (s_->frame(from, on, payload, now, out))
+    s_->finish(now, out);
 }
 
 void membership::on_heard(const node_id& from, time_point now,

@@ -20,7 +20,7 @@ public:
   state(membership_config config, random_source& random, time_point now);
 
   // membership.cpp
-  void start(time_point now);
+  void start(time_point now, membership_effects& out);
   void incarnation_persisted(incarnation value, time_point now,
                              membership_effects& out);
   void probed(std::uint64_t token,
@@ -63,7 +63,9 @@ public:
   [[nodiscard]] std::optional<member_view> view(const node_id& node) const;
 
   // gossip.cpp
-  void frame(const node_id& from, channel on, const_bytes payload,
+  /// True when it changed more than when the sender was last heard: what is
+  /// due can then only be due later than asked for.
+  bool frame(const node_id& from, channel on, const_bytes payload,
              time_point now, membership_effects& out);
 
   enum class sight : std::uint8_t { unheard, heard, silent, gone };
@@ -194,6 +196,7 @@ public:
   incarnation wanted_;  ///< to be raised to, once the interval allows
   incarnation pending_; ///< asked to be put on disk; zero: nothing
   time_point raised_at_ = long_ago;
+  incarnation restored_; ///< of the own record beside the members on disk
   bool rolled_back_told_ = false;
   bool cloned_told_ = false;
   member_book book_;

@@ -15,11 +15,23 @@ std::size_t mesh::add() {
   return i;
 }
 
-std::size_t mesh::index_of(const node_id& node) const {
+std::size_t mesh::index_of(const node_id& node, std::size_t from) const {
+  auto found = machines_.size();
   for (std::size_t i = 0; i < machines_.size(); ++i)
-    if (machines_[i]->key.id() == node)
-      return i;
-  return machines_.size();
+    if (machines_[i]->key.id() == node
+        && (found == machines_.size() || linked(from, i)))
+      found = i; // of two clones, the one with the link
+  return found;
+}
+
+std::size_t mesh::clone_of(std::size_t original, const address& elsewhere) {
+  const auto i = machines_.size();
+  auto& m = *machines_[original];
+  machines_.push_back(std::make_unique<machine>(m.key.clone()));
+  machines_[i]->at = elsewhere;
+  machines_[i]->disk = m.disk;
+  machines_[i]->members_on_disk = m.members_on_disk;
+  return i;
 }
 
 void mesh::start(std::size_t i, std::optional<std::size_t> seed,
@@ -131,7 +143,7 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
     trace = trace * 1099511628211ULL + effect.index() + i * 31
             + static_cast<std::uint64_t>(now.time_since_epoch().count());
     if (auto* f = std::get_if<send_frame>(&effect)) {
-      const auto to = index_of(f->to);
+      const auto to = index_of(f->to, i);
       const auto k = key_of(i, to);
       const auto l = links_.find(k);
       ++frames;
@@ -154,17 +166,17 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
     if (auto* w = std::get_if<want_link>(&effect)) {
       m.wanted[w->node] = w->at;
       m.backoff.erase(w->node);
-      if (!linked(i, index_of(w->node)))
+      if (!linked(i, index_of(w->node, i)))
         dial(i, w->at, w->node);
     } else if (auto* u = std::get_if<unwant_link>(&effect)) {
       m.wanted.erase(u->node);
     } else if (auto* s = std::get_if<want_seed>(&effect)) {
       dial(i, s->at, {});
     } else if (auto* h = std::get_if<hurry_link>(&effect)) {
-      if (m.wanted.count(h->node) > 0 && !linked(i, index_of(h->node)))
+      if (m.wanted.count(h->node) > 0 && !linked(i, index_of(h->node, i)))
         dial(i, m.wanted[h->node], h->node);
     } else if (auto* c = std::get_if<cut_link>(&effect)) {
-      const auto far = index_of(c->node);
+      const auto far = index_of(c->node, i);
       const auto k = key_of(i, far);
       if (links_.count(k) > 0)
         end_link(k, i == k.first ? link_end::local : link_end::end_of_stream,
@@ -173,9 +185,17 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
     } else if (auto* p = std::get_if<probe_address>(&effect)) {
       at(now + 2 * latency(), [this, i, token = p->token, to = p->at] {
         result<probe_answer, dial_error> answer = failure{dial_error::refused};
-        for (const auto& x : machines_)
-          if (x->at == to && x->up() && !x->frozen)
-            answer = probe_answer{x->key.id(), x->boot, x->disk, {}};
+        for (std::size_t j = 0; j < size(); ++j) {
+          auto& far = *machines_[j];
+          if (far.at != to || !far.up() || far.frozen)
+            continue;
+          answer = probe_answer{far.key.id(), far.boot, far.disk, {}};
+          if (far.key.id() == id(i) && j != i)
+            call(j, [&](auto& core, auto& out) {
+              core.on_own_key_met(machines_[i]->boot, machines_[i]->at, now,
+                                  out);
+            });
+        }
         deliver(i, [this, i, token, answer] {
           call(i, [&](auto& core, auto& out) {
             core.on_probed(token, answer, now, out);
@@ -210,7 +230,7 @@ void mesh::dial_later(std::size_t from, const node_id& to) {
      [this, from, to, core = m.core.get()] {
        auto& n = *machines_[from];
        if (n.core.get() == core && n.wanted.count(to) > 0
-           && !linked(from, index_of(to)))
+           && !linked(from, index_of(to, from)))
          dial(from, n.wanted[to], to);
      });
 }
@@ -276,6 +296,15 @@ link_info mesh::info(const pair& k, const stream& s,
 
 void mesh::connect(std::size_t from, std::size_t to) {
   const auto k = key_of(from, to);
+  // One link per node pair: of two clones, the later one has it.
+  for (const auto& [near, far] : {std::pair{from, to}, std::pair{to, from}})
+    for (std::size_t other = 0; other < size(); ++other)
+      if (other != far && id(other) == id(far) && linked(near, other)) {
+        const auto old = key_of(near, other);
+        end_link(old,
+                 near == old.first ? link_end::replaced : link_end::goodbye,
+                 near == old.second ? link_end::replaced : link_end::goodbye);
+      }
   auto& s = links_[k];
   s.id = link_id{++links_made_};
   s.boot_a = machines_[k.first]->boot;
@@ -302,7 +331,7 @@ void mesh::end_link(const pair& k, link_end seen_by_a, link_end seen_by_b) {
        [this, i, l, why, core = machines_[i]->core.get(), other] {
          if (machines_[i]->core.get() != core
              || (other && why != link_end::local
-                 && cut_between(i, index_of(l.node))))
+                 && cut_between(i, index_of(l.node, i))))
            return;
          deliver(i, [this, i, l, why] {
            call(i,

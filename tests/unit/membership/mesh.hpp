@@ -42,6 +42,8 @@ public:
 
   /// A new machine with its own key; not started.
   std::size_t add();
+  /// A machine with a copy of another's data directory.
+  std::size_t clone_of(std::size_t original, const address& elsewhere);
   /// Starts a process on machine `i`; it joins at machine `seed`.
   void start(std::size_t i, std::optional<std::size_t> seed = {},
              const std::function<void(membership_config&)>& change = {});
@@ -88,7 +90,7 @@ public:
         found.emplace_back(e.at, *x);
     return found;
   }
-  std::size_t index_of(const node_id& node) const;
+  std::size_t index_of(const node_id& node, std::size_t from) const;
 
   std::uint64_t frames = 0;
   std::uint64_t frame_bytes = 0;
