@@ -146,7 +146,7 @@ public:
     if (why == stream_end::reset) {
       // A dial that is on its way stays; what it carries does not.
       const bool dialling = way == 0 && !c->answered;
-      w.items.clear();
+      drop_items(w, [](const item& i) { return i.what == item::kind::data; });
       if (dialling) {
         connections_.erase(c->number);
         return;
@@ -206,7 +206,8 @@ public:
           continue;
         by_stream_.erase(c->ends[e].id);
         c->ends[e].owner = nullptr;
-        c->ways[e].items.clear(); // the machine's memory is gone
+        // What is on its way is lost with the machine's memory.
+        drop_items(c->ways[e], [this](const item& i) { return i.due > now(); });
         forget_if_over(*c);
       }
     }
@@ -251,7 +252,8 @@ public:
       if (!c->answered || !((from == a && to == b) || (from == b && to == a)))
         continue;
       for (std::size_t way : {0U, 1U}) {
-        c->ways[way].items.clear();
+        drop_items(c->ways[way],
+                   [](const item& i) { return i.what == item::kind::data; });
         push(*c, way, {item::kind::end, {}, {}, stream_end::reset});
       }
     }
@@ -280,6 +282,11 @@ private:
   [[nodiscard]] const path& path_of(const host_pair& way) const {
     const auto it = paths_.find(way);
     return it == paths_.end() ? how_.everywhere : it->second;
+  }
+  template <class Which>
+  static void drop_items(direction& w, Which&& which) {
+    w.items.erase(std::remove_if(w.items.begin(), w.items.end(), which),
+                  w.items.end());
   }
   static host_pair hosts(const connection_state& c, std::size_t way) {
     return {c.ends[way].host, c.ends[1 - way].host};
@@ -411,11 +418,8 @@ private:
     case item::kind::end: {
       by_stream_.erase(id);
       c.ends[1 - way].owner = nullptr;
-      auto& back = c.ways[1 - way].items;
-      back.erase(std::remove_if(
-                     back.begin(), back.end(),
-                     [](const item& b) { return b.what != item::kind::end; }),
-                 back.end());
+      drop_items(c.ways[1 - way],
+                 [](const item& back) { return back.what != item::kind::end; });
       if (i.why == stream_end::refused)
         reader.events_->on_dial_failed(id, i.why, now());
       else
