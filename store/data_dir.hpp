@@ -25,7 +25,7 @@ public:
 
   /// Makes the directory (0700) and its parents when missing.
   /// @returns `in_use` (the message names the process), `network_fs`,
-  /// `unreadable` (rights, a file in the way, others can read it) or `io`.
+  /// `unreadable` (rights, another owner, a file in the way), `full` or `io`.
   static result<data_dir, store_error> open(const std::filesystem::path& dir,
                                             const options& how);
   static result<data_dir, store_error> open(const std::filesystem::path& dir);
@@ -64,6 +64,7 @@ struct disk_options {
   std::size_t map_bytes = std::size_t{64} << 30; ///< LMDB's address space
   /// Soft quota for the state, at most `map_bytes`; 0 means `map_bytes`.
   std::size_t state_bytes_max = 0;
+  statfs_function statfs = system_statfs();
 };
 
 /// Opens log, state and documents of `dir`, which must outlive the result;

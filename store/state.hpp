@@ -14,7 +14,7 @@ struct state_error {
   store_errc code = store_errc::io;
   std::string message;
   group_id group;
-  bytes key; ///< of the damaged row; of a long key only its `scan_key`
+  bytes key; ///< of the damaged row
 };
 
 /// A row as stored: `index` is the entry that wrote it.
@@ -51,8 +51,7 @@ struct group_commit {
 
 struct scan_request {
   bytes prefix; ///< at most `scan_prefix_max` bytes
-  /// Where to begin, inclusive: empty, a key, or `scan_page::next`. Compared as
-  /// `scan_key`s.
+  /// Where to begin, inclusive: empty, `scan_key(key)`, or `scan_page::next`.
   bytes from;
   std::size_t bytes_max = std::size_t{1} << 20; ///< keys + values; one row at
                                                 ///< least is returned
@@ -62,7 +61,7 @@ struct scan_request {
 struct scan_page {
   std::vector<row> rows; ///< in the order of `scan_key`
   bytes next;            ///< where the next page begins; empty at the end
-  /// Rows in this range whose checksum is wrong; they are not in `rows`.
+  /// Scan keys in this range whose row is damaged; they are not in `rows`.
   std::vector<bytes> damaged;
 };
 
@@ -75,8 +74,8 @@ struct recovered_state {
 };
 
 /// Keys longer than `row_key_plain_max` are stored under their first
-/// `scan_prefix_max` bytes ‖ hash, the same on every node: rows come in the
-/// order of this form. Shorter keys are their own scan key.
+/// `scan_prefix_max` bytes ‖ 0xff ‖ hash, the same on every node: rows come in
+/// the order of this form. Shorter keys are their own scan key.
 bytes scan_key(const_bytes key);
 inline constexpr std::size_t row_key_plain_max = 480;
 inline constexpr std::size_t scan_prefix_max = 448;
@@ -102,7 +101,9 @@ public:
   virtual ~state() = default;
 
   /// All groups in one transaction. `full`: nothing changed; a commit that only
-  /// erases still works then.
+  /// erases still works then. `stale`: the group's rows belong to another
+  /// replica id (a new one begins with a stage or a drop), or there are none
+  /// yet and `meta` is absent.
   virtual void commit(std::vector<group_commit> batch, done on_done) = 0;
 
   /// The row, nothing when there is none, or `damaged`.

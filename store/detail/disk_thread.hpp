@@ -14,7 +14,9 @@ public:
   explicit loop_poster(post_function post) : post_{std::move(post)} {}
   loop_poster(const loop_poster&) = delete;
   loop_poster& operator=(const loop_poster&) = delete;
-  ~loop_poster() { alive_->store(false); }
+  ~loop_poster() { retire(); }
+  /// Nothing posted runs from now on. Loop thread only.
+  void retire() { alive_->store(false); }
 
   template <class F>
   void operator()(F f) const {

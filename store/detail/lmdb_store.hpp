@@ -1,0 +1,97 @@
+#pragma once
+#include "store/detail/row_codec.hpp"
+#include "store/errors.hpp"
+#include "store/state.hpp"
+
+#include <lmdb.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace banyan::store::detail {
+
+struct lmdb_options {
+  std::size_t map_bytes = std::size_t{64} << 30;
+  std::size_t bytes_max = 0; ///< soft quota; 0: the map
+  /// The file system's type (`statfs`), and whether one is refused.
+  std::function<result<std::int64_t, store_error>(const std::string&)> statfs;
+};
+
+/// Rows and metas in LMDB, synchronous. One thread at a time; one instance per
+/// file in a process (a second would destroy isolation) and one process.
+class lmdb_store {
+public:
+  using outcome = result<void, state_error>;
+
+  static result<std::unique_ptr<lmdb_store>, store_error>
+  open(const std::filesystem::path& dir, const lmdb_options& options,
+       std::vector<recovered_state>& found);
+  lmdb_store(const lmdb_store&) = delete;
+  lmdb_store& operator=(const lmdb_store&) = delete;
+  ~lmdb_store();
+
+  outcome commit(const std::vector<group_commit>& batch);
+  result<std::optional<row>, state_error> read(const group_id& group,
+                                               const bytes& key);
+  result<scan_page, state_error> scan(const group_id& group,
+                                      const scan_request& request);
+  outcome stage_begin(const order_id& order);
+  outcome stage_put(const order_id& order, const std::vector<row_change>& rows);
+  outcome stage_finish(const order_id& order, const applied_meta& meta);
+  outcome stage_abort(const order_id& order);
+  outcome drop(const order_id& order);
+
+  /// Deletes some rows that nothing refers to; true when more are left.
+  bool clean_some();
+
+private:
+  struct group_state {
+    std::uint64_t number = 0;
+    replica_id replica;
+    bool damaged = false;
+  };
+  struct stage {
+    std::uint64_t number = 0;
+    order_id order;
+  };
+  class read_txn;
+  class write_txn;
+
+  lmdb_store() = default;
+  result<void, store_error> lock(const std::filesystem::path& dir);
+  result<void, store_error> open_env(const std::filesystem::path& dir,
+                                     const lmdb_options& options);
+  result<void, store_error> load(std::vector<recovered_state>& found);
+  state_error fault(int code, const group_id& group, const char* what);
+  outcome admit(std::size_t rows, std::size_t bytes, const group_id& group);
+  result<std::size_t, int> used_bytes();
+  int put_rows(MDB_txn* txn, std::uint64_t number,
+               const std::vector<row_change>& rows);
+  int put_meta(MDB_txn* txn, const group_id& group, const group_meta& meta);
+  static std::optional<state_error>
+  too_large(const group_id& group, const std::vector<row_change>& rows);
+  const stage* stage_of(const order_id& order) const;
+  void check_readers();
+
+  MDB_env* env_ = nullptr;
+  MDB_dbi rows_ = 0;
+  MDB_dbi groups_db_ = 0;
+  std::size_t bytes_max_ = 0;
+  std::size_t page_bytes_ = 4096;
+  int lock_ = -1;
+  std::pair<std::uint64_t, std::uint64_t> registered_{0, 0};
+  bool failed_ = false;
+  std::uint64_t next_number_ = 1;
+  std::map<group_id, group_state> groups_;
+  std::map<group_id, stage> stages_;
+  std::vector<std::uint64_t> garbage_; ///< numbers whose rows nobody names
+  std::chrono::steady_clock::time_point readers_checked_{};
+};
+
+} // namespace banyan::store::detail
