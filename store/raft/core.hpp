@@ -34,9 +34,9 @@ struct options {
 /// What a replica remembers over a restart. `entries` follow `base`; `applied`
 /// lies between base and the last entry. `configuration` is the one in force
 /// at `base`; those in the entries are taken from there. When the applied state
-/// is a snapshot that the log had not heard of (a crash in `install`), `base` is
-/// the snapshot, without entries unless the log holds its last one, and the log
-/// on disk must be reset to it first.
+/// is a snapshot that the log had not heard of (a crash in `install`), `base`
+/// is the snapshot, without entries unless the log holds its last one, and the
+/// log on disk must be reset to it first.
 struct restart_state {
   hard_state state;
   log_base base;
@@ -333,6 +333,7 @@ private:
   time_point heard_leader_ = time_point::min();
   time_point election_at_ = never;
   bool may_lead_ = true;
+  bool handing_over_ = false; ///< stops leading, and told another to stand
 
   std::uint64_t campaign_ = 0; ///< of the present (pre-)campaign
   bool own_vote_durable_ = false;

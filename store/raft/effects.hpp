@@ -110,7 +110,8 @@ struct probe_leader {
   replica_ref leader;
 };
 
-/// The leader said that it stops: rank this replica and call `leader_lost`.
+/// The leader said that it stops, and named nobody to follow it: rank this
+/// replica and call `leader_lost`.
 struct leader_stopped {
   replica_ref leader;
   banyan::term led;

@@ -62,10 +62,12 @@ void core::become_follower(time_point now, banyan::term t,
 
 void core::stop_leading(banyan::term led, bool replaced,
                         const std::vector<replica_ref>& followers) {
+  const bool handed = std::exchange(handing_over_, false);
   // Before anything else that this batch says on the links.
   std::vector<effect> first;
   for (const auto& f : followers)
-    first.emplace_back(send{{self_, f, hard_.term, stopped_leading{led}}});
+    first.emplace_back(
+        send{{self_, f, hard_.term, stopped_leading{led, handed}}});
   effects_.insert(effects_.begin(), std::make_move_iterator(first.begin()),
                   std::make_move_iterator(first.end()));
   if (transfer_)
@@ -294,9 +296,12 @@ void core::on(time_point now, const message& m, const timeout_now&) {
 void core::on(time_point now, const message& m, const stopped_leading& b) {
   if (leader_ != m.from || leads() || b.led != hard_.term || m.term < b.led)
     return;
-  effects_.emplace_back(leader_stopped{m.from, b.led});
   last_evidence_ = evidence::stopped;
   forget_leader(now);
+  if (m.term > b.led)
+    lost_leader_.reset(); // somebody stands already: don't compete
+  else if (!b.handed)
+    effects_.emplace_back(leader_stopped{m.from, b.led});
 }
 
 void core::on(time_point now, const message& m, const probe&) {

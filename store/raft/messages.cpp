@@ -55,7 +55,7 @@ struct body_writer {
   }
   void operator()(const timeout_now&) const { out.map(0); }
   void operator()(const stopped_leading& b) const {
-    out.map(1).uint(0).id(b.led);
+    out.map(2).uint(0).id(b.led).uint(1).boolean(b.handed);
   }
   void operator()(const probe&) const { out.map(0); }
   void operator()(const raft::sleep& b) const {
@@ -165,7 +165,9 @@ struct body_reader {
     read_fields(in, number(in, b.number), id(in, b.index));
   }
   void operator()(timeout_now&) const { read_fields(in); }
-  void operator()(stopped_leading& b) const { read_fields(in, id(in, b.led)); }
+  void operator()(stopped_leading& b) const {
+    read_fields(in, id(in, b.led), flag(in, b.handed));
+  }
   void operator()(probe&) const { read_fields(in); }
   void operator()(raft::sleep& b) const {
     read_fields(in, id(in, b.last), id(in, b.incarnation));

@@ -69,7 +69,8 @@ struct confirm_answer {
 struct timeout_now {};
 /// A leader that stops leading says so before anything else.
 struct stopped_leading {
-  banyan::term led; ///< the term that it led
+  banyan::term led;    ///< the term that it led
+  bool handed = false; ///< a voter was asked to stand in its place
 };
 /// Do you still lead? Answered by a beat, or by `stopped_leading`.
 struct probe {};

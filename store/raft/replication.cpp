@@ -305,8 +305,10 @@ void core::go_on_from_configuration(time_point now) {
       send_append(now, p, true); // its last word: the commit of its removal
   refresh_peers(now, log_.last_index());
   if (!c.voters.contains(self_)) {
-    if (const auto* heir = best_heir())
+    if (const auto* heir = best_heir()) {
       post(heir->peer, timeout_now{});
+      handing_over_ = true;
+    }
     become_follower(now, hard_.term, std::nullopt);
   }
 }

@@ -92,7 +92,7 @@ struct body_text {
     return " index=" + text(b.index);
   }
   std::string operator()(const stopped_leading& b) const {
-    return " led=" + text(b.led);
+    return " led=" + text(b.led) + (b.handed ? " handed" : "");
   }
   std::string operator()(const raft::sleep& b) const {
     return " last=" + text(b.last)
@@ -220,6 +220,8 @@ void script::make_group(const directive& d) {
   machines_.clear();
   waiting_.clear();
   now_ = start_;
+  options_ = {};
+  options_.flow.append_entries = number(d.value("append_entries", "1024"));
   configuration genesis;
   const auto read = [&](const char* key, replica_set& into) {
     if (const auto* ids = d.argument(key))
@@ -244,7 +246,7 @@ void script::start(machine& m) {
   auto from = m.stored.restart();
   m.stored.base = from.base;
   m.stored.entries = from.entries;
-  m.core = std::make_unique<core>(m.id, options{}, *m.random, from, now_);
+  m.core = std::make_unique<core>(m.id, options_, *m.random, from, now_);
   m.core->set_incarnation(m.life);
   flush(m);
 }
@@ -260,7 +262,10 @@ void script::flush(machine& m) {
 void script::show(machine& m, effect& e) {
   const auto words = std::visit(effect_text{start_}, e);
   const bool sent = std::holds_alternative<send>(e);
-  line(sent ? "  " + words : text(m.id) + ": " + words);
+  const bool routine = sent || std::holds_alternative<persist>(e)
+                       || std::holds_alternative<committed>(e);
+  if (!brief_ || !routine)
+    line(sent ? "  " + words : text(m.id) + ": " + words);
   if (sent)
     waiting_.push_back(std::get<send>(e).message);
   else if (auto* p = std::get_if<persist>(&e))
@@ -299,8 +304,7 @@ bool script::take(const directive& d, std::vector<message>& out) {
   return !out.empty();
 }
 
-void script::run_quiet() {
-  quiet_ = true;
+void script::deliver_all() {
   for (bool more = true; more;) {
     more = false;
     for (const auto& m : std::exchange(waiting_, {})) {
@@ -316,7 +320,32 @@ void script::run_quiet() {
       sync(m, m.writing.size());
     }
   }
+}
+
+void script::run_quiet() {
+  quiet_ = true;
+  deliver_all();
   quiet_ = false;
+}
+
+/// Time passes: messages and writes take none of it. Shows what is neither.
+void script::live(duration span) {
+  const auto end = now_ + span;
+  brief_ = true;
+  for (;;) {
+    deliver_all();
+    machine* next = nullptr;
+    for (auto& [n, m] : machines_)
+      if (!next || m.core->deadline() < next->core->deadline())
+        next = &m;
+    if (next->core->deadline() > end)
+      break;
+    now_ = std::max(now_, next->core->deadline());
+    next->core->tick(now_);
+    flush(*next);
+  }
+  now_ = end;
+  brief_ = false;
 }
 
 void script::status(const machine& m) {
@@ -353,6 +382,8 @@ std::string script::run(const directive& d) {
     }
   } else if (name == "run") {
     run_quiet();
+  } else if (name == "live") {
+    live(std::chrono::milliseconds{number(words[0])});
   } else if (name == "status") {
     for (const auto& [n, m] : machines_)
       if (words.empty() || words[0] == std::to_string(n))
@@ -360,16 +391,16 @@ std::string script::run(const directive& d) {
   } else if (name == "waiting") {
     for (const auto& m : waiting_)
       line(text(m));
-  } else if (name == "address") {
-    const auto arrow = words[0].find("->");
-    message m{at(words[0].substr(0, arrow)).id,
-              at(words[0].substr(arrow + 2)).id,
-              {},
-              probe{}};
-    m.to.replica =
+  } else if (name == "kill") {
+    machines_.erase(static_cast<unsigned>(number(words.at(0))));
+  } else if (name == "reborn") {
+    auto& m = at(words.at(0));
+    m.id.replica =
         replica(static_cast<unsigned>(number(d.value("as", "0")))).replica;
-    waiting_.push_back(m);
-    line(text(m));
+    m.stored = {};
+    m.stored.configurations.emplace_back(log_index{}, configuration{});
+    m.writing.clear();
+    start(m);
   } else {
     auto& m = at(words.at(0));
     auto& c = *m.core;

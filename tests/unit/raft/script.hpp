@@ -7,7 +7,7 @@ namespace banyan::raft_test {
 /// A few cores moved by hand: every message and every write waits until a
 /// command lets it go. What a command causes is its output.
 ///
-///     group voters=(1,2,3) [learners=(4)] [spares=1]   anew, at time 0
+///     group voters=(1,2,3) [learners=(4)] [spares=1] [append_entries=1]
 ///     expire N            to N's deadline, and tick N alone
 ///     wait MS             only the clock moves
 ///     tick N
@@ -15,6 +15,7 @@ namespace banyan::raft_test {
 ///     deliver [A->B | N] [kind]   delivers what waits (at all, between, to N)
 ///     drop    [A->B | N] [kind]
 ///     run                 delivers and completes all until quiet, in silence
+///     live MS             time passes for all, without delays
 ///     elect N             N leads with all durable, in silence
 ///     propose N TEXT…     one flush for all
 ///     read N CONTEXT      confirm N      transfer N to=M
@@ -22,7 +23,8 @@ namespace banyan::raft_test {
 ///     seen N node=L incarnation=I rank=R
 ///     restart N [writes=K]  a crash: the first K writes under way survive
 ///     snapshot N to=M [fail]   install N from=M   trim N INDEX
-///     address A->B as=R   a probe from A for B's node under replica id R
+///     kill N              its node is gone
+///     reborn N as=M       its node lost the disk: an empty replica, id M
 ///     status [N]   log N   waiting
 class script {
 public:
@@ -44,16 +46,20 @@ private:
   void show(machine& m, raft::effect& e);
   void sync(machine& m, std::size_t writes);
   bool take(const directive& d, std::vector<raft::message>& out);
+  void deliver_all();
   void run_quiet();
+  void live(duration span);
   void line(const std::string& text);
   machine& at(const std::string& number);
   void status(const machine& m);
 
+  raft::options options_;
   std::map<unsigned, machine> machines_;
   std::vector<raft::message> waiting_;
   time_point start_{std::chrono::hours{1}};
   time_point now_;
-  bool quiet_ = false;
+  bool quiet_ = false; ///< shows nothing
+  bool brief_ = false; ///< shows no messages, writes and commits
   std::string out_;
 };
 
