@@ -49,7 +49,7 @@ struct http_response {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
-  std::vector<http_request::field> headers; ///< Further ones.
+  std::vector<http_request::field> headers{}; ///< Further ones.
 };
 
 /// `{"error": code, "message": message, "retry_after_ms": …}`; the last one
@@ -85,7 +85,7 @@ public:
   /// server was closed. An answer is still attempted after a half-close.
   [[nodiscard]] bool client_waits() const noexcept;
   /// Called at most once, when `client_waits` turns false before the answer is
-  /// complete; replaces an earlier one.
+  /// complete; replaces an earlier one. May come from inside `write_chunk`.
   void on_gone(std::function<void()> f);
 
   struct exchange; ///< The server's side.

@@ -1,0 +1,327 @@
+#include "net/io/http_server.hpp"
+
+#include "base/assert.hpp"
+#include "net/io/detail/http_connection.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <future>
+#include <unordered_map>
+#include <utility>
+
+namespace banyan::io {
+
+namespace {
+
+using fd_type = boost::asio::posix::stream_descriptor;
+
+constexpr auto retry_accept_after = 50ms;
+constexpr int accepts_per_event = 32;
+/// Connections over the limit that may stay long enough to be told so.
+constexpr std::size_t refusing_max = 64;
+
+template <class F>
+void on_loop(asio_loop& l, F f) {
+  if (l.on_thread()) {
+    f();
+    return;
+  }
+  std::promise<void> done;
+  l.post(
+      [&] {
+        f();
+        done.set_value();
+      },
+      "http server");
+  done.get_future().wait();
+}
+
+} // namespace
+
+// -- responder --------------------------------------------------------------
+
+/// Lives as long as any copy of the responder; the last one owes an answer.
+struct http_responder::guard {
+  explicit guard(std::shared_ptr<exchange> x) : e{std::move(x)} {}
+  guard(const guard&) = delete;
+  guard& operator=(const guard&) = delete;
+  ~guard() {
+    const auto c = e->connection.lock();
+    if (!c)
+      return;
+    if (!e->answered)
+      c->send(http_error(504, "unknown",
+                         "the request was dropped; whether it took effect is "
+                         "not known"));
+    else if (e->streaming)
+      c->finish();
+  }
+  std::shared_ptr<exchange> e;
+};
+
+http_responder::http_responder(std::shared_ptr<exchange> e)
+    : guard_{std::make_shared<guard>(std::move(e))} {
+}
+
+bool http_responder::send(http_response r) {
+  if (!guard_ || guard_->e->answered)
+    return false;
+  const auto c = guard_->e->connection.lock();
+  return c && c->send(std::move(r));
+}
+
+bool http_responder::begin(http_response r) {
+  if (!guard_ || guard_->e->answered)
+    return false;
+  const auto c = guard_->e->connection.lock();
+  return c && c->begin(std::move(r));
+}
+
+bool http_responder::write_chunk(std::string_view data) {
+  if (!guard_ || !guard_->e->streaming)
+    return false;
+  const auto c = guard_->e->connection.lock();
+  return c && c->write_chunk(data);
+}
+
+void http_responder::finish() {
+  if (!guard_ || !guard_->e->streaming)
+    return;
+  if (const auto c = guard_->e->connection.lock())
+    c->finish();
+}
+
+std::size_t http_responder::unsent() const noexcept {
+  const auto c = guard_ ? guard_->e->connection.lock() : nullptr;
+  return c ? c->unsent() : 0;
+}
+
+bool http_responder::client_waits() const noexcept {
+  return guard_ && guard_->e->client_waits && !guard_->e->connection.expired();
+}
+
+void http_responder::on_gone(std::function<void()> f) {
+  if (guard_ && guard_->e->client_waits)
+    guard_->e->on_gone = std::move(f);
+}
+
+// -- server -----------------------------------------------------------------
+
+struct http_server::state final : detail::http_owner,
+                                  std::enable_shared_from_this<state> {
+  struct listener {
+    listener(asio_loop& l, int d, bool u)
+        : fd{detail::context(l), d}, unix_socket{u}, pause{l} {}
+    fd_type fd;
+    bool unix_socket;
+    timer pause;
+  };
+
+  state(asio_loop& l, http_server_config c, http_handler& h)
+      : loop{l}, config{std::move(c)}, handler{h} {}
+
+  result<void, net_error> listen() {
+    if (!config.cert.empty() || !config.key.empty()) {
+      auto t = detail::tls_context::server(config.cert, config.key);
+      if (!t)
+        return failure{t.error()};
+      tls = std::move(t).value();
+    }
+    if (!config.host.empty()) {
+      auto d = detail::listen_tcp({config.host, config.port}, "--http");
+      if (!d)
+        return failure{d.error()};
+      if (const auto e = detail::local_end(d->get())) {
+        const auto a = detail::to_address(*e);
+        port = a.port;
+        address = detail::host_port(a.host, a.port);
+      }
+      add(d->release(), false);
+    }
+    if (!config.unix_socket.empty()) {
+      auto d = detail::listen_unix(config.unix_socket);
+      if (!d)
+        return failure{d.error()};
+      bound_unix = true;
+      add(d->release(), true);
+    }
+    return {};
+  }
+  void add(int fd, bool unix_socket) {
+    listeners.push_back(std::make_shared<listener>(loop, fd, unix_socket));
+    await_accept(listeners.back());
+  }
+  void await_accept(const std::shared_ptr<listener>& l) {
+    l->fd.async_wait(
+        fd_type::wait_read, [self = shared_from_this(), l](auto e) {
+          if (!e && l->fd.is_open())
+            self->loop.measured("http accept", [&] { self->accept(l); });
+        });
+  }
+  void accept(const std::shared_ptr<listener>& l) {
+    for (int n = 0; n < accepts_per_event; ++n) {
+      detail::endpoint from;
+      auto d = detail::accept_one(l->fd.native_handle(), &from);
+      if (!d.valid()) {
+        const auto e = errno;
+        if (e == ECONNABORTED || e == EINTR)
+          continue;
+        if (e == EAGAIN || e == EWOULDBLOCK)
+          break;
+        l->pause.arm(
+            loop.now() + retry_accept_after, // out of descriptors or memory
+            [self = shared_from_this(), l] {
+              if (l->fd.is_open())
+                self->await_accept(l);
+            },
+            "http accept");
+        return;
+      }
+      take(std::move(d), from, l->unix_socket);
+    }
+    await_accept(l);
+  }
+  void take(detail::descriptor d, const detail::endpoint& from,
+            bool unix_socket) {
+    ++count.connections;
+    const auto full = connections.size() >= config.limits.connections_max;
+    if (full)
+      ++count.refused_full;
+    // Refusing under TLS would cost a handshake: the socket's end must do.
+    if (full
+        && (connections.size() >= config.limits.connections_max + refusing_max
+            || (tls && !unix_socket)))
+      return;
+    http_origin o;
+    o.unix_socket = unix_socket;
+    if (!unix_socket) {
+      detail::tune_tcp(d.get());
+      const auto a = detail::to_address(from);
+      o.loopback = detail::is_loopback(from);
+      o.tls = tls != nullptr;
+      o.address = detail::host_port(a.host, a.port);
+    }
+    auto c = std::make_shared<detail::http_connection>(
+        loop, *this, std::move(d), o.tls ? tls : nullptr, std::move(o));
+    connections.emplace(c.get(), c);
+    if (full)
+      c->refuse(http_error(429, "overloaded", "too many connections", 1s));
+    else
+      c->start();
+  }
+  void close() {
+    for (const auto& l : listeners) {
+      l->pause.cancel();
+      boost::system::error_code ignored;
+      l->fd.close(ignored);
+    }
+    listeners.clear();
+    if (std::exchange(bound_unix, false))
+      ::unlink(config.unix_socket.c_str());
+    for (const auto& [key, c] : std::exchange(connections, {}))
+      c->abandon();
+  }
+
+  // -- http_owner -----------------------------------------------------------
+
+  std::optional<http_response> refuse(const http_request& r) override {
+    const auto origin = r.header("origin");
+    const auto no = [](const char* why) {
+      return http_error(403, "forbidden", why);
+    };
+    if (r.from.unix_socket) {
+      // Browsers don't come this way; whoever relays one is refused.
+      if (!origin.empty())
+        return no("no browser origin may use the control socket");
+    } else {
+      const auto host = r.header("host");
+      if (!host.empty() && !our_name(detail::host_name(host)))
+        return no("this Host is not a name of this peer");
+      if (!origin.empty()) {
+        const auto at = origin.find("://");
+        if (at == std::string_view::npos || origin.substr(at + 3) != host)
+          return no("foreign Origin");
+      }
+    }
+    if (config.admit && !config.admit(r))
+      return no("not admitted");
+    return std::nullopt;
+  }
+  [[nodiscard]] bool our_name(const std::string& name) const {
+    return name == "localhost" || name == config.host
+           || detail::literal(name, 0).has_value()
+           || std::find(config.host_names.begin(), config.host_names.end(),
+                        name)
+                  != config.host_names.end();
+  }
+  void handle(http_request r, http_responder to) override {
+    handler.handle(std::move(r), std::move(to));
+  }
+  void closed(detail::http_connection& c) override { connections.erase(&c); }
+  const http_limits& limits() override { return config.limits; }
+  http_counters& counters() override { return count; }
+  std::string_view date() override {
+    const auto t = std::time(nullptr);
+    if (t != date_at) {
+      date_at = t;
+      date_text = detail::http_date(t);
+    }
+    return date_text;
+  }
+
+  asio_loop& loop;
+  http_server_config config;
+  http_handler& handler;
+  std::shared_ptr<detail::tls_context> tls;
+  std::vector<std::shared_ptr<listener>> listeners;
+  bool bound_unix = false;
+  std::string address;
+  std::uint16_t port = 0;
+  std::unordered_map<detail::http_connection*,
+                     std::shared_ptr<detail::http_connection>>
+      connections;
+  http_counters count;
+  std::time_t date_at = 0;
+  std::string date_text;
+};
+
+http_server::http_server(std::shared_ptr<state> s) : state_{std::move(s)} {
+}
+
+result<std::unique_ptr<http_server>, net_error>
+http_server::open(asio_loop& l, http_server_config config,
+                  http_handler& handler) {
+  auto s = std::make_shared<state>(l, std::move(config), handler);
+  result<void, net_error> r;
+  on_loop(l, [&] {
+    r = s->listen();
+    if (!r)
+      s->close();
+  });
+  if (!r)
+    return failure{r.error()};
+  return std::unique_ptr<http_server>{new http_server{std::move(s)}};
+}
+
+http_server::~http_server() {
+  on_loop(state_->loop, [this] { state_->close(); });
+}
+
+const std::string& http_server::address() const noexcept {
+  return state_->address;
+}
+std::uint16_t http_server::port() const noexcept {
+  return state_->port;
+}
+
+http_counters http_server::counters() const {
+  BANYAN_ASSERT(state_->loop.on_thread());
+  auto c = state_->count;
+  c.open = state_->connections.size();
+  return c;
+}
+
+} // namespace banyan::io
