@@ -18,12 +18,14 @@ digest finish_parts(hasher& h,
 
 } // namespace
 
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): libsodium fills it
 hasher::hasher() noexcept {
   static_assert(sizeof(crypto_generichash_state) <= state_bytes);
   static_assert(alignof(crypto_generichash_state) <= 64);
   crypto_generichash_init(state_of(state_.data()), nullptr, 0, digest::size);
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): libsodium fills it
 hasher::hasher(const secret_bytes<32>& key) noexcept {
   crypto_generichash_init(state_of(state_.data()), key.data(), key.size,
                           digest::size);

@@ -26,7 +26,7 @@ struct key_file_error {
 /// returns. Every call blocks for the disk.
 namespace key_file {
 
-inline constexpr std::size_t size_max = 64 * 1024;
+inline constexpr std::size_t size_max = 64U * 1024;
 
 /// The whole file. The caller wipes it.
 /// @returns `missing`, `exposed` (group or others have any right), `malformed`

@@ -15,7 +15,7 @@ namespace banyan {
 inline constexpr std::size_t app_name_bytes_max = 63;
 inline constexpr std::size_t shards_max = 1024;
 inline constexpr std::size_t spec_list_max = 64; ///< regions, secrets, modules
-inline constexpr std::size_t spec_config_bytes_max = 64 * 1024;
+inline constexpr std::size_t spec_config_bytes_max = 64U * 1024;
 /// @}
 
 enum class app_kind : std::uint8_t { durable = 0, stateless = 1 };

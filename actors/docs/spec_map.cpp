@@ -1,0 +1,116 @@
+#include "actors/docs/spec_map.hpp"
+
+#include "base/codec.hpp"
+
+#include <set>
+
+namespace banyan {
+namespace {
+
+bool texts(reader& r, std::vector<std::string>& out) {
+  out.resize(r.array(spec_list_max));
+  for (auto& t : out)
+    t = r.text(app_name_bytes_max);
+  return r.ok();
+}
+
+template <class Enum>
+bool one_of(reader& r, Enum& out,
+            std::initializer_list<std::pair<std::string_view, Enum>> words) {
+  const auto t = r.text(32);
+  for (const auto& [word, value] : words)
+    if (t == word) {
+      out = value;
+      return r.ok();
+    }
+  return false;
+}
+
+bool count(reader& r, std::uint32_t& out) {
+  out = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
+  return r.ok();
+}
+
+// What the field should have been; null when it is fine, "" when unknown.
+const char* field(reader& r, std::string_view name, app_spec& s) {
+  if (name == "name" || name == "module") {
+    auto& to = name == "name" ? s.name : s.module;
+    to = r.text(256);
+    return r.ok() ? nullptr : "a string";
+  }
+  if (name == "kind")
+    return one_of<app_kind>(r, s.kind, {{"durable", app_kind::durable},
+                                        {"stateless", app_kind::stateless}})
+             ? nullptr
+             : "\"durable\" or \"stateless\"";
+  if (name == "shards")
+    return count(r, s.shards) ? nullptr : "a whole number";
+  if (name == "replicas" || name == "instances")
+    return count(r, s.replicas) ? nullptr : "a whole number";
+  if (name == "regions")
+    return texts(r, s.regions) ? nullptr : "a list of strings";
+  if (name == "secrets")
+    return texts(r, s.secrets) ? nullptr : "a list of strings";
+  if (name == "spread")
+    return one_of<app_spread>(r, s.spread, {{"none", app_spread::none},
+                                            {"regions", app_spread::regions}})
+             ? nullptr
+             : "\"none\" or \"regions\"";
+  if (name == "min_tier") {
+    s.min_tier = static_cast<std::uint8_t>(r.uint(255));
+    return r.ok() ? nullptr : "a number from 0 to 255";
+  }
+  if (name == "isolation")
+    return one_of<app_isolation>(r, s.isolation,
+                                 {{"process", app_isolation::process},
+                                  {"none", app_isolation::none}})
+             ? nullptr
+             : "\"process\" or \"none\"";
+  if (name == "access")
+    return one_of<app_access>(r, s.access, {{"token", app_access::token},
+                                            {"public", app_access::everyone}})
+             ? nullptr
+             : "\"token\" or \"public\"";
+  if (name == "replace_after")
+    return parse_duration(r.text(32), s.replace_after) ? nullptr
+                                                       : "like \"2s\" or \"5m\"";
+  if (name == "config") {
+    if (r.peek() != reader::kind::map)
+      return "an object";
+    s.config = r.raw().copy();
+    return r.ok() && s.config.size() <= spec_config_bytes_max
+             ? nullptr
+             : "an object of at most 64 KiB";
+  }
+  return "";
+}
+
+} // namespace
+
+result<app_spec, config_error> parse_spec_map(const_bytes in) {
+  reader r{in};
+  if (r.peek() != reader::kind::map)
+    return failure{config_error{"spec: expected an object"}};
+  app_spec s;
+  std::set<std::string> seen;
+  const auto n = r.map(64);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    const std::string name{r.text(64)};
+    if (!seen.insert(name).second)
+      return failure{config_error{"spec." + name + ": given twice"}};
+    if (const auto* want = field(r, name, s)) {
+      if (*want == '\0')
+        return failure{config_error{"spec: unknown field '" + name + "'"}};
+      return failure{config_error{"spec." + name + ": must be " + want}};
+    }
+  }
+  if (!r.done())
+    return failure{config_error{"spec: malformed"}};
+  if (s.module.empty())
+    s.module = s.name;
+  if (auto why = why_invalid(s); !why.empty())
+    return failure{config_error{"spec." + why}};
+  return s;
+}
+
+} // namespace banyan
