@@ -51,6 +51,13 @@ struct app {
 
 namespace detail {
 
+template <class App, class From, class To, class = void>
+struct upgrades : std::false_type {};
+template <class App, class From, class To>
+struct upgrades<App, From, To,
+                std::void_t<decltype(App::upgrade(std::declval<From>()))>>
+    : std::is_same<decltype(App::upgrade(std::declval<From>())), To> {};
+
 /// Reads state of any version this app knows and lifts it to the newest.
 template <class App>
 class state_loader {
@@ -97,7 +104,7 @@ private:
         return read<I + 1>(wanted, fields, t, out);
       std::tuple_element_t<I, states> found{};
       decoder d{fields, decode_mode::stored};
-      if (!d.whole(found))
+      if (!d.whole_state(found))
         return t.end(outcome::failed, d.why("state")), false;
       bind_any(found, t.rows);
       out = lift<I>(std::move(found));
@@ -112,10 +119,13 @@ private:
     } else {
       using next = std::tuple_element_t<I - 1, states>;
       static_assert(
-          std::is_same_v<decltype(App::upgrade(std::move(s))), next>,
+          upgrades<App, S, next>::value,
           "banyan: each older state needs `static next upgrade(older)` in the "
           "app, giving the next newer one");
-      return lift<I - 1>(App::upgrade(std::move(s)));
+      if constexpr (upgrades<App, S, next>::value)
+        return lift<I - 1>(App::upgrade(std::move(s)));
+      else
+        return {};
     }
   }
 };
@@ -127,7 +137,7 @@ buffer encode_state(std::uint32_t version, const S& s) {
   p.array(2);
   p.uint(version);
   encoder e{out, encode_mode::stored};
-  if (!e.write(s))
+  if (!e.write_state(s))
     throw unsendable{e.why("state")};
   return out;
 }
@@ -218,24 +228,24 @@ void run_handler(turn& t) {
 template <class App, auto H>
 handler_record describe(std::string_view spelled) {
   using type = handler_type<decltype(H)>;
+  using state = typename App::state;
+  constexpr bool same_state = std::is_same_v<typename type::state, state>;
   static_assert(
       type::good,
       "banyan: a handler is static and R(State&), R(State&, const Arg&), "
       "R(State&, context&) or R(State&, const Arg&, context&); const State& "
-      "makes "
-      "it a query; R is T, void or banyan::reply<T>, not a reference");
-  if constexpr (type::good) {
-    static_assert(
-        std::is_same_v<typename type::state, typename App::state>,
-        "banyan: a handler's first parameter is the app's state: State& for a "
-        "command, const State& for a query");
-    if constexpr (std::is_same_v<typename type::state, typename App::state>)
-      return {std::string{command_name(spelled)},
-              (type::query ? BANYAN_HANDLER_QUERY : 0)
-                  | (type::takes_answer ? BANYAN_HANDLER_REPLY : 0),
-              &run_handler<App, H>, &handler_tag<H>};
-  }
-  return {};
+      "makes it a query; R is T, void or banyan::reply<T>, not a reference");
+  static_assert(
+      !type::good || same_state,
+      "banyan: a handler's first parameter is the app's state: State& for a "
+      "command, const State& for a query");
+  if constexpr (same_state && has_fields<state>::value)
+    return {std::string{command_name(spelled)},
+            (type::query ? BANYAN_HANDLER_QUERY : 0)
+                | (type::takes_answer ? BANYAN_HANDLER_REPLY : 0),
+            &run_handler<App, H>, &handler_tag<H>};
+  else
+    return {};
 }
 
 constexpr bool good_names(std::initializer_list<std::string_view> names) {

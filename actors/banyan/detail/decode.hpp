@@ -64,6 +64,17 @@ public:
   bool whole(T& out) {
     return read(out) && (in_.empty() || refuse("bytes after the value"));
   }
+  /// The app's state: its tables are stored elsewhere.
+  template <class T>
+  bool whole_state(T& out) {
+    item head;
+    if (!in_.next(head))
+      return refuse("malformed msgpack");
+    ++depth_;
+    const bool ok = take_fields<true>(head, out);
+    --depth_;
+    return ok && (in_.empty() || refuse("bytes after the value"));
+  }
   /// `argument.cents: expected integer, got string`
   [[nodiscard]] std::string why(std::string_view root) const {
     return std::string{root} + path_ + ": " + what_;
@@ -134,7 +145,7 @@ private:
     return false;
   }
 
-  template <class T>
+  template <bool State = false, class T>
   bool take_fields(const item& head, T& out) {
     if (head.kind != item::map)
       return wrong("object", head);
@@ -145,13 +156,13 @@ private:
         return refuse("malformed msgpack");
       if (key.kind != item::text)
         return wrong("field names", key);
-      if (!take_field(key.body.text(), out, seen))
+      if (!take_field<State>(key.body.text(), out, seen))
         return false;
     }
     return mode_ == decode_mode::stored || none_missing(out, seen);
   }
 
-  template <class T>
+  template <bool State, class T>
   bool take_field(std::string_view name, T& out, std::uint64_t& seen) {
     bool found = false, ok = true;
     unsigned number = 0;
@@ -160,6 +171,7 @@ private:
       if (found || field != name)
         return;
       using field_type = std::decay_t<decltype(value)>;
+      static_assert(State || !is_table<field_type>, BANYAN_TABLE_PLACE);
       if constexpr (!is_table<field_type>) {
         found = true;
         if ((seen & bit) != 0)

@@ -33,6 +33,14 @@ public:
     --depth_;
     return ok;
   }
+  /// The app's state: its tables are stored elsewhere.
+  template <class T>
+  bool write_state(const T& v) {
+    ++depth_;
+    const bool ok = put_fields<true>(v);
+    --depth_;
+    return ok;
+  }
   [[nodiscard]] std::string why(std::string_view root) const {
     return std::string{root} + path_ + ": " + what_;
   }
@@ -91,11 +99,13 @@ private:
     return false;
   }
 
-  template <class T>
+  template <bool State = false, class T>
   bool put_fields(const T& v) {
     std::size_t n = 0;
     T::banyan_fields(v, [&](std::string_view, auto& value) {
-      if constexpr (!is_table<std::decay_t<decltype(value)>>)
+      using field_type = std::decay_t<decltype(value)>;
+      static_assert(State || !is_table<field_type>, BANYAN_TABLE_PLACE);
+      if constexpr (!is_table<field_type>)
         ++n;
     });
     out_.map(n);

@@ -10,6 +10,10 @@
 #include <type_traits>
 #include <vector>
 
+#define BANYAN_TABLE_PLACE                                                     \
+  "banyan: a banyan::table is a field of the app's state itself, not of a "    \
+  "struct inside it or of an argument"
+
 namespace banyan {
 
 /// The argument of a handler that takes none, the value of one that gives none.
