@@ -149,7 +149,8 @@ struct order_stage {
   std::vector<store::row_change> rows; ///< put
   store::applied_meta meta;            ///< finish
 };
-/// For `host::submit`; the results come back by `on_turn_results`.
+/// For `host::submit`, once the shell has set each order's `now` (the wall
+/// clock); the results come back by `on_turn_results`.
 struct order_turns {
   std::vector<turn_order> orders;
 };
@@ -282,10 +283,12 @@ struct replica_status {
 /// records and snapshots (DESIGN sections 6 to 8).
 ///
 /// Pure: time and randomness come in, effects go out as data; no thread, clock,
-/// socket or disk. One thread calls it. `out` is appended to by every call;
-/// effects are to be carried out in order. Inputs with foreign bytes never
-/// assert. After every batch of inputs the shell calls `flush`, carries out the
-/// effects and arms one timer for `deadline()`.
+/// socket or disk. One thread calls it. Inputs with foreign bytes never assert.
+/// Every call appends to `out` what the shell must do, in this order. After
+/// every batch of inputs (any number) it calls `flush`, where proposals, log
+/// writes, messages and turns are made of what was gathered, so that many
+/// inputs share one log write and one append per peer; then it arms one timer
+/// for `deadline()`.
 ///
 /// What a crash leaves is what the log and the state hold: a new core started
 /// from them continues. Completions of orders of an earlier life, term or
@@ -375,7 +378,7 @@ public:
 
   /// Call at `deadline()` or earlier.
   void on_tick(time_point now, replica_effects& out);
-  /// The end of a loop turn: proposes, persists and sends what was gathered.
+  /// The end of a loop turn: proposes, executes and sends what was gathered.
   void flush(time_point now, replica_effects& out);
   [[nodiscard]] time_point deadline() const;
 

@@ -22,7 +22,7 @@ namespace banyan {
 
 /// Bounds that every decoder enforces before it allocates.
 inline constexpr std::size_t actor_key_bytes_max = 255;
-inline constexpr std::size_t name_bytes_max = 128; ///< app, command, query
+inline constexpr std::size_t name_bytes_max = 255; ///< app, command, query
 inline constexpr std::size_t argument_bytes_max = std::size_t{1} << 20;
 inline constexpr std::size_t result_bytes_max = std::size_t{1} << 20;
 inline constexpr std::size_t message_text_bytes_max = 4096;
@@ -188,6 +188,9 @@ struct stream_frame {
 };
 void encode(const stream_frame& f, bytes& out);
 bool decode(const_bytes in, stream_frame& out);
+/// One message as an element of a frame or of an outbox row.
+void encode(writer& out, const stream_message& m);
+bool decode(reader& in, stream_message& m);
 /// The group whose leader must see it (`from` for acknowledgements).
 inline const group_id& addressee(const stream_frame& f) {
   return f.is_ack ? f.from : f.to;

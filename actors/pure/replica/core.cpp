@@ -1,0 +1,347 @@
+// Start, flush, roles: what ties the parts of a replica together.
+#include "actors/pure/replica/impl.hpp"
+
+#include <algorithm>
+
+namespace banyan {
+
+replica_core::impl::impl(replica_config config, random_source& random,
+                         const app_directory& apps)
+    : config_{std::move(config)}, random_{random}, apps_{apps},
+      cache_{config_.cache_bytes}, sender_{{config_.stream_window,
+                                            std::size_t{256} << 10,
+                                            config_.stream_resend_min,
+                                            config_.stream_resend_max}} {
+}
+
+bool replica_core::impl::start(recovered_replica recovered, time_point now) {
+  BANYAN_ASSERT(!raft_);
+  auto log = recovered.log.value_or(store::recovered_log{});
+  if (recovered.log
+      && (log.damaged || log.replica != config_.self.replica
+          || log.group != config_.group))
+    return false;
+
+  raft::configuration conf;
+  if (recovered.meta) {
+    state_meta_ = *recovered.meta;
+    replica::meta_opaque opaque;
+    if (!replica::decode(state_meta_.opaque, opaque))
+      return false;
+    log_time_ = opaque.log_time;
+    for (const auto& row : recovered.small_rows)
+      if (!tables_.apply(row.key, row.value, row.index))
+        return false;
+  } else if (!recovered.small_rows.empty() || log.base.index != log_index{}) {
+    return false; // the state is gone, and the log alone can't rebuild it
+  }
+  if (!state_meta_.configuration.empty()) {
+    if (!raft::decode(state_meta_.configuration, conf))
+      return false;
+  } else {
+    conf.voters = raft::replica_set{config_.genesis_voters};
+    if (!conf.voters.empty())
+      state_meta_.configuration = raft::encode(conf);
+  }
+
+  const auto applied = state_meta_.index;
+  const log_index last{log.base.index.value() + log.entries.size()};
+  // A crash between a snapshot's switch and the log's new beginning leaves a
+  // state that the log doesn't reach.
+  const bool behind = applied < log.base.index || applied > last;
+  if (applied < log.base.index)
+    return false;
+  raft::restart_state from;
+  from.state = log.hard;
+  from.base = log.base;
+  from.configuration = conf;
+  from.entries = log.entries;
+  from.applied = behind ? log.base.index : applied;
+  for (std::size_t i = 0; i < log.entries.size(); ++i)
+    if (log.entries[i].index.value() != log.base.index.value() + i + 1)
+      return false;
+  if (!log.entries.empty() && log.hard.term < log.entries.back().term)
+    return false;
+
+  committed_ = applied;
+  overlay_.reset(applied);
+  hashes_base_ = applied;
+  hash_base_ = state_meta_.hash;
+  if (applied == log_index{})
+    hash_base_ = log.base.hash;
+  for (const auto& e : log.entries) {
+    log_bytes_ += e.data.size();
+    if (e.index > applied)
+      hashes_.push_back(
+          store::chain_hash(hashes_.empty() ? hash_base_ : hashes_.back(), e));
+  }
+  if (!behind && recovered.log
+      && (hashes_.empty() ? hash_base_ : hashes_.back()) != log.end_hash)
+    return false; // state and log are not of one history
+
+  raft_ = std::make_unique<raft::core>(config_.self, config_.raft, random_,
+                                       std::move(from), now);
+  raft_->set_incarnation(config_.incarnation);
+  if (behind) {
+    hashes_.clear();
+    log_bytes_ = 0;
+    raft_->install(now, {applied, state_meta_.term, state_meta_.hash}, conf);
+  }
+  committed_configuration_ = conf;
+  log_time_at_ = now;
+  return true;
+}
+
+bool replica_core::impl::may_propose() const {
+  return leading_ && !failed_ && raft_->leads()
+         && raft_->term() == leading_term_;
+}
+
+void replica_core::impl::flush(time_point now) {
+  if (!raft_ || failed_)
+    return;
+  // Each pass may give the next one something to do (a commit frees what waits
+  // for it); what is left over waits for the next loop turn.
+  for (int pass = 0; pass < 16; ++pass) {
+    if (may_propose()) {
+      record_poison(now);
+      pump_timers(now);
+      pump_streams(now);
+      propose_acks(now);
+      step_changes(now);
+    }
+    pump_turns(now);
+    process_raft(now);
+    if (failed_)
+      return;
+    send_acks();
+    if (raft_effects_.empty() && own_frames_.empty())
+      break;
+  }
+  order_commit_if_due(now);
+  if (!launching_.empty())
+    out_.emplace_back(order_turns{std::exchange(launching_, {})});
+}
+
+void replica_core::impl::hand_out(replica_effects& out) {
+  if (out.empty()) {
+    out.swap(out_);
+    return;
+  }
+  out.insert(out.end(), std::make_move_iterator(out_.begin()),
+             std::make_move_iterator(out_.end()));
+  out_.clear();
+}
+
+void replica_core::impl::process_raft(time_point now) {
+  raft_effects_.clear();
+  raft_->flush(now, raft_effects_);
+  // By index: an effect's consequences go to raft, not into this list.
+  for (std::size_t i = 0; i < raft_effects_.size(); ++i)
+    std::visit([&](const auto& e) { on_effect(e, now); }, raft_effects_[i]);
+}
+
+void replica_core::impl::on_tick(time_point now) {
+  if (!raft_ || failed_)
+    return;
+  if (raft_->deadline() <= now)
+    raft_->tick(now);
+  expire_calls(now);
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    const auto id = delayed_.begin()->second;
+    delayed_.erase(delayed_.begin());
+    const auto p = pendings_.find(id);
+    if (p != pendings_.end() && p->second->at == pending::state::waiting)
+      enqueue(*p->second, true);
+  }
+  resubmit_log(now);
+  snapshot_tick(now);
+  tell_leaving(now);
+  sweep_sessions(now);
+}
+
+time_point replica_core::impl::deadline() const {
+  if (!raft_ || failed_)
+    return never;
+  auto at = std::min(
+      {raft_->deadline(), commit_ ? never : commit_due_, log_retry_at_});
+  if (!call_deadlines_.empty())
+    at = std::min(at, call_deadlines_.begin()->first);
+  if (!delayed_.empty())
+    at = std::min(at, delayed_.begin()->first);
+  if (install_)
+    at = std::min(at, install_->last_pull + 500ms);
+  for (const auto& [who, offer] : offers_)
+    at = std::min(at, offer.last_heard + 1s);
+  if (!leading_)
+    return at;
+  if (released_)
+    at = std::min(at, sender_.deadline());
+  at = std::min({at, ack_entry_at_, change_poll_at_, sessions_sweep_at_});
+  for (const auto& l : leaving_)
+    at = std::min(at, l.next);
+  for (const auto& [due, timer] : tables_.timers.due()) {
+    if (timers_queued_.count(due.second) != 0)
+      continue;
+    if (!tables_.stopped && !parked_)
+      at = std::min(at, log_time_at_ + (due.first - log_time_));
+    break;
+  }
+  return at;
+}
+
+// ---- roles ------------------------------------------------------------------
+
+void replica_core::impl::on_effect(const raft::role_changed& e,
+                                   time_point now) {
+  const bool leads = e.role == raft::role::leader;
+  const auto before = std::exchange(leader_, e.leader);
+  if (leading_ && (!leads || e.term != leading_term_))
+    step_down();
+  if (before && before != e.leader && *before != config_.self) {
+    old_leader_ = before;
+    if (!detected_)
+      detected_ = now;
+  }
+  switch (e.role) {
+  case raft::role::leader:
+    role_ = role::leader;
+    break;
+  case raft::role::follower:
+    role_ = raft_->configuration().is_voter(config_.self) ? role::follower
+                                                          : role::learner;
+    break;
+  default:
+    role_ = role::candidate;
+  }
+  if (leads && !leading_)
+    take_over(now);
+  else if (leader_ && !leads)
+    detected_.reset(); // somebody else saw to it
+  report_role();
+}
+
+void replica_core::impl::report_role() {
+  out_.emplace_back(
+      role_changed{role_, raft_->term(), leader_, leading_ && released_});
+}
+
+void replica_core::impl::take_over(time_point now) {
+  // Queries of a follower read another state than a leader's do.
+  while (!queries_.empty()) {
+    const auto& q = queries_.begin()->second;
+    answer(q.call, not_leader(false));
+    drop_query(q.id);
+  }
+  runs_.clear();
+  leading_ = true;
+  released_ = false;
+  leading_term_ = raft_->term();
+  log_time_at_ = now;
+  if (!catch_up(raft_->log().last_index(), true))
+    return;
+  sender_.reset();
+  in_flows_.clear();
+  acks_due_.clear();
+  ack_entry_at_ = never;
+  timers_queued_.clear();
+  sessions_sweep_at_ = now + 1min;
+  elected_ = now;
+  failover_open_ = detected_.has_value();
+}
+
+void replica_core::impl::on_effect(const raft::own_term_committed& e,
+                                   time_point now) {
+  if (!leading_ || e.term != leading_term_)
+    return;
+  released_ = true;
+  first_commit_ = now;
+  if (failover_open_ && calls_.empty()) {
+    failover_open_ = false;
+    out_.emplace_back(failover_report{leading_term_, old_leader_, *detected_,
+                                      elected_, now, std::nullopt});
+    detected_.reset();
+  }
+  report_role();
+}
+
+void replica_core::impl::step_down() {
+  leading_ = released_ = false;
+  failover_open_ = false;
+  // What is not committed is dropped: the next leader may or may not have it,
+  // and the request ids make asking again safe.
+  for (auto& [id, p] : pendings_) {
+    const bool submitted = p->at == pending::state::gated;
+    for (const auto& c : p->callers)
+      answer(c.call, not_leader(submitted));
+  }
+  pendings_.clear();
+  by_request_.clear();
+  session_open_.clear();
+  slots_.clear();
+  ready_.clear();
+  runs_.clear();
+  delayed_.clear();
+  launching_.clear();
+  poison_due_.clear();
+  proposed_.clear();
+  uncommitted_bytes_ = waiting_ = command_runs_ = 0;
+  exclusive_ = 0;
+  for (auto& [index, items] : gate_)
+    for (auto& item : items)
+      if (item.direct)
+        answer(item.call, not_leader(true));
+  gate_.clear();
+  while (!queries_.empty()) {
+    const auto& q = queries_.begin()->second;
+    answer(q.call, not_leader(false));
+    drop_query(q.id);
+  }
+  for (const auto& c : changes_)
+    out_.emplace_back(change_done{c.number, false, "the leadership moved"});
+  changes_.clear();
+  change_poll_at_ = never;
+  leaving_.clear();
+  offers_.clear();
+  timers_queued_.clear();
+  in_flows_.clear();
+  acks_due_.clear();
+  own_frames_.clear();
+  roll_back(committed_);
+}
+
+void replica_core::impl::fail(std::string message) {
+  if (failed_)
+    return;
+  if (leading_)
+    step_down();
+  failed_ = true;
+  out_.emplace_back(replica_failed{std::move(message)});
+}
+
+replica_status replica_core::impl::status() const {
+  replica_status s;
+  if (!raft_)
+    return s;
+  s.role = role_;
+  s.serving = leading_ && released_ && !failed_;
+  s.term = raft_->term();
+  s.leader = raft_->leader();
+  s.last = raft_->log().last_index();
+  s.committed = committed_;
+  s.applied = state_meta_.index;
+  s.configuration = raft_->configuration();
+  for (const auto& p : raft_->peers())
+    s.progress.push_back({p.peer, p.voter, p.state != raft::peer_state::probe,
+                          p.match, p.state == raft::peer_state::snapshot,
+                          p.heard});
+  s.waiting_turns = waiting_;
+  s.running_turns = runs_.size();
+  s.sessions = tables_.sessions.size();
+  s.log_time = log_time_;
+  s.stopped = tables_.stopped;
+  s.asleep = raft_->is_asleep();
+  return s;
+}
+
+} // namespace banyan

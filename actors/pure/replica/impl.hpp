@@ -1,0 +1,418 @@
+#pragma once
+#include "actors/pure/replica/overlay.hpp"
+#include "actors/pure/replica/snapshot_transfer.hpp"
+#include "actors/pure/replica/tables.hpp"
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace banyan {
+
+/// What `replica_core` is made of; the parts are in actors/pure/replica/, one
+/// file per idea (see each member function's heading).
+class replica_core::impl {
+public:
+  impl(replica_config config, random_source& random, const app_directory& apps);
+
+  // core.cpp
+  bool start(recovered_replica recovered, time_point now);
+  void flush(time_point now);
+  /// Appends the effects gathered since the last time.
+  void hand_out(replica_effects& out);
+  void on_tick(time_point now);
+  [[nodiscard]] time_point deadline() const;
+  [[nodiscard]] replica_status status() const;
+  [[nodiscard]] const replica_config& config() const { return config_; }
+
+  // peers.cpp
+  void on_group_frame(const node_id& from, const_bytes frame, time_point now);
+  void on_evidence(const node_id& node, node_evidence what, time_point now);
+  void on_node_seen(const node_id& node, incarnation seen, time_point now);
+  void wake(time_point now);
+
+  // storage.cpp
+  void on_log_done(const store::log_done& done, time_point now);
+  void on_state_committed(const store::order_id& order,
+                          std::optional<store::store_errc> error,
+                          time_point now);
+
+  // turns.cpp
+  void on_turn_results(std::vector<turn_result> results, time_point now);
+  void on_host_up(time_point now);
+  void on_host_down(std::optional<turn_key> running, time_point now);
+
+  // rows (row_reads.cpp)
+  void on_state_read(const store::order_id& order,
+                     result<std::optional<store::row>, store::store_errc> row,
+                     time_point now);
+  void on_state_scanned(const store::order_id& order,
+                        result<store::scan_page, store::store_errc> page,
+                        time_point now);
+
+  // requests.cpp
+  void on_request(std::uint64_t call, request_frame request, time_point now);
+  void forget_call(std::uint64_t call);
+
+  // exchange.cpp
+  void on_stream(const stream_frame& frame, time_point now);
+
+  // snapshots.cpp
+  void on_staged(const store::order_id& order, order_stage::step step,
+                 std::optional<store::store_errc> error, time_point now);
+
+  // changes.cpp
+  void transfer_leadership(std::uint64_t number, std::optional<replica_ref> to,
+                           time_point now);
+  void order_change(std::uint64_t number, std::vector<replica_ref> learners,
+                    std::vector<replica_ref> in,
+                    std::vector<replica_ref> leaving, time_point now);
+  void set_stopped(std::uint64_t number, bool stopped, time_point now);
+  void set_parked(bool parked, time_point now);
+
+private:
+  using role = role_changed::role;
+
+  struct caller {
+    std::uint64_t call = 0;
+    time_point deadline;
+  };
+  /// A command on its way from its arrival to its committed entry.
+  struct pending {
+    enum class state : std::uint8_t { recording, waiting, running, gated };
+    std::uint64_t id = 0;
+    state at = state::waiting;
+    replica::turn_by by;
+    bytes request; ///< `request_key`; empty: nobody can repeat it
+    std::string actor;
+    std::string command;
+    bytes argument;
+    turn_origin origin = turn_origin::client;
+    std::string caller_name;
+    std::optional<stream_message> message; ///< by_stream
+    std::vector<caller> callers;
+    bool alone = false;
+    replica::answer outcome; ///< once gated
+  };
+  struct slot {
+    std::deque<std::uint64_t> queue; ///< pending ids
+    bool busy = false;
+    bool ready = false; ///< is in `ready_`
+  };
+  struct query {
+    std::uint64_t id = 0;
+    std::uint64_t call = 0;
+    std::string actor;
+    std::string command;
+    bytes argument;
+    bool confirmed = false;
+    bool done = false;
+    log_index version;
+    banyan::reply reply;
+  };
+  struct range_work {
+    turn_range_rows found;
+    bytes from; ///< full row key where to go on
+    bool done = false;
+    std::size_t size = 0;
+  };
+  /// One turn or query from its start until its result, over all rounds.
+  struct run {
+    turn_key key;
+    std::uint64_t owner = 0; ///< pending or query id
+    bool is_query = false;
+    bool alone = false;
+    bool launched = false; ///< the host has it
+    unsigned restarts = 0;
+    std::string actor;
+    std::uint64_t version = 0;
+    std::uint32_t round = 0;
+    std::vector<bytes> keys; ///< table keys asked for, by module keys
+    std::vector<range_work> ranges;
+    std::map<bytes, replica::row_version> loaded; ///< from the state
+    std::set<bytes> asked;                        ///< reads under way
+    std::size_t scans = 0;                        ///< under way
+    std::optional<turn_result> finishing;         ///< waits for rows to erase
+  };
+  struct gate_item {
+    std::uint64_t pending_id = 0;
+    std::uint64_t query_id = 0;
+    std::uint64_t call = 0; ///< with `direct`
+    std::optional<banyan::reply> direct;
+    std::vector<std::uint64_t> recorded; ///< poison records of pendings
+    std::optional<std::pair<replica::stream_table::source, std::uint64_t>> took;
+    std::uint64_t change = 0;
+  };
+  struct read_wait {
+    std::uint64_t run = 0;
+    bytes key;                        ///< a row
+    std::optional<std::size_t> range; ///< or a page of this range
+    bool erase_all = false;           ///< or the rows of a removed actor
+    std::uint64_t snapshot = 0;
+    replica_ref snapshot_peer;
+    log_index applied; ///< snapshot scans: what the state held
+  };
+  struct in_flow {
+    std::map<std::uint64_t, stream_message> buffer;
+    bool running = false;
+    std::uint64_t committed = 0;
+  };
+  struct change_order {
+    std::uint64_t number = 0;
+    std::vector<replica_ref> learners;
+    std::vector<replica_ref> in;
+    std::vector<replica_ref> leaving;
+  };
+  struct log_order {
+    store::log_write write;
+    bool failed = false;
+  };
+  struct commit_order {
+    store::order_id order;
+    store::applied_meta meta;
+  };
+  struct leaving_replica {
+    replica_ref who;
+    log_index index;
+    time_point next;
+    unsigned told = 0;
+  };
+  enum class owner_kind : std::uint8_t { direct, pending, query };
+  struct call_owner {
+    owner_kind kind = owner_kind::direct;
+    std::uint64_t id = 0;
+  };
+
+  // core.cpp: raft's effects, roles
+  void process_raft(time_point now);
+  void on_effect(const raft::send& e, time_point now);
+  void on_effect(const raft::persist& e, time_point now);
+  void on_effect(const raft::committed& e, time_point now);
+  void on_effect(const raft::truncated& e, time_point now);
+  void on_effect(const raft::role_changed& e, time_point now);
+  void on_effect(const raft::own_term_committed& e, time_point now);
+  void on_effect(const raft::reads_confirmed& e, time_point now);
+  void on_effect(const raft::reads_dropped& e, time_point now);
+  void on_effect(const raft::fresh& e, time_point now);
+  void on_effect(const raft::needs_snapshot& e, time_point now);
+  void on_effect(const raft::configuration_changed& e, time_point now);
+  void on_effect(const raft::replica_lost& e, time_point now);
+  void on_effect(const raft::probe_leader& e, time_point now);
+  void on_effect(const raft::leader_stopped& e, time_point now);
+  void on_effect(const raft::asleep& e, time_point now);
+  void on_effect(const raft::awake& e, time_point now);
+  void on_effect(const raft::transfer_ended& e, time_point now);
+  void take_over(time_point now);
+  void step_down();
+  void report_role();
+  void fail(std::string message);
+  [[nodiscard]] bool may_propose() const;
+
+  // apply.cpp: entries into overlay and tables, the output gate
+  std::optional<log_index> propose(replica::entry_body body, time_point now);
+  void execute(const replica::entry& e, log_index index, banyan::term t,
+               bool undo);
+  bool execute(const log_entry& e, bool undo);
+  bool catch_up(log_index to, bool undo);
+  void roll_back(log_index to);
+  void release_gate(time_point now);
+  void release(gate_item& item, log_index index, time_point now);
+  [[nodiscard]] duration log_time(time_point now) const;
+
+  // storage.cpp
+  void order_commit_if_due(time_point now);
+  void set_commit_due(time_point now);
+  void trim_log();
+  void resubmit_log(time_point now);
+  [[nodiscard]] digest hash_at(log_index index) const;
+  [[nodiscard]] bool knows_hash(log_index index) const;
+  store::order_id next_order();
+
+  // requests.cpp
+  void answer(std::uint64_t call, banyan::reply r);
+  void answer(std::uint64_t call, reply_status status,
+              std::string message = {});
+  banyan::reply not_leader(bool submitted) const;
+  banyan::reply reply_of(const replica::answer& a, log_index index) const;
+  void on_command(std::uint64_t call, request_frame& r, time_point now);
+  void on_query(std::uint64_t call, request_frame& r, time_point now);
+  void on_open_session(std::uint64_t call, time_point now);
+  void on_close_session(std::uint64_t call, const request_frame& r,
+                        time_point now);
+  void attach(std::uint64_t call, pending& p, time_point deadline);
+  void answer_kept(std::uint64_t call, log_index index, const_bytes kept);
+  void answer_gated(std::uint64_t call, reply_status status,
+                    std::string message);
+  void session_request_done(const pending& p);
+  void expire_calls(time_point now);
+  void watch_deadline(std::uint64_t call, time_point deadline);
+  void drop_pending(std::uint64_t id);
+  void sweep_sessions(time_point now);
+
+  // turns.cpp
+  pending& add_pending(pending p);
+  void enqueue(pending& p, bool front);
+  void make_ready(const std::string& actor, slot& s);
+  void pump_turns(time_point now);
+  bool begin(pending& p, time_point now);
+  void on_result(run& r, turn_result result, time_point now);
+  void finish(pending& p, turn_result result, std::vector<bytes> also_erased,
+              time_point now);
+  bool conclude(pending& p, replica::turn_entry turn, time_point now);
+  void retry_later(pending& p, time_point now);
+  void end_run(std::uint64_t number);
+  void actor_free(const std::string& actor);
+  replica::answer answer_of(const turn_result& r) const;
+  void add_effects(const pending& p, turn_result& r, replica::turn_entry& t,
+                   time_point now);
+  void add_reply_message(const pending& p, replica::turn_entry& t);
+  void number_sends(replica::turn_entry& t) const;
+  void record_poison(time_point now);
+  void pump_timers(time_point now);
+  void launch(run& r);
+  run& add_run(const std::string& actor, std::uint64_t owner, bool is_query);
+  std::uint64_t open_pendings_of(std::uint64_t session) const;
+
+  // row_reads.cpp
+  std::optional<replica::row_version> known(const run& r, const bytes& row);
+  void gather(run& r);
+  void gather_range(run& r, std::size_t n);
+  void restart(run& r);
+  void merge_page(run& r, range_work& w, const store::scan_page& page);
+  void order_row(run& r, bytes row);
+  [[nodiscard]] log_index version_of(const run& r);
+  void erase_all_rows(run& r, const store::scan_page& page, time_point now);
+
+  // queries.cpp
+  void begin_query(query& q);
+  void on_query_result(run& r, turn_result result);
+  void try_answer(query& q);
+  void drop_query(std::uint64_t id);
+
+  // exchange.cpp
+  void pump_streams(time_point now);
+  void pump_source(const replica::stream_table::source& from);
+  void send_acks();
+  void propose_acks(time_point now);
+  void took(const replica::turn_by& by, log_index index);
+
+  // peers.cpp
+  void send_frame(const replica_ref& to, group_frame_kind kind, bytes payload,
+                  bool bulk);
+  [[nodiscard]] unsigned rank(const node_id& lost, banyan::term led) const;
+  void tell_leaving(time_point now);
+
+  // snapshots.cpp
+  void start_offer(const replica_ref& to, time_point now);
+  void on_offer(const replica_ref& from, const_bytes payload, time_point now);
+  void on_pull(const replica_ref& from, const_bytes payload, time_point now);
+  void on_chunk(const replica_ref& from, const_bytes payload, time_point now);
+  void on_entries(const replica_ref& from, const_bytes payload, time_point now);
+  void send_chunk(const read_wait& w, const store::scan_page& page);
+  void send_entries(const replica_ref& to, const replica::snapshot_pull& p);
+  void pull(time_point now);
+  void stage(order_stage::step what, std::vector<store::row_change> rows,
+             store::applied_meta meta);
+  void abandon_install();
+  void finish_install(time_point now);
+  void snapshot_tick(time_point now);
+
+  // changes.cpp
+  void step_changes(time_point now);
+  void end_change(std::uint64_t number, bool done, std::string why);
+
+  replica_config config_;
+  random_source& random_;
+  const app_directory& apps_;
+  std::unique_ptr<raft::core> raft_;
+  std::vector<raft::effect> raft_effects_;
+  replica_effects out_; ///< gathered since the last flush
+  bool failed_ = false;
+
+  // the state of the group
+  replica::group_tables tables_;
+  replica::overlay overlay_;
+  replica::row_cache cache_;
+  log_index committed_; ///< as far as raft's commits were processed
+  duration log_time_{}; ///< at the last executed entry
+  time_point log_time_at_;
+  store::applied_meta state_meta_; ///< what a returned state commit holds
+  std::optional<raft::configuration> committed_configuration_;
+
+  // roles
+  bool leading_ = false;
+  bool released_ = false; ///< the own no-op is committed
+  banyan::term leading_term_;
+  role role_ = role::follower;
+  std::optional<replica_ref> leader_;
+  std::optional<replica_ref> old_leader_;
+  std::optional<time_point> detected_;
+  time_point elected_;
+  time_point first_commit_;
+  bool failover_open_ = false;
+
+  // log and state orders
+  std::deque<log_order> log_orders_;
+  bool log_full_ = false;
+  time_point log_retry_at_ = never;
+  std::deque<digest> hashes_; ///< behind `hashes_base_`
+  log_index hashes_base_;
+  digest hash_base_;
+  std::uint64_t orders_ = 0;
+  std::optional<commit_order> commit_;
+  time_point commit_due_ = never;
+  std::size_t log_bytes_ = 0; ///< data of the entries in memory, about
+  std::map<std::uint64_t, read_wait> reads_; ///< by order number
+
+  // requests
+  std::unordered_map<std::uint64_t, call_owner> calls_;
+  std::map<time_point, std::vector<std::uint64_t>> call_deadlines_;
+  std::uint64_t ids_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<pending>> pendings_;
+  std::unordered_map<std::string, std::uint64_t> by_request_;
+  std::unordered_map<std::uint64_t, std::uint64_t> session_open_;
+  std::unordered_map<std::string, slot> slots_;
+  std::deque<std::string> ready_;
+  std::map<std::uint64_t, std::unique_ptr<run>> runs_;
+  std::size_t command_runs_ = 0;
+  std::size_t waiting_ = 0;
+  std::uint64_t exclusive_ = 0; ///< the run that runs alone
+  std::multimap<time_point, std::uint64_t> delayed_; ///< pendings to retry
+  std::vector<turn_order> launching_;
+  bool host_up_ = false;
+  bool parked_ = false;
+  std::map<log_index, std::vector<gate_item>> gate_;
+  std::deque<std::pair<log_index, std::size_t>> proposed_;
+  std::size_t uncommitted_bytes_ = 0;
+  std::unordered_map<std::uint64_t, query> queries_;
+  std::optional<raft::fresh> fresh_;
+  struct poison_due {
+    std::uint64_t pending = 0;
+    replica::poison_record record;
+  };
+  std::vector<poison_due> poison_due_;
+  std::set<bytes> timers_queued_;
+  time_point sessions_sweep_at_ = never;
+
+  // streams
+  replica::stream_sender sender_;
+  std::map<replica::stream_table::source, in_flow> in_flows_;
+  std::set<replica::stream_table::source> acks_due_;
+  time_point ack_entry_at_ = never;
+  std::deque<stream_frame> own_frames_; ///< from this group to itself
+
+  // changes
+  std::deque<change_order> changes_;
+  std::uint64_t transfer_number_ = 0;
+  time_point change_poll_at_ = never;
+  std::vector<leaving_replica> leaving_;
+  std::set<replica_ref> committed_members_;
+
+  // snapshots
+  std::map<replica_ref, replica::snapshot_offer_state> offers_;
+  std::optional<replica::snapshot_install> install_;
+  std::uint64_t snapshots_ = 0;
+};
+
+} // namespace banyan

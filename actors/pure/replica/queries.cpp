@@ -1,0 +1,125 @@
+// Queries: linearizable by a round of the leader's, or stale at any voter.
+#include "actors/pure/replica/impl.hpp"
+
+namespace banyan {
+
+void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
+                                  time_point now) {
+  if (r.key.empty() || r.key.size() > actor_key_bytes_max || r.command.empty()
+      || r.command.size() > name_bytes_max
+      || r.argument.size() > argument_bytes_max) {
+    answer(call, reply_status::invalid_argument, "key or query is too long");
+    return;
+  }
+  if (tables_.stopped || parked_) {
+    answer(call,
+           tables_.stopped ? reply_status::stopped : reply_status::parked);
+    return;
+  }
+  if (queries_.size() >= config_.waiting_turns_max) {
+    answer(call, reply_status::overloaded, "too many queries wait");
+    return;
+  }
+  query q;
+  q.id = ++ids_;
+  q.call = call;
+  q.confirmed = r.max_staleness.has_value();
+  if (leading_) {
+    if (!q.confirmed && !(may_propose() && raft_->read(now, q.id))) {
+      answer(call, not_leader(false));
+      return;
+    }
+  } else {
+    // Age counts from when this replica asked a leader that then proved to be
+    // one. Older than the caller bears: the leader answers.
+    const bool voter = raft_->configuration().is_voter(config_.self);
+    const bool fresh = fresh_ && fresh_->index <= committed_ && q.confirmed
+                       && now - fresh_->asked <= *r.max_staleness;
+    if (q.confirmed && voter)
+      raft_->confirm(now);
+    if (!voter || !fresh) {
+      answer(call, not_leader(false));
+      return;
+    }
+  }
+  q.actor = std::move(r.key);
+  q.command = std::move(r.command);
+  q.argument = std::move(r.argument);
+  calls_[call] = {owner_kind::query, q.id};
+  auto& added = queries_[q.id];
+  added = std::move(q);
+  begin_query(added);
+}
+
+/// It runs at once, beside the round: the answer waits for the round and for
+/// the commit of the last entry that it read.
+void replica_core::impl::begin_query(query& q) {
+  auto& r = add_run(q.actor, q.id, true);
+  gather(r);
+}
+
+void replica_core::impl::on_query_result(run& r, turn_result result) {
+  auto& q = queries_.at(r.owner);
+  q.version = log_index{r.version};
+  const auto a = answer_of(result);
+  q.reply = reply_of(a, q.version);
+  q.reply.term = raft_->term();
+  if (result.outcome == turn_outcome::newer_state) {
+    out_.emplace_back(host_trouble{host_trouble::what::newer_state, r.actor,
+                                   std::move(result.message)});
+    q.reply = not_leader(false);
+  }
+  end_run(r.key.number);
+  q.done = true;
+  if (q.version > committed_) {
+    gate_item item;
+    item.query_id = q.id;
+    gate_[q.version].push_back(std::move(item));
+  }
+  try_answer(q);
+}
+
+void replica_core::impl::try_answer(query& q) {
+  if (!q.done || !q.confirmed || q.version > committed_)
+    return;
+  answer(q.call, std::move(q.reply));
+  drop_query(q.id);
+}
+
+void replica_core::impl::drop_query(std::uint64_t id) {
+  const auto it = queries_.find(id);
+  if (it == queries_.end())
+    return;
+  for (auto r = runs_.begin(); r != runs_.end(); ++r)
+    if (r->second->is_query && r->second->owner == id) {
+      runs_.erase(r);
+      break;
+    }
+  queries_.erase(it);
+}
+
+void replica_core::impl::on_effect(const raft::reads_confirmed& e, time_point) {
+  for (auto id : e.contexts) {
+    const auto q = queries_.find(id);
+    if (q == queries_.end())
+      continue;
+    q->second.confirmed = true;
+    try_answer(q->second);
+  }
+}
+
+void replica_core::impl::on_effect(const raft::reads_dropped& e, time_point) {
+  for (auto id : e.contexts) {
+    const auto q = queries_.find(id);
+    if (q == queries_.end())
+      continue;
+    answer(q->second.call, not_leader(false));
+    drop_query(id);
+  }
+}
+
+void replica_core::impl::on_effect(const raft::fresh& e, time_point) {
+  fresh_ = e;
+}
+
+} // namespace banyan

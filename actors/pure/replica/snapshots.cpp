@@ -1,0 +1,367 @@
+// Snapshots: a leader serves rows and entries, a follower installs them.
+#include "actors/pure/replica/impl.hpp"
+
+#include <algorithm>
+
+namespace banyan {
+namespace {
+
+constexpr duration offer_silence_max = std::chrono::seconds{10};
+constexpr duration pull_repeat = std::chrono::milliseconds{500};
+constexpr std::size_t entries_bytes = std::size_t{256} << 10;
+
+} // namespace
+
+// ---- the sender -------------------------------------------------------------
+
+void replica_core::impl::on_effect(const raft::needs_snapshot& e,
+                                   time_point now) {
+  start_offer(e.peer, now);
+}
+
+void replica_core::impl::start_offer(const replica_ref& to, time_point now) {
+  if (state_meta_.index == log_index{})
+    return; // asked again once there is a state
+  auto& offer = offers_[to];
+  offer.number = random_.next() >> 1;
+  offer.index = state_meta_.index;
+  offer.last_heard = offer.offered = now;
+  raft_->snapshot_started(now, to, offer.index);
+  send_frame(to, group_frame_kind::snapshot_offer,
+             replica::encode(replica::snapshot_offer{
+                 offer.number, offer.index, raft_->log().base().index}),
+             false);
+}
+
+void replica_core::impl::on_pull(const replica_ref& from, const_bytes payload,
+                                 time_point now) {
+  replica::snapshot_pull pull;
+  const auto it = offers_.find(from);
+  if (it == offers_.end() || !leading_ || !replica::decode(payload, pull)
+      || pull.number != it->second.number)
+    return;
+  it->second.last_heard = now;
+  switch (pull.what) {
+  case replica::snapshot_pull::part::rows: {
+    order_scan scan;
+    scan.order = next_order();
+    scan.request.from = std::move(pull.from);
+    scan.request.bytes_max = config_.snapshot_chunk_bytes;
+    read_wait w;
+    w.snapshot = pull.number;
+    w.snapshot_peer = from;
+    w.key = scan.request.from;
+    // A scan sees every commit ordered before it, returned or not.
+    w.applied = commit_ ? commit_->meta.index : state_meta_.index;
+    reads_[scan.order.number] = std::move(w);
+    out_.emplace_back(std::move(scan));
+    return;
+  }
+  case replica::snapshot_pull::part::entries:
+    send_entries(from, pull);
+    return;
+  case replica::snapshot_pull::part::done:
+    raft_->snapshot_finished(now, from, pull.index);
+    offers_.erase(it);
+    return;
+  }
+}
+
+void replica_core::impl::send_chunk(const read_wait& w,
+                                    const store::scan_page& page) {
+  const auto it = offers_.find(w.snapshot_peer);
+  if (it == offers_.end() || it->second.number != w.snapshot)
+    return;
+  replica::snapshot_chunk chunk;
+  chunk.number = w.snapshot;
+  chunk.from = w.key;
+  chunk.next = page.next;
+  chunk.applied = w.applied;
+  chunk.rows = page.rows;
+  chunk.hash = replica::hash_rows(chunk.rows);
+  send_frame(w.snapshot_peer, group_frame_kind::snapshot_chunk,
+             replica::encode(chunk), true);
+}
+
+void replica_core::impl::send_entries(const replica_ref& to,
+                                      const replica::snapshot_pull& p) {
+  // Up to what a returned commit holds: there the meta is known.
+  const auto& log = raft_->log();
+  const auto end = state_meta_.index;
+  if (p.index <= log.base().index || p.index > end.next())
+    return; // gone, or not there yet: it asks again
+  replica::snapshot_entries m;
+  m.number = p.number;
+  std::size_t size = 0;
+  auto at = p.index;
+  for (; at <= end && size < entries_bytes; at = at.next()) {
+    m.entries.push_back(log.at(at));
+    size += 32 + m.entries.back().data.size();
+  }
+  if (at > end)
+    m.meta = state_meta_;
+  send_frame(to, group_frame_kind::snapshot_entries, replica::encode(m), true);
+}
+
+void replica_core::impl::snapshot_tick(time_point now) {
+  for (auto it = offers_.begin(); it != offers_.end();) {
+    auto& offer = it->second;
+    if (now - offer.last_heard < 1s || now - offer.offered < 1s) {
+      ++it;
+      continue;
+    }
+    if (now - offer.last_heard >= offer_silence_max) {
+      raft_->snapshot_failed(now, it->first);
+      it = offers_.erase(it);
+      continue;
+    }
+    offer.offered = now; // the offer, or the first pull, was lost
+    send_frame(it->first, group_frame_kind::snapshot_offer,
+               replica::encode(replica::snapshot_offer{
+                   offer.number, offer.index, raft_->log().base().index}),
+               false);
+    ++it;
+  }
+  if (install_ && install_->staging == 0 && !install_->finishing
+      && now - install_->last_pull >= pull_repeat)
+    pull(now);
+}
+
+// ---- the receiver -----------------------------------------------------------
+
+void replica_core::impl::on_offer(const replica_ref& from, const_bytes payload,
+                                  time_point now) {
+  replica::snapshot_offer offer;
+  if (!replica::decode(payload, offer))
+    return;
+  if (offer.index <= committed_ || leading_) {
+    // It came after all by the log, or by an earlier offer.
+    replica::snapshot_pull done;
+    done.number = offer.number;
+    done.what = replica::snapshot_pull::part::done;
+    done.index = committed_;
+    send_frame(from, group_frame_kind::snapshot_pull, replica::encode(done),
+               false);
+    return;
+  }
+  if (install_ && install_->finishing)
+    return;
+  if (install_ && install_->from == from && install_->number == offer.number)
+    return;
+  if (install_ && offer.log_base <= install_->begin
+      && offer.index >= install_->begin) {
+    // Another offer, perhaps of another leader: what is here stays.
+    install_->from = from;
+    install_->number = offer.number;
+  } else {
+    abandon_install();
+    install_.emplace();
+    install_->from = from;
+    install_->number = offer.number;
+    install_->begin = offer.index;
+    install_->next_entry = offer.index.next();
+    install_->stage = next_order();
+    stage(order_stage::step::begin, {}, {});
+  }
+  if (install_->staging == 0)
+    pull(now);
+}
+
+void replica_core::impl::pull(time_point now) {
+  auto& i = *install_;
+  replica::snapshot_pull p;
+  p.number = i.number;
+  if (i.rows_done) {
+    p.what = replica::snapshot_pull::part::entries;
+    p.index = i.next_entry;
+  } else {
+    p.from = i.position;
+  }
+  i.last_pull = now;
+  send_frame(i.from, group_frame_kind::snapshot_pull, replica::encode(p),
+             false);
+}
+
+void replica_core::impl::stage(order_stage::step what,
+                               std::vector<store::row_change> rows,
+                               store::applied_meta meta) {
+  order_stage effect;
+  effect.what = what;
+  effect.order = install_->stage;
+  effect.rows = std::move(rows);
+  effect.meta = std::move(meta);
+  ++install_->staging;
+  out_.emplace_back(std::move(effect));
+}
+
+void replica_core::impl::abandon_install() {
+  if (!install_)
+    return;
+  stage(order_stage::step::abort, {}, {});
+  install_.reset();
+}
+
+void replica_core::impl::on_chunk(const replica_ref& from, const_bytes payload,
+                                  time_point now) {
+  replica::snapshot_chunk chunk;
+  if (!install_ || install_->from != from || install_->rows_done
+      || install_->staging != 0 || !replica::decode(payload, chunk)
+      || chunk.number != install_->number || chunk.from != install_->position)
+    return; // a repeated or damaged chunk: the next pull asks again
+  auto& i = *install_;
+  std::vector<store::row_change> rows;
+  rows.reserve(chunk.rows.size());
+  for (auto& row : chunk.rows) {
+    if (!i.tables.apply(row.key, row.value, row.index)) {
+      abandon_install();
+      return;
+    }
+    rows.push_back({std::move(row.key), std::move(row.value), row.index});
+  }
+  i.newest = std::max(i.newest, chunk.applied);
+  i.position = std::move(chunk.next);
+  i.rows_done = i.position.empty();
+  i.last_pull = now;
+  if (rows.empty())
+    pull(now);
+  else
+    stage(order_stage::step::put, std::move(rows), {});
+}
+
+void replica_core::impl::on_entries(const replica_ref& from,
+                                    const_bytes payload, time_point now) {
+  replica::snapshot_entries m;
+  if (!install_ || install_->from != from || !install_->rows_done
+      || install_->staging != 0 || install_->finishing
+      || !replica::decode(payload, m) || m.number != install_->number)
+    return;
+  auto& i = *install_;
+  if (!m.entries.empty() && m.entries.front().index != i.next_entry)
+    return;
+  std::vector<store::row_change> rows;
+  for (const auto& e : m.entries) {
+    if (e.index != i.next_entry)
+      return abandon_install();
+    i.next_entry = e.index.next();
+    if (e.kind != entry_kind::command)
+      continue;
+    replica::entry decoded;
+    if (!replica::decode(e.data.view(), decoded))
+      return abandon_install();
+    std::vector<store::row_change> changes;
+    replica::derive(decoded, e.index, i.tables, changes);
+    for (auto& c : changes) {
+      if (!i.tables.apply(c.key, c.value, c.index))
+        return abandon_install();
+      rows.push_back(std::move(c));
+    }
+  }
+  // Rows read later than where the entries end need the entries in between.
+  if (m.meta && m.meta->index >= i.newest
+      && m.meta->index.next() == i.next_entry)
+    i.meta = std::move(m.meta);
+  i.last_pull = now;
+  if (!rows.empty())
+    stage(order_stage::step::put, std::move(rows), {});
+  else if (i.meta)
+    finish_install(now);
+  else if (!m.entries.empty())
+    pull(now);
+}
+
+void replica_core::impl::finish_install(time_point) {
+  auto& i = *install_;
+  replica::meta_opaque opaque;
+  raft::configuration conf;
+  if (leading_ || i.meta->index <= committed_
+      || !replica::decode(i.meta->opaque, opaque)
+      || !raft::decode(i.meta->configuration, conf))
+    return abandon_install();
+  i.finishing = true;
+  i.log_time = opaque.log_time;
+  stage(order_stage::step::finish, {}, *i.meta);
+}
+
+void replica_core::impl::on_staged(const store::order_id& order,
+                                   order_stage::step step,
+                                   std::optional<store::store_errc> error,
+                                   time_point now) {
+  if (!raft_ || failed_ || !install_ || install_->stage != order)
+    return;
+  auto& i = *install_;
+  --i.staging;
+  if (error) {
+    if (*error == store::store_errc::io) {
+      fail("the state can't be written: "
+           + std::string{store::to_string(*error)});
+      return;
+    }
+    install_.reset(); // full or replaced: the leader offers again
+    return;
+  }
+  if (step != order_stage::step::finish) {
+    if (i.staging != 0)
+      return;
+    if (i.meta && !i.finishing)
+      finish_install(now);
+    else if (!i.finishing)
+      pull(now);
+    return;
+  }
+  // The state has switched: memory follows, then the log begins behind it.
+  auto done = std::move(*install_);
+  install_.reset();
+  raft::configuration conf;
+  const bool readable = raft::decode(done.meta->configuration, conf);
+  BANYAN_ASSERT(readable);
+  const auto base =
+      log_base{done.meta->index, done.meta->term, done.meta->hash};
+  const bool anew = raft_->install(now, base, conf);
+  if (!anew && !raft_->log().knows(base.index)) {
+    fail("a snapshot came while the log went on elsewhere");
+    return;
+  }
+  const bool reset = raft_->log().last_index() == base.index
+                     && raft_->log().base().index == base.index;
+  const auto executed = overlay_.last();
+  if (leading_)
+    step_down();
+  state_meta_ = std::move(*done.meta);
+  tables_ = std::move(done.tables);
+  cache_.clear();
+  runs_.clear();
+  while (!queries_.empty()) {
+    const auto& q = queries_.begin()->second;
+    answer(q.call, not_leader(false));
+    drop_query(q.id);
+  }
+  overlay_.reset(base.index);
+  log_time_ = done.log_time;
+  commit_.reset();
+  if (reset)
+    log_bytes_ = 0;
+  if (knows_hash(base.index) && !reset) {
+    while (hashes_base_ < base.index) {
+      hashes_base_ = hashes_base_.next();
+      hashes_.pop_front();
+    }
+  } else {
+    hashes_.clear();
+  }
+  hashes_base_ = base.index;
+  hash_base_ = base.hash;
+  if (committed_ < base.index)
+    committed_ = base.index;
+  else // commits went past it meanwhile: the same entries over the new rows
+    catch_up(std::max(committed_, std::min(executed, committed_)), false);
+  commit_due_ = never;
+  set_commit_due(now);
+  replica::snapshot_pull end;
+  end.number = done.number;
+  end.what = replica::snapshot_pull::part::done;
+  end.index = base.index;
+  send_frame(done.from, group_frame_kind::snapshot_pull, replica::encode(end),
+             false);
+}
+
+} // namespace banyan

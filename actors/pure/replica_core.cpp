@@ -1,0 +1,148 @@
+#include "actors/pure/replica_core.hpp"
+
+#include "actors/pure/replica/impl.hpp"
+
+namespace banyan {
+
+replica_core::replica_core(replica_config config, random_source& random,
+                           const app_directory& apps)
+    : impl_{std::make_unique<impl>(std::move(config), random, apps)} {
+}
+replica_core::~replica_core() = default;
+
+bool replica_core::start(recovered_replica recovered, time_point now,
+                         replica_effects& out) {
+  const bool started = impl_->start(std::move(recovered), now);
+  impl_->hand_out(out);
+  return started;
+}
+void replica_core::on_group_frame(const node_id& from, const_bytes frame,
+                                  time_point now, replica_effects& out) {
+  impl_->on_group_frame(from, frame, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_stream(const stream_frame& frame, time_point now,
+                             replica_effects& out) {
+  impl_->on_stream(frame, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_evidence(const node_id& node, node_evidence what,
+                               time_point now, replica_effects& out) {
+  impl_->on_evidence(node, what, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_node_seen(const node_id& node, incarnation seen,
+                                time_point now, replica_effects& out) {
+  impl_->on_node_seen(node, seen, now);
+  impl_->hand_out(out);
+}
+void replica_core::wake(time_point now, replica_effects& out) {
+  impl_->wake(now);
+  impl_->hand_out(out);
+}
+void replica_core::on_log_done(const store::log_done& done, time_point now,
+                               replica_effects& out) {
+  impl_->on_log_done(done, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_state_committed(const store::order_id& order,
+                                      std::optional<store::store_errc> error,
+                                      time_point now, replica_effects& out) {
+  impl_->on_state_committed(order, error, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_state_read(
+    const store::order_id& order,
+    result<std::optional<store::row>, store::store_errc> row, time_point now,
+    replica_effects& out) {
+  impl_->on_state_read(order, std::move(row), now);
+  impl_->hand_out(out);
+}
+void replica_core::on_state_scanned(
+    const store::order_id& order,
+    result<store::scan_page, store::store_errc> page, time_point now,
+    replica_effects& out) {
+  impl_->on_state_scanned(order, std::move(page), now);
+  impl_->hand_out(out);
+}
+void replica_core::on_staged(const store::order_id& order,
+                             order_stage::step step,
+                             std::optional<store::store_errc> error,
+                             time_point now, replica_effects& out) {
+  impl_->on_staged(order, step, error, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_turn_results(std::vector<turn_result> results,
+                                   time_point now, replica_effects& out) {
+  impl_->on_turn_results(std::move(results), now);
+  impl_->hand_out(out);
+}
+void replica_core::on_host_up(time_point now, replica_effects& out) {
+  impl_->on_host_up(now);
+  impl_->hand_out(out);
+}
+void replica_core::on_host_down(std::optional<turn_key> running, time_point now,
+                                replica_effects& out) {
+  impl_->on_host_down(running, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_request(std::uint64_t call, request_frame request,
+                              time_point now, replica_effects& out) {
+  impl_->on_request(call, std::move(request), now);
+  impl_->hand_out(out);
+}
+void replica_core::forget_call(std::uint64_t call) {
+  impl_->forget_call(call);
+}
+void replica_core::transfer_leadership(std::uint64_t number,
+                                       std::optional<replica_ref> to,
+                                       time_point now, replica_effects& out) {
+  impl_->transfer_leadership(number, to, now);
+  impl_->hand_out(out);
+}
+void replica_core::add_learner(std::uint64_t number, const replica_ref& who,
+                               time_point now, replica_effects& out) {
+  impl_->order_change(number, {who}, {}, {}, now);
+  impl_->hand_out(out);
+}
+void replica_core::change_voters(std::uint64_t number,
+                                 std::vector<replica_ref> in,
+                                 std::vector<replica_ref> leaving,
+                                 time_point now, replica_effects& out) {
+  impl_->order_change(number, {}, std::move(in), std::move(leaving), now);
+  impl_->hand_out(out);
+}
+void replica_core::remove_learner(std::uint64_t number, const replica_ref& who,
+                                  time_point now, replica_effects& out) {
+  impl_->order_change(number, {}, {}, {who}, now);
+  impl_->hand_out(out);
+}
+void replica_core::set_stopped(std::uint64_t number, bool stopped,
+                               time_point now, replica_effects& out) {
+  impl_->set_stopped(number, stopped, now);
+  impl_->hand_out(out);
+}
+void replica_core::set_parked(bool parked, time_point now,
+                              replica_effects& out) {
+  impl_->set_parked(parked, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_tick(time_point now, replica_effects& out) {
+  impl_->on_tick(now);
+  impl_->hand_out(out);
+}
+void replica_core::flush(time_point now, replica_effects& out) {
+  impl_->flush(now);
+  impl_->hand_out(out);
+}
+time_point replica_core::deadline() const {
+  return impl_->deadline();
+}
+replica_status replica_core::status() const {
+  return impl_->status();
+}
+const replica_config& replica_core::config() const noexcept {
+  return impl_->config();
+}
+
+} // namespace banyan
