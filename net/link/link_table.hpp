@@ -172,6 +172,9 @@ public:
   /// Exactly one per `probe`.
   virtual void on_probed(std::uint64_t token,
                          const result<probe_answer, dial_error>& answer) = 0;
+  /// Somebody proved this node's own key in another boot, in a handshake of
+  /// either side: a copied data directory is at work.
+  virtual void on_own_key_met(const boot_id& boot, const address& at);
 };
 
 /// Counted since the start; for /metrics.

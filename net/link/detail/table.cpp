@@ -173,6 +173,8 @@ void link_table::state::deliver() {
       events_.on_writable(*writable->info, writable->which);
     else if (const auto* probed = std::get_if<probed_event>(&next))
       events_.on_probed(probed->token, probed->answer);
+    else if (const auto* own = std::get_if<own_key_event>(&next))
+      events_.on_own_key_met(own->boot, own->at);
   }
   delivering_ = false;
 }

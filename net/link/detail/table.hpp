@@ -172,8 +172,12 @@ public:
     std::uint64_t token;
     result<probe_answer, dial_error> answer;
   };
+  struct own_key_event {
+    boot_id boot;
+    address at;
+  };
   using event = std::variant<up_event, down_event, frames_event, failed_event,
-                             writable_event, probed_event>;
+                             writable_event, probed_event, own_key_event>;
   void deliver();
   void say(event e) { pending_.push_back(std::move(e)); }
 

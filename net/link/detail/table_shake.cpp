@@ -124,6 +124,18 @@ bool link_table::state::take_second(connection& c, time_point now) {
   }
   if (far->node == config_.key.id()) {
     ++counters_.refused_self;
+    if (far->boot != config_.boot) {
+      // A clone. The third message tells it the same of us.
+      say(own_key_event{far->boot, c.remote});
+      write(c, c.shake->write_third(own_hello(c)));
+      if (c.purpose.what == dial_purpose::kind::probe) {
+        say(probed_event{
+            c.purpose.token,
+            probe_answer{far->node, far->boot, far->incarnation, far->seen}});
+        drop(c, ending::close);
+        return false;
+      }
+    }
     dial_failed(c, dial_error::self, now);
     return false;
   }
@@ -165,6 +177,9 @@ bool link_table::state::take_third(connection& c, time_point now) {
   const auto far = c.shake->read_third(c.input);
   if (!far || far->node == config_.key.id()) {
     ++(far ? counters_.refused_self : counters_.refused_proofs);
+    if (far && far->boot != config_.boot)
+      say(own_key_event{far->boot,
+                        far->listen.empty() ? c.remote : far->listen});
     drop(c, ending::reset);
     return false;
   }

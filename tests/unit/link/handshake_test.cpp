@@ -199,6 +199,43 @@ TEST(Handshake, RandomPayloadsAreRefused) {
   }
 }
 
+/// docs/wire-format.md, as bytes.
+TEST(WireFormat, PrologueWelcomeAndGoodbyeAreWhatTheDocumentSays) {
+  EXPECT_EQ(to_hex(make_prologue("garden")),
+            "93a662616e79616e01a667617264656e");
+  EXPECT_EQ(message_1_bytes, 48U);
+  EXPECT_EQ(message_2_bytes, 864U);
+  EXPECT_EQ(message_3_bytes, 832U);
+  EXPECT_EQ(frame_bytes_max, 1'114'112U);
+  answering_table t;
+  seeded_random random{1};
+  side_keys far{1, random};
+  hand_dialler d{t, far};
+  ASSERT_TRUE(d.link());
+  using frames = std::vector<std::pair<channel, bytes>>;
+  EXPECT_EQ(d.read(), (frames{{channel::link, {0x81, 0x00, 0x01}}}));
+  t.table->close(far.key.id(), t.now);
+  t.table->flush(t.now);
+  EXPECT_EQ(d.read(), (frames{{channel::link, {0x81, 0x00, 0x02}}}));
+  EXPECT_FALSE(t.io.is_over(d.id));
+  d.send(channel::link, {0x81, 0x00, 0x02});
+  EXPECT_TRUE(t.io.is_over(d.id)); // both have said it
+}
+
+TEST(WireFormat, UnknownWordsAndKeysOfTheLinkChannelAreSkipped) {
+  answering_table t;
+  seeded_random random{1};
+  side_keys far{1, random};
+  hand_dialler d{t, far};
+  ASSERT_TRUE(d.link());
+  d.send(channel::link, {0x81, 0x00, 0x09});             // an unknown word
+  d.send(channel::link, {0x82, 0x00, 0x09, 0x05, 0xC0}); // and key
+  d.send(channel::link, {0x80});
+  EXPECT_FALSE(t.io.is_over(d.id));
+  d.send(channel::link, {0x81, 0x00}); // cut short
+  EXPECT_TRUE(t.io.is_over(d.id));
+}
+
 // What a table does with what a stream brings.
 
 TEST(Admission, AStrangerIsRefusedBeforeAnyDiffieHellman) {

@@ -329,6 +329,30 @@ TEST(LinkTable, AProbeSaysWhoIsThereAndMakesNoLink) {
   EXPECT_TRUE(b.downs.empty());
 }
 
+TEST(LinkTable, AProbeOfAClonedDiskTellsBothOfThem) {
+  test_mesh mesh{1};
+  node_options same;
+  same.seed = 77;
+  auto& a = mesh.start("10.0.0.2", same);
+  auto& b = mesh.start("10.0.0.3", same);
+  a.table->probe(test_mesh::at(a.host), 1, mesh.clock.now());
+  mesh.run_for(5ms);
+  ASSERT_EQ(a.probed.size(), 1U); // itself, in this very boot
+  EXPECT_EQ(a.probed[0].second.error(), dial_error::self);
+  EXPECT_TRUE(a.clones.empty());
+  a.table->probe(test_mesh::at(b.host), 2, mesh.clock.now());
+  mesh.run_for(5ms);
+  ASSERT_EQ(a.probed.size(), 2U);
+  ASSERT_TRUE(a.probed[1].second.ok());
+  EXPECT_EQ(a.probed[1].second->node, a.table->self());
+  ASSERT_EQ(a.clones.size(), 1U);
+  EXPECT_EQ(a.clones[0].second.host, b.host);
+  ASSERT_EQ(b.clones.size(), 1U);
+  EXPECT_EQ(b.clones[0].second.host, a.host);
+  EXPECT_NE(a.clones[0].first, b.clones[0].first);
+  EXPECT_TRUE(a.ups.empty() && b.ups.empty());
+}
+
 TEST(LinkTable, AClonedDiskShowsAsTwoBootsOfOneNode) {
   test_mesh mesh{1};
   auto& a = mesh.start("10.0.0.1");

@@ -74,6 +74,9 @@ public:
                  const result<probe_answer, dial_error>& answer) override {
     probed.emplace_back(token, answer);
   }
+  void on_own_key_met(const boot_id& boot, const address& at) override {
+    clones.emplace_back(boot, at);
+  }
 
   std::string host;
   std::unique_ptr<streams> io;
@@ -91,6 +94,7 @@ public:
   std::vector<lane> writable;
   std::vector<std::pair<std::uint64_t, result<probe_answer, dial_error>>>
       probed;
+  std::vector<std::pair<boot_id, address>> clones;
   std::function<void(const link_info&)> on_batch;
 };
 
