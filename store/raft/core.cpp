@@ -228,8 +228,13 @@ void core::advance_transfer() {
 
 void core::set_may_lead(time_point now, bool may) {
   may_lead_ = may;
-  if (may || !leads())
+  if (may)
     return;
+  if (!leads()) {
+    if (role_ != role::follower)
+      become_follower(now, hard_.term, std::nullopt);
+    return;
+  }
   if (const auto* best = best_heir())
     transfer(now, best->peer);
 }

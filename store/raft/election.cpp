@@ -65,6 +65,7 @@ void core::stop_leading(banyan::term led, bool replaced,
   const bool handed = std::exchange(handing_over_, false);
   // Before anything else that this batch says on the links.
   std::vector<effect> first;
+  first.reserve(followers.size());
   for (const auto& f : followers)
     first.emplace_back(
         send{{self_, f, hard_.term, stopped_leading{led, handed}}});

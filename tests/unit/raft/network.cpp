@@ -137,7 +137,7 @@ void network::settle(machine& m) {
 
 void network::carry_out(machine& m, raft::effect& e) {
   if (auto* s = std::get_if<raft::send>(&e)) {
-    send(std::move(s->message));
+    send(s->message);
   } else if (auto* p = std::get_if<raft::persist>(&e)) {
     order(m, std::move(*p));
   } else if (auto* c = std::get_if<raft::committed>(&e)) {
@@ -183,7 +183,7 @@ void network::carry_out(machine& m, raft::effect& e) {
   }
 }
 
-void network::send(raft::message m) {
+void network::send(const raft::message& m) {
   ++count.messages;
   if (!connected(m.from, m.to) || random_.chance(weather_.loss))
     return;
@@ -289,7 +289,39 @@ void network::send_snapshot(machine& from, const replica_ref& to) {
 
 // --- what happens -----------------------------------------------------------
 
+/// Leaderships of milliseconds, and crashes in the middle of a write.
+void network::unrest() {
+  auto& m = any();
+  if (!m.core) {
+    start(m);
+    return;
+  }
+  if (!m.writing.empty() && random_.chance(0.3)) {
+    crash(m);
+    if (random_.chance(0.8))
+      start(m); // at once: it may meet answers to its former life
+    return;
+  }
+  if (m.core->leads() && random_.chance(0.5))
+    (void)m.core->propose(now_,
+                          shared_bytes{to_bytes(std::to_string(++contexts_))});
+  settle(m);
+  if (!random_.chance(0.15))
+    return;
+  for (const auto& x : machines_)
+    if (x->core && x->core->leader() && random_.chance(0.6)) {
+      x->core->leader_lost(now_, x->core->leader()->node,
+                           raft::evidence::silence,
+                           static_cast<unsigned>(random_.below(2)));
+      settle(*x);
+    }
+}
+
 void network::disturb() {
+  if (weather_.restless && random_.chance(0.8)) {
+    unrest();
+    return;
+  }
   auto& m = any();
   auto* leader = any_leader();
   switch (random_.below(24)) {

@@ -37,6 +37,7 @@ struct weather {
   double slow = 0.1; ///< messages and writes that take up to `slow_max`
   duration fast_max = 2ms;
   duration slow_max = 60ms;
+  bool restless = false; ///< evidence and crashes all the time
 };
 
 /// Cores on a virtual network with virtual disks, and checkers that stand
@@ -87,7 +88,7 @@ private:
   void crash(machine& m);
   void settle(machine& m);
   void carry_out(machine& m, raft::effect& e);
-  void send(raft::message m);
+  void send(const raft::message& m);
   void deliver(const raft::message& m);
   void order(machine& m, raft::persist p);
   void apply(machine& m, const raft::committed& c);
@@ -97,9 +98,11 @@ private:
   machine* find(const replica_ref& r);
   machine& any();
   machine* any_leader();
-  bool connected(const replica_ref& a, const replica_ref& b) const;
+  [[nodiscard]] bool connected(const replica_ref& a,
+                               const replica_ref& b) const;
   duration delay();
   void change_something(machine& leader);
+  void unrest();
 
   seeded_random random_;
   raft::options opts_;

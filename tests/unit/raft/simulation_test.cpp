@@ -21,12 +21,25 @@ std::string live(std::uint64_t seed, network::totals& sum) {
   }
   weather w;
   w.loss = dice.chance(0.3) ? 0.0 : 0.1 * static_cast<double>(dice.below(3));
+  w.restless = dice.chance(0.4);
   w.slow_max = dice.chance(0.2) ? 400ms : 40ms;
+  if (w.restless) { // leaderships as short as messages
+    opts.election_min = 8ms;
+    opts.election_max = 24ms;
+    opts.beat_interval = 4ms;
+    opts.quorum_timeout = 24ms;
+    opts.pre_vote_hold = 6ms;
+    opts.transfer_timeout = 30ms;
+    opts.rank_step = 1ms;
+    w.slow = 0.05;
+  }
   const unsigned voters = dice.chance(0.5) ? 3 : 5;
   network net{seed, voters, static_cast<unsigned>(dice.below(3)), opts, w};
-  const auto disturbances = 300 + dice.below(300);
+  const auto disturbances = (w.restless ? 1200 : 300) + dice.below(300);
   for (std::uint64_t i = 0; i < disturbances && net.complaint().empty(); ++i) {
-    net.run(dice.between(0ms, dice.chance(0.1) ? 600ms : 20ms));
+    net.run(w.restless && !dice.chance(0.02)
+                ? dice.between(0ms, 4ms)
+                : dice.between(0ms, dice.chance(0.1) ? 600ms : 20ms));
     net.disturb();
     if (i % 8 == 0)
       net.check();
