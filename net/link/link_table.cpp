@@ -41,7 +41,7 @@ void link_table::want(const node_id& node, const address& at, time_point now) {
   target t;
   t.what = {node, at};
   s_->want(std::move(t), now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::want(const address& at, const std::optional<node_id>& pinned,
@@ -50,7 +50,7 @@ void link_table::want(const address& at, const std::optional<node_id>& pinned,
   t.what = {pinned.value_or(node_id{}), at};
   t.by_address = true;
   s_->want(std::move(t), now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::unwant(const node_id& node) {
@@ -75,7 +75,7 @@ void link_table::hurry(const node_id& node, time_point now) {
     return;
   it->second.next_dial = std::min(it->second.next_dial, now);
   s_->dial_due(now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::probe(const address& at, std::uint64_t token, time_point now) {
@@ -125,7 +125,11 @@ result<void, send_errc> link_table::send(const node_id& to, channel c,
 
 void link_table::flush(time_point now) {
   s_->flush(now);
-  s_->deliver();
+  s_->finish(now);
+}
+
+bool link_table::needs_flush() const {
+  return !s_->dirty_.empty();
 }
 
 std::size_t link_table::queued(const node_id& to, lane l) const {
@@ -137,7 +141,7 @@ void link_table::close(const node_id& node, time_point now) {
   if (auto* const link = s_->current(node)) {
     s_->went_down(*link, link_end::local, now);
     s_->drain(*link, now);
-    s_->deliver();
+    s_->finish(now);
   }
 }
 
@@ -145,7 +149,7 @@ void link_table::cut(const node_id& node, time_point now) {
   if (auto* const link = s_->current(node)) {
     s_->went_down(*link, link_end::local, now, true);
     s_->drop(*link, state::ending::reset);
-    s_->deliver();
+    s_->finish(now);
   }
 }
 
@@ -190,13 +194,13 @@ time_point link_table::deadline() const {
 
 void link_table::on_time(time_point now) {
   s_->on_time(now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::on_opened(stream_id id, const address& remote, bool inbound,
                            time_point now) {
   s_->opened(id, remote, inbound, now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::on_dial_failed(stream_id id, stream_end why, time_point now) {
@@ -209,7 +213,7 @@ void link_table::on_dial_failed(stream_id id, stream_end why, time_point now) {
                      : why == stream_end::local       ? dial_error::local
                                                       : dial_error::hung_up;
   s_->dial_failed(*c, error, now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::on_data(stream_id id, const_bytes data, time_point now) {
@@ -220,20 +224,20 @@ void link_table::on_data(stream_id id, const_bytes data, time_point now) {
     s_->records(*c, data, now);
   else
     s_->shake(*c, data, now);
-  s_->deliver();
+  s_->finish(now);
 }
 
 void link_table::on_drained(stream_id id, time_point now) {
   if (auto* const c = s_->find(id)) {
     s_->pump(*c, now);
-    s_->deliver();
+    s_->finish(now);
   }
 }
 
 void link_table::on_closed(stream_id id, stream_end why, time_point now) {
   if (auto* const c = s_->find(id)) {
     s_->closed(*c, why, now);
-    s_->deliver();
+    s_->finish(now);
   }
 }
 

@@ -262,6 +262,9 @@ public:
   }
   /// Seals and hands over what is queued on all links. Once per loop turn.
   void flush(time_point now);
+  /// Something is queued that `flush` would work on. The table's own words
+  /// (welcome, goodbye) never wait for it.
+  [[nodiscard]] bool needs_flush() const;
   /// Bytes queued on a lane of the node's link; zero without one.
   [[nodiscard]] std::size_t queued(const node_id& to, lane l) const;
 

@@ -2,7 +2,8 @@
 
 namespace banyan::net {
 
-void link_events::on_own_key_met(const boot_id&, const address&) {}
+void link_events::on_own_key_met(const boot_id&, const address&) {
+}
 
 const char* to_string(stream_end e) noexcept {
   switch (e) {

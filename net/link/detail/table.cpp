@@ -152,6 +152,12 @@ void link_table::state::stop(time_point now) {
   flush(now);
 }
 
+void link_table::state::finish(time_point now) {
+  if (std::exchange(words_waiting_, false))
+    flush(now);
+  deliver();
+}
+
 /// Hands events over in their order. A handler may call back into the table;
 /// what that adds comes after.
 void link_table::state::deliver() {

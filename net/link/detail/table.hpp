@@ -178,6 +178,8 @@ public:
   };
   using event = std::variant<up_event, down_event, frames_event, failed_event,
                              writable_event, probed_event, own_key_event>;
+  /// Ends a public call: sends the table's own words, then hands over events.
+  void finish(time_point now);
   void deliver();
   void say(event e) { pending_.push_back(std::move(e)); }
 
@@ -202,6 +204,7 @@ public:
   /// which of its boots: see `hello::knows`.
   std::unordered_map<node_id, std::pair<boot_id, std::uint64_t>> knows_;
   std::vector<stream_id> dirty_;
+  bool words_waiting_ = false; ///< a welcome or goodbye stands in a queue
   std::uint64_t last_link_ = 0;
   std::uint64_t last_dial_ = 0;
   bool stopping_ = false;

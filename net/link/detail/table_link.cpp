@@ -85,13 +85,16 @@ bool link_table::state::enter(connection& c, time_point now) {
 void link_table::state::say_word(connection& c, link_word w) {
   writer{c.out->begin(channel::link)}.map(1).uint(0).uint(
       static_cast<std::uint64_t>(w));
+  // Only ever said into empty queues, and those take any frame.
   const auto queued = c.out->end();
-  if (queued)
-    mark_dirty(c);
+  BANYAN_ASSERT(queued.ok());
+  mark_dirty(c);
+  words_waiting_ = true;
 }
 
 void link_table::state::drain(connection& c, time_point now) {
   c.phase = phase::draining;
+  words_waiting_ = true;
   c.due = now + limits_.drain;
   changed();
   mark_dirty(c);
@@ -245,6 +248,7 @@ bool link_table::state::own_frames(connection& c, time_point now) {
 
 void link_table::state::heard_goodbye(connection& c, time_point now) {
   c.heard_goodbye = true;
+  words_waiting_ = true;
   changed();
   mark_dirty(c);
   if (c.phase == phase::confirming) {

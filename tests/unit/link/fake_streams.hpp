@@ -117,7 +117,8 @@ struct answering_table {
   }
   void feed(stream_id id, const_bytes data) {
     table->on_data(id, data, now);
-    table->flush(now);
+    if (flush_after)
+      table->flush(now);
   }
   void pass(duration d) {
     const auto end = now + d;
@@ -134,6 +135,7 @@ struct answering_table {
   test_node node;
   std::unique_ptr<link_table> table;
   std::uint64_t next = 0;
+  bool flush_after = true;
 };
 
 /// A far side that does by hand what a table does, and more.

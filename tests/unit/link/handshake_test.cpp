@@ -222,6 +222,21 @@ TEST(WireFormat, PrologueWelcomeAndGoodbyeAreWhatTheDocumentSays) {
   EXPECT_TRUE(t.io.is_over(d.id)); // both have said it
 }
 
+TEST(WireFormat, WelcomeAndGoodbyeDoNotWaitForAFlush) {
+  answering_table t;
+  t.flush_after = false;
+  seeded_random random{1};
+  side_keys far{1, random};
+  hand_dialler d{t, far};
+  ASSERT_TRUE(d.link());
+  EXPECT_EQ(d.read().size(), 1U);
+  ASSERT_TRUE(t.table->send(far.key.id(), channel::raft, {}).ok());
+  EXPECT_TRUE(t.table->needs_flush());
+  d.send(channel::link, {0x81, 0x00, 0x02});
+  EXPECT_TRUE(t.io.is_over(d.id));
+  EXPECT_EQ(d.read().size(), 2U); // what was queued, and its own goodbye
+}
+
 TEST(WireFormat, UnknownWordsAndKeysOfTheLinkChannelAreSkipped) {
   answering_table t;
   seeded_random random{1};
