@@ -33,10 +33,10 @@ struct options {
 
 /// What a replica remembers over a restart. `entries` follow `base`; `applied`
 /// lies between base and the last entry. `configuration` is the one in force
-/// at `base`; those in the entries are taken from there. When the applied state
-/// is a snapshot that the log had not heard of (a crash in `install`), `base`
-/// is the snapshot, without entries unless the log holds its last one, and the
-/// log on disk must be reset to it first.
+/// at `base`, or at `applied`; those in the entries are taken from there. When
+/// the applied state is a snapshot that the log had not heard of (a crash in
+/// `install`), `base` is the snapshot, without entries unless the log holds its
+/// last one, and the log on disk must be reset to it first.
 struct restart_state {
   hard_state state;
   log_base base;
@@ -56,7 +56,8 @@ struct peer_status {
   bool voter = false;
   log_index match;
   peer_state state = peer_state::probe;
-  time_point heard; ///< the last message of this term from it
+  /// The last message of this term from it; says nothing while asleep.
+  time_point heard;
 };
 
 /// One replica of one Raft group, without I/O: time, bytes and completions come
