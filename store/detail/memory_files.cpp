@@ -58,7 +58,7 @@ public:
         life_{owner.life_} {}
 
   outcome write(std::uint64_t offset, const_bytes b) override {
-    if (auto alive = check(); !alive)
+    if (auto alive = check_change(); !alive)
       return alive;
     const auto end = offset + b.size();
     const auto more =
@@ -95,7 +95,7 @@ public:
   }
 
   outcome sync() override {
-    if (auto alive = check(); !alive)
+    if (auto alive = check_change(); !alive)
       return alive;
     if (std::exchange(owner_.fail_sync_, false))
       return failure{store_error{store_errc::io, "sync " + path_}};
@@ -105,7 +105,7 @@ public:
   }
 
   outcome allocate(std::uint64_t size) override {
-    if (auto alive = check(); !alive)
+    if (auto alive = check_change(); !alive)
       return alive;
     if (size <= node_->content.size())
       return {};
@@ -130,6 +130,11 @@ public:
   }
 
 private:
+  outcome check_change() {
+    if (auto alive = check(); !alive)
+      return alive;
+    return owner_.change();
+  }
   outcome check() const {
     if (life_ != owner_.life_)
       return failure{store_error{store_errc::io, path_ + ": power was cut"}};
@@ -142,6 +147,14 @@ private:
   std::uint64_t life_;
 };
 
+outcome memory_files::change() {
+  if (changes_left_ != UINT64_MAX && changes_left_ > 0)
+    --changes_left_;
+  if (changes_left_ == 0)
+    return failure{store_error{store_errc::io, "power was cut"}};
+  return {};
+}
+
 memory_files::memory_files() = default;
 memory_files::~memory_files() = default;
 
@@ -151,6 +164,8 @@ memory_files::open(const std::string& path, bool create) {
   if (found == names_.end() && !create)
     return std::unique_ptr<file>{};
   if (found == names_.end()) {
+    if (auto done = change(); !done)
+      return failure{done.error()};
     undo_.push_back(names_);
     found = names_.emplace(path, std::make_shared<inode>()).first;
   }
@@ -173,6 +188,8 @@ outcome memory_files::rename(const std::string& from, const std::string& to) {
   const auto found = names_.find(from);
   if (found == names_.end())
     return failure{store_error{store_errc::io, "rename " + from}};
+  if (auto done = change(); !done)
+    return done;
   undo_.push_back(names_);
   auto node = found->second;
   names_.erase(found);
@@ -182,6 +199,8 @@ outcome memory_files::rename(const std::string& from, const std::string& to) {
 
 outcome memory_files::remove(const std::string& path) {
   if (names_.count(path) != 0) {
+    if (auto done = change(); !done)
+      return done;
     undo_.push_back(names_);
     names_.erase(path);
   }
@@ -189,6 +208,8 @@ outcome memory_files::remove(const std::string& path) {
 }
 
 outcome memory_files::sync_folder(const std::string& /*folder*/) {
+  if (auto done = change(); !done)
+    return done;
   undo_.clear();
   return {};
 }
@@ -203,6 +224,7 @@ std::string memory_files::describe(const std::string& path) const {
 
 void memory_files::crash(random_source& random) {
   ++life_;
+  changes_left_ = UINT64_MAX;
   const auto kept = random.below(undo_.size() + 1);
   if (kept < undo_.size())
     names_ = undo_[kept];
@@ -213,6 +235,7 @@ void memory_files::crash(random_source& random) {
 
 void memory_files::kill() {
   ++life_;
+  changes_left_ = UINT64_MAX;
 }
 
 std::unique_ptr<memory_files> memory_files::copy() const {

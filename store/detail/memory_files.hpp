@@ -48,6 +48,9 @@ public:
   /// Writes fail with `full` even inside allocated space.
   void refuse_writes(bool refuse) { refuse_writes_ = refuse; }
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
+  /// The power goes at the n-th change from now (1: the next one): that and
+  /// everything after it fails with `io`, until `crash`.
+  void cut_power_after(std::uint64_t changes) { changes_left_ = changes; }
 
   /// Content for tests: reads and changes without a trace. Null when missing.
   bytes* content(const std::string& path);
@@ -62,7 +65,10 @@ private:
   std::uint64_t quota_ = UINT64_MAX;
   std::uint64_t life_ = 0;
   std::uint64_t syncs_ = 0;
+  outcome change();
+
   bool fail_sync_ = false;
+  std::uint64_t changes_left_ = UINT64_MAX;
   bool refuse_writes_ = false;
 };
 

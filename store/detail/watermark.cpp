@@ -33,6 +33,10 @@ result<watermark, store_error> watermark::open(file_system& files,
       out.slot_ = 1 - slot;
     }
   }
+  // What says that bytes were lost must not be lost itself while they are dealt
+  // with.
+  if (auto synced = out.file_->sync(); !synced)
+    return failure{synced.error()};
   return out;
 }
 
