@@ -1,0 +1,103 @@
+#pragma once
+#include "base/ids.hpp"
+#include "base/time.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace banyan {
+
+/// A member as placement sees it. Only alive members are given to it.
+struct candidate {
+  node_id node;
+  std::string region;
+  std::string zone;
+  std::string host; ///< of its address: two peers on one machine share it
+  std::uint8_t tier = 0;
+  std::uint32_t weight = 100; ///< its share; 0: nothing new
+  std::uint64_t memory_mib = 0;
+  std::uint64_t disk_mib = 0;
+  bool has_module = true; ///< or can fetch it: there is one for its target
+};
+
+/// What a group's replicas need.
+struct placement_need {
+  std::uint32_t voters = 3;
+  std::vector<std::string> regions; ///< allowed; empty: any
+  std::vector<std::string> denied;  ///< regions that are not, even so
+  bool two_regions = false;         ///< `spread = "regions"`
+  std::uint8_t min_tier = 0;
+  std::uint64_t memory_mib = 0;
+  std::uint64_t disk_mib = 0;
+};
+
+/// Why a member can't take a replica, or that it can.
+enum class unfit : std::uint8_t {
+  none = 0,
+  region, ///< not allowed, or denied
+  tier,
+  memory,
+  disk,
+  module, ///< none for its target
+  weight, ///< it takes nothing new: draining, or on hold
+};
+const char* to_string(unfit why) noexcept;
+[[nodiscard]] unfit why_unfit(const candidate& c, const placement_need& need);
+
+/// Where a group goes, in placement order.
+struct placed {
+  std::vector<node_id> nodes; ///< fewer than asked for: see `missing`
+  std::uint32_t missing = 0;
+  std::vector<std::string> warnings; ///< for people
+};
+
+/// Rendezvous hashing, weighted by capacity, over the members that satisfy the
+/// hard constraints; then diversity: no two voters on one node, zone or host
+/// while there is a choice, and two regions when the spec says so. A pure
+/// function: same members, same answer, everywhere; the order in which members
+/// are given does not matter.
+placed place(const digest& group_hash, const placement_need& need,
+             const std::vector<candidate>& members);
+
+/// The next node for a replica that replaces one: the members that remain keep
+/// their places. `same_region` (of the lost voter) is demanded first; the
+/// caller asks again without it when nobody was found for long enough.
+std::optional<node_id>
+next_candidate(const digest& group_hash, const placement_need& need,
+               const std::vector<candidate>& members,
+               const std::vector<node_id>& kept,
+               const std::vector<node_id>& excluded,
+               const std::optional<std::string>& same_region);
+
+/// How many of `voters` may fail while a majority stays: (voters - 1) / 2.
+constexpr std::uint32_t survives(std::uint32_t voters) noexcept {
+  return voters == 0 ? 0 : (voters - 1) / 2;
+}
+
+/// What a group on these voters lives through, each taken alone: it survives
+/// the loss of a zone when a majority of its voters is elsewhere.
+struct survival {
+  std::uint32_t nodes = 0; ///< any so many of its nodes
+  bool any_host = false;   ///< all peers of any one machine
+  bool any_zone = false;
+  bool any_region = false;
+  std::vector<std::string> warnings; ///< what it would not, for people
+};
+survival survival_of(const std::vector<node_id>& voters,
+                     const std::vector<candidate>& members);
+
+/// Why `--strict` refuses this placement; empty: it doesn't.
+std::string strict_refusal(const placed& p);
+
+/// The largest number of voters that is odd and at most `n`: an even one
+/// survives no more than one fewer does.
+constexpr std::size_t usable_voters(std::size_t n) noexcept {
+  return n == 0 ? 0 : n - (n + 1) % 2;
+}
+
+/// What placement hashes for a group.
+digest placement_hash(const_bytes app_nonce, std::uint32_t shard);
+
+} // namespace banyan

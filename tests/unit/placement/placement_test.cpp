@@ -1,0 +1,262 @@
+#include "actors/pure/placement.hpp"
+#include "base/random.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace banyan {
+namespace {
+
+class placing : public ::testing::Test {
+protected:
+  candidate& add(const std::string& region, const std::string& zone,
+                 const std::string& host) {
+    candidate c;
+    c.node = node_id{random.array<32>()};
+    c.region = region;
+    c.zone = zone;
+    c.host = host;
+    c.memory_mib = 8192;
+    c.disk_mib = 100000;
+    members.push_back(c);
+    return members.back();
+  }
+  /// `n` nodes on machines of their own, in `zones` zones of one region.
+  void region(const std::string& name, std::size_t n, std::size_t zones) {
+    for (std::size_t i = 0; i < n; ++i)
+      add(name, "z" + std::to_string(i % zones),
+          name + std::to_string(i) + ".example");
+  }
+  const candidate& at(const node_id& node) const {
+    return *std::find_if(members.begin(), members.end(),
+                         [&](const auto& c) { return c.node == node; });
+  }
+  placed group(std::uint32_t shard) {
+    return place(placement_hash(as_bytes("app"), shard), need, members);
+  }
+  template <class Member>
+  std::size_t distinct(const placed& p, Member what) const {
+    std::set<std::string> seen;
+    for (const auto& n : p.nodes)
+      seen.insert(at(n).*what);
+    return seen.size();
+  }
+
+  seeded_random random{11};
+  std::vector<candidate> members;
+  placement_need need;
+};
+
+TEST_F(placing, same_members_same_answer_in_any_order) {
+  region("eu", 9, 3);
+  std::vector<placed> first;
+  for (std::uint32_t s = 0; s < 50; ++s)
+    first.push_back(group(s));
+  for (int i = 0; i < 5; ++i) {
+    for (std::size_t k = members.size(); k > 1; --k)
+      std::swap(members[k - 1], members[random.below(k)]);
+    for (std::uint32_t s = 0; s < 50; ++s)
+      EXPECT_EQ(group(s).nodes, first[s].nodes);
+  }
+}
+
+TEST_F(placing, a_lost_member_moves_only_what_it_held) {
+  region("eu", 12, 12);
+  std::map<std::uint32_t, std::vector<node_id>> before;
+  for (std::uint32_t s = 0; s < 200; ++s)
+    before[s] = group(s).nodes;
+  const auto gone = members[4].node;
+  members.erase(members.begin() + 4);
+  for (std::uint32_t s = 0; s < 200; ++s) {
+    const auto& old = before[s];
+    const auto now = group(s).nodes;
+    const bool held = std::find(old.begin(), old.end(), gone) != old.end();
+    std::size_t kept = 0;
+    for (const auto& n : old)
+      kept += std::size_t(std::count(now.begin(), now.end(), n));
+    EXPECT_EQ(kept, held ? 2U : 3U) << s;
+  }
+}
+
+TEST_F(placing, is_weighted_by_capacity) {
+  region("eu", 8, 8);
+  members[0].weight = 300;
+  std::map<node_id, int> load;
+  need.voters = 1;
+  for (std::uint32_t s = 0; s < 4000; ++s)
+    ++load[group(s).nodes.at(0)];
+  EXPECT_NEAR(load[members[0].node], 1200, 120); // 300 of 1000
+  EXPECT_NEAR(load[members[1].node], 400, 80);
+}
+
+TEST_F(placing, hard_constraints_are_never_bent) {
+  region("eu", 3, 3);
+  region("us", 3, 3);
+  region("cn", 3, 3);
+  need.regions = {"eu", "us"};
+  need.denied = {"us"};
+  need.min_tier = 1;
+  for (auto& m : members)
+    m.tier = 2;
+  for (std::uint32_t s = 0; s < 50; ++s)
+    for (const auto& n : group(s).nodes)
+      EXPECT_EQ(at(n).region, "eu");
+  members[0].tier = 0;
+  members[1].disk_mib = 10;
+  need.disk_mib = 1000;
+  need.memory_mib = 1000;
+  EXPECT_EQ(group(1).nodes, std::vector<node_id>{members[2].node});
+  members[2].memory_mib = 10;
+  EXPECT_TRUE(group(1).nodes.empty());
+}
+
+TEST_F(placing, a_node_without_the_module_is_no_candidate) {
+  region("eu", 4, 4);
+  members[1].has_module = false;
+  for (std::uint32_t s = 0; s < 50; ++s) {
+    const auto p = group(s);
+    EXPECT_EQ(std::count(p.nodes.begin(), p.nodes.end(), members[1].node), 0);
+  }
+  EXPECT_EQ(why_unfit(members[1], need), unfit::module);
+}
+
+TEST_F(placing, a_node_without_weight_takes_nothing_new) {
+  region("eu", 4, 4);
+  members[2].weight = 0;
+  EXPECT_EQ(why_unfit(members[2], need), unfit::weight);
+  for (std::uint32_t s = 0; s < 50; ++s)
+    EXPECT_EQ(group(s).missing, 0U);
+}
+
+TEST_F(placing, no_two_voters_in_one_zone_while_there_is_a_choice) {
+  region("eu", 9, 3);
+  for (std::uint32_t s = 0; s < 100; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::zone), 3U);
+  need.voters = 5; // more than zones: two, two and one
+  for (std::uint32_t s = 0; s < 100; ++s) {
+    const auto p = group(s);
+    std::map<std::string, int> in;
+    for (const auto& n : p.nodes)
+      ++in[at(n).zone];
+    for (const auto& [zone, n] : in)
+      EXPECT_LE(n, 2);
+  }
+}
+
+TEST_F(placing, no_two_voters_on_one_host_while_there_is_a_choice) {
+  for (int machine = 0; machine < 3; ++machine)
+    for (int peer = 0; peer < 3; ++peer)
+      add("eu", "", "10.0.0." + std::to_string(machine));
+  for (std::uint32_t s = 0; s < 100; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::host), 3U);
+}
+
+TEST_F(placing, five_peers_on_one_machine_still_serve) {
+  for (int i = 0; i < 5; ++i)
+    add(i < 3 ? "north" : "south", "", "127.0.0.1");
+  for (std::uint32_t s = 0; s < 20; ++s) {
+    const auto p = group(s);
+    EXPECT_EQ(p.missing, 0U);
+    EXPECT_FALSE(survival_of(p.nodes, members).any_host);
+    EXPECT_EQ(survival_of(p.nodes, members).nodes, 1U);
+  }
+}
+
+TEST_F(placing, two_regions_when_the_spec_says_so) {
+  region("eu", 8, 8);
+  region("us", 1, 1);
+  std::size_t spread = 0;
+  for (std::uint32_t s = 0; s < 50; ++s)
+    spread += distinct(group(s), &candidate::region) == 2;
+  EXPECT_LT(spread, 50U);
+  need.two_regions = true;
+  for (std::uint32_t s = 0; s < 50; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::region), 2U);
+  members.pop_back();
+  EXPECT_EQ(strict_refusal(group(0)).find("all voters are in one region"), 0U);
+}
+
+TEST_F(placing, fewer_nodes_than_voters_says_degraded_and_why) {
+  region("eu", 2, 2);
+  region("us", 2, 2);
+  need.regions = {"eu"};
+  const auto p = group(0);
+  EXPECT_EQ(p.nodes.size(), 2U);
+  EXPECT_EQ(p.missing, 1U);
+  ASSERT_EQ(p.warnings.size(), 2U);
+  EXPECT_EQ(p.warnings[0], "degraded: 2 of 3 voters, survives 0 failures");
+  EXPECT_EQ(p.warnings[1], "members that don't fit: 2 for its region");
+  EXPECT_EQ(strict_refusal(p), p.warnings[0]);
+  EXPECT_EQ(usable_voters(0), 0U);
+  EXPECT_EQ(usable_voters(1), 1U);
+  EXPECT_EQ(usable_voters(2), 1U);
+  EXPECT_EQ(usable_voters(4), 3U);
+  EXPECT_EQ(usable_voters(5), 5U);
+}
+
+TEST_F(placing, strict_accepts_what_is_whole) {
+  region("eu", 3, 3);
+  EXPECT_EQ(strict_refusal(group(0)), "");
+}
+
+TEST_F(placing, a_plan_says_what_it_would_survive) {
+  region("eu", 3, 3);
+  auto s = survival_of(group(0).nodes, members);
+  EXPECT_EQ(s.nodes, 1U);
+  EXPECT_TRUE(s.any_host);
+  EXPECT_TRUE(s.any_zone);
+  EXPECT_FALSE(s.any_region);
+  ASSERT_EQ(s.warnings.size(), 1U);
+  region("us", 3, 3);
+  region("ap", 3, 3);
+  std::vector<node_id> one_each{members[0].node, members[3].node,
+                                members[6].node};
+  EXPECT_TRUE(survival_of(one_each, members).any_region);
+  EXPECT_TRUE(survival_of(one_each, members).warnings.empty());
+  const auto alone = survival_of({members[0].node}, members);
+  EXPECT_EQ(alone.nodes, 0U);
+  EXPECT_EQ(alone.warnings.size(), 1U);
+  // Two of three in one zone: the zone takes the majority with it.
+  members[1].zone = members[0].zone;
+  EXPECT_FALSE(
+      survival_of({members[0].node, members[1].node, members[2].node}, members)
+          .any_zone);
+}
+
+TEST_F(placing, the_next_candidate_keeps_the_others_and_their_diversity) {
+  region("eu", 9, 3);
+  for (std::uint32_t s = 0; s < 50; ++s) {
+    const auto p = group(s);
+    const std::vector<node_id> kept{p.nodes[0], p.nodes[1]};
+    const auto hash = placement_hash(as_bytes("app"), s);
+    const auto next =
+        next_candidate(hash, need, members, kept, p.nodes, std::nullopt);
+    ASSERT_TRUE(next);
+    EXPECT_EQ(at(*next).zone, at(p.nodes[2]).zone); // the only free zone
+    EXPECT_EQ(std::count(p.nodes.begin(), p.nodes.end(), *next), 0);
+  }
+}
+
+TEST_F(placing, the_next_candidate_is_of_the_same_region_first) {
+  region("eu", 3, 3);
+  region("us", 3, 3);
+  const std::vector<node_id> voters{members[0].node, members[1].node,
+                                    members[2].node};
+  const auto hash = placement_hash(as_bytes("app"), 0);
+  const std::vector<node_id> kept{voters[0], voters[1]};
+  EXPECT_FALSE(next_candidate(hash, need, members, kept, voters, "eu"));
+  const auto anywhere =
+      next_candidate(hash, need, members, kept, voters, std::nullopt);
+  ASSERT_TRUE(anywhere);
+  EXPECT_EQ(at(*anywhere).region, "us");
+  add("eu", "z9", "eu9.example");
+  const auto near = next_candidate(hash, need, members, kept, voters, "eu");
+  ASSERT_TRUE(near);
+  EXPECT_EQ(*near, members.back().node);
+}
+
+} // namespace
+} // namespace banyan
