@@ -136,8 +136,8 @@ void log_replay::on_checkpoint(group& g, bool known, const record& r) {
       || r.base->index < g.head.base.index) {
     g = {};
     g.head.base = *r.base;
-  } else if (r.base->index > g.head.base.index) {
-    raise_base(g, *r.base);
+  } else {
+    raise_base(g, *r.base); // also at the same index: ours may be a guess
   }
   g.head.replica = r.replica;
   g.head.sequence = r.sequence;

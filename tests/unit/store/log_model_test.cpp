@@ -273,5 +273,9 @@ TEST_P(log_model, power_cut_while_damage_is_set_aside) {
 INSTANTIATE_TEST_SUITE_P(seeds, log_model,
                          testing::Range<std::uint64_t>(1, 31));
 
+/// 203: a lost watermark; 408: a base that was guessed behind a gap.
+INSTANTIATE_TEST_SUITE_P(regressions, log_model,
+                         testing::Values<std::uint64_t>(203, 408));
+
 } // namespace
 } // namespace banyan::store::test
