@@ -39,10 +39,11 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
     return r.ok() ? nullptr : "a string";
   }
   if (name == "kind")
-    return one_of<app_kind>(r, s.kind, {{"durable", app_kind::durable},
-                                        {"stateless", app_kind::stateless}})
-             ? nullptr
-             : "\"durable\" or \"stateless\"";
+    return one_of<app_kind>(r, s.kind,
+                            {{"durable", app_kind::durable},
+                             {"stateless", app_kind::stateless}})
+               ? nullptr
+               : "\"durable\" or \"stateless\"";
   if (name == "shards")
     return count(r, s.shards) ? nullptr : "a whole number";
   if (name == "replicas" || name == "instances")
@@ -52,10 +53,11 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
   if (name == "secrets")
     return texts(r, s.secrets) ? nullptr : "a list of strings";
   if (name == "spread")
-    return one_of<app_spread>(r, s.spread, {{"none", app_spread::none},
-                                            {"regions", app_spread::regions}})
-             ? nullptr
-             : "\"none\" or \"regions\"";
+    return one_of<app_spread>(
+               r, s.spread,
+               {{"none", app_spread::none}, {"regions", app_spread::regions}})
+               ? nullptr
+               : "\"none\" or \"regions\"";
   if (name == "min_tier") {
     s.min_tier = static_cast<std::uint8_t>(r.uint(255));
     return r.ok() ? nullptr : "a number from 0 to 255";
@@ -64,23 +66,25 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
     return one_of<app_isolation>(r, s.isolation,
                                  {{"process", app_isolation::process},
                                   {"none", app_isolation::none}})
-             ? nullptr
-             : "\"process\" or \"none\"";
+               ? nullptr
+               : "\"process\" or \"none\"";
   if (name == "access")
-    return one_of<app_access>(r, s.access, {{"token", app_access::token},
-                                            {"public", app_access::everyone}})
-             ? nullptr
-             : "\"token\" or \"public\"";
+    return one_of<app_access>(
+               r, s.access,
+               {{"token", app_access::token}, {"public", app_access::everyone}})
+               ? nullptr
+               : "\"token\" or \"public\"";
   if (name == "replace_after")
-    return parse_duration(r.text(32), s.replace_after) ? nullptr
-                                                       : "like \"2s\" or \"5m\"";
+    return parse_duration(r.text(32), s.replace_after)
+               ? nullptr
+               : "like \"2s\" or \"5m\"";
   if (name == "config") {
     if (r.peek() != reader::kind::map)
       return "an object";
     s.config = r.raw().copy();
     return r.ok() && s.config.size() <= spec_config_bytes_max
-             ? nullptr
-             : "an object of at most 64 KiB";
+               ? nullptr
+               : "an object of at most 64 KiB";
   }
   return "";
 }

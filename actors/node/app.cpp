@@ -1,0 +1,123 @@
+#include "actors/node/app.hpp"
+
+#include "actors/loop/coordinator.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+constexpr std::array<duration, 5> ladder{0ms, 50ms, 200ms, 1000ms, 5000ms};
+
+} // namespace
+
+app_actor_state::~app_actor_state() {
+  if (host != nullptr)
+    host->stop();
+}
+
+void app_actor_state::begin(host_options options) {
+  timer = std::make_unique<io::timer>(ctx->loop);
+  restart_timer = std::make_unique<io::timer>(ctx->loop);
+  host_handlers handlers;
+  handlers.on_ready = [this](const module_info& info) {
+    up = true;
+    ctx->handlers[app] = info;
+    for (const auto& g : groups)
+      ctx->tell_replica(g, host_up_in{});
+    caf::anon_send(ctx->supervisor, host_news{app, true, {}});
+  };
+  handlers.on_results = [this](std::vector<turn_result> r) {
+    on_results(std::move(r));
+  };
+  handlers.on_failed = [this](const host_failed& f) { on_failed(f); };
+  std::string error;
+  host = ctx->hosts.make(std::move(options), std::move(handlers), error);
+  if (host == nullptr) {
+    caf::anon_send(ctx->supervisor, host_news{app, false, std::move(error)});
+    return;
+  }
+  host->start();
+  arm();
+}
+
+void app_actor_state::on_results(std::vector<turn_result> results) {
+  std::map<group_id, std::vector<turn_result>> by_group;
+  for (auto& r : results)
+    by_group[r.key.group].push_back(std::move(r));
+  for (auto& [group, list] : by_group)
+    ctx->tell_replica(group, turn_results_in{std::move(list)});
+  arm();
+}
+
+void app_actor_state::on_failed(const host_failed& f) {
+  up = false;
+  ctx->log(log_level::error, "app " + app + ": host failed (" + to_string(f.why)
+                                 + "): " + f.message);
+  for (const auto& g : groups) {
+    host_down_in down;
+    if (f.running && f.running->group == g)
+      down.running = f.running;
+    ctx->tell_replica(g, std::move(down));
+  }
+  caf::anon_send(ctx->supervisor, host_news{app, false, f.message});
+  const auto now = ctx->loop.now();
+  while (!failures.empty() && failures.front() + 60s < now)
+    failures.pop_front();
+  const auto step = std::min(failures.size(), ladder.size() - 1);
+  failures.push_back(now);
+  restart_timer->arm(
+      now + ladder[step],
+      [this] {
+        host->restart();
+        arm();
+      },
+      "host restart");
+}
+
+void app_actor_state::arm() {
+  const auto due = host->deadline();
+  if (due == never)
+    return timer->cancel();
+  timer->arm(
+      due,
+      [this] {
+        host->on_time(ctx->loop.now());
+        arm();
+      },
+      "host");
+}
+
+caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
+                        node_context* ctx, std::string app,
+                        host_options options) {
+  quiet(self);
+  auto& s = self->state;
+  s.ctx = ctx;
+  s.app = std::move(app);
+  s.begin(std::move(options));
+  return {
+      [&s](turns_in& m) {
+        if (s.host == nullptr)
+          return;
+        s.host->submit(std::move(m.orders));
+        s.arm();
+      },
+      [&s](const replica_joined& m) {
+        if (!m.here) {
+          s.groups.erase(m.group);
+          return;
+        }
+        s.groups.insert(m.group);
+        if (s.up)
+          s.ctx->tell_replica(m.group, host_up_in{});
+      },
+      [&s](restart_host) {
+        s.up = false;
+        if (s.host != nullptr)
+          s.host->restart();
+      },
+  };
+}
+
+} // namespace banyan::actors

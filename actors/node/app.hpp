@@ -1,0 +1,35 @@
+#pragma once
+#include "actors/node/context.hpp"
+
+#include <caf/stateful_actor.hpp>
+
+#include <set>
+
+namespace banyan::actors {
+
+/// One app on this node: owns its host, gathers the turns of all of its groups
+/// into batches, and restarts the host when it fails, by the ladder
+/// 0 / 50 / 200 / 1000 / 5000 ms.
+struct app_actor_state {
+  static inline const char* name = "app";
+  ~app_actor_state();
+
+  node_context* ctx = nullptr;
+  std::string app;
+  std::unique_ptr<banyan::host> host;
+  std::unique_ptr<io::timer> timer;
+  std::unique_ptr<io::timer> restart_timer;
+  std::set<group_id> groups;
+  bool up = false;
+  std::deque<time_point> failures; ///< of the last minute
+
+  void begin(host_options options);
+  void on_results(std::vector<turn_result> results);
+  void on_failed(const host_failed& f);
+  void arm();
+};
+caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
+                        node_context* ctx, std::string app,
+                        host_options options);
+
+} // namespace banyan::actors

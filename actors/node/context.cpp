@@ -1,0 +1,167 @@
+#include "actors/node/context.hpp"
+
+#include "base/codec.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+
+node_context::node_context(io::loop& l, random_source& r, const identity& k,
+                           node_settings s, store::disk& d, host_factory& h)
+    : loop{l}, random{r}, key{k}, settings{std::move(s)}, disk{d}, hosts{h},
+      guard{k.id()} {
+}
+
+std::optional<app_directory::app>
+node_context::find(std::string_view name) const {
+  const auto* a = known.find_app(name);
+  const auto l = lineages.find(std::string{name});
+  if (a == nullptr || l == lineages.end())
+    return std::nullopt;
+  return app{a->id, l->second, a->shards};
+}
+
+template <class T>
+bool node_context::tell_replica(const group_id& g, T message) {
+  const auto r = replicas.find(g);
+  if (r == replicas.end())
+    return false;
+  caf::anon_send(r->second, std::move(message));
+  return true;
+}
+
+template <class T>
+void node_context::tell_app(const std::string& name, T message) {
+  const auto a = apps.find(name);
+  if (a != apps.end())
+    caf::anon_send(a->second, std::move(message));
+}
+
+bool node_context::same_region(const node_id& a, const node_id& b) const {
+  const auto ra = regions.find(a);
+  const auto rb = regions.find(b);
+  return ra != regions.end() && rb != regions.end() && ra->second == rb->second;
+}
+
+bool node_context::send(const node_id& to, net::channel c,
+                        const_bytes payload) {
+  if (links == nullptr)
+    return false;
+  if (!links->send(to, c, payload)) {
+    ++counters.sends_refused;
+    return false;
+  }
+  flush_links_later();
+  return true;
+}
+
+void node_context::send_group(const node_id& to, const group_id& g, bool bulk,
+                              const_bytes frame) {
+  const auto* link = links == nullptr ? nullptr : links->find(to);
+  if (link == nullptr)
+    return;
+  if (const auto proof = guard.prove(*link, g)) {
+    bytes b;
+    writer w{b};
+    w.array(4).uint(static_cast<std::uint64_t>(control_kind::proof));
+    w.id(g.app).uint(g.shard).id(*proof);
+    send(to, net::channel::group, b);
+  }
+  send(to, bulk ? net::channel::bulk : net::channel::raft, frame);
+}
+
+void node_context::broadcast(net::channel c, const_bytes payload) {
+  if (links == nullptr)
+    return;
+  for (const auto& l : links->links())
+    if (l.role == link_role::peer)
+      send(l.node, c, payload);
+}
+
+void node_context::send_stream(const stream_frame& f) {
+  const auto& to = addressee(f);
+  const auto leader = known.leader(to);
+  if (!leader)
+    return;
+  if (*leader == self()) {
+    tell_replica(to, stream_in{f});
+    return;
+  }
+  bytes b;
+  encode(f, b);
+  send(*leader, net::channel::outbox, b);
+}
+
+void node_context::publish(const group_view& v) {
+  if (!known.put_view(v))
+    return;
+  caf::anon_send(router, view_in{v.group});
+  bytes b;
+  writer{b}.array(2).uint(static_cast<std::uint64_t>(control_kind::view));
+  encode(v, b);
+  broadcast(net::channel::group, b);
+}
+
+void node_context::flush_links_later() {
+  if (links_dirty_)
+    return;
+  links_dirty_ = true;
+  loop.flush_later([this, alive = std::weak_ptr<bool>{alive_}] {
+    if (alive.expired())
+      return;
+    links_dirty_ = false;
+    if (links != nullptr)
+      links->flush(loop.now());
+  });
+}
+
+void node_context::commit(store::group_commit c) {
+  commits_.push_back(std::move(c));
+  if (commits_.size() > 1)
+    return;
+  loop.flush_later([this, alive = std::weak_ptr<bool>{alive_}] {
+    if (!alive.expired())
+      flush_commits();
+  });
+}
+
+void node_context::flush_commits() {
+  auto batch = std::move(commits_);
+  commits_.clear();
+  std::vector<store::order_id> orders;
+  orders.reserve(batch.size());
+  for (const auto& c : batch)
+    orders.push_back(c.order);
+  ++counters.state_commits;
+  disk.state->commit(std::move(batch),
+                     [this, orders = std::move(orders)](
+                         const result<void, store::state_error>& done) {
+                       std::optional<store::store_errc> error;
+                       if (!done.ok())
+                         error = done.error().code;
+                       for (const auto& o : orders)
+                         tell_replica(o.group, committed_in{o, error});
+                     });
+}
+
+template bool node_context::tell_replica(const group_id&, group_frame_in);
+template bool node_context::tell_replica(const group_id&, stream_in);
+template bool node_context::tell_replica(const group_id&, evidence_in);
+template bool node_context::tell_replica(const group_id&, node_seen_in);
+template bool node_context::tell_replica(const group_id&, wake_in);
+template bool node_context::tell_replica(const group_id&, log_done_in);
+template bool node_context::tell_replica(const group_id&, committed_in);
+template bool node_context::tell_replica(const group_id&, row_read_in);
+template bool node_context::tell_replica(const group_id&, page_in);
+template bool node_context::tell_replica(const group_id&, staged_in);
+template bool node_context::tell_replica(const group_id&, turn_results_in);
+template bool node_context::tell_replica(const group_id&, host_up_in);
+template bool node_context::tell_replica(const group_id&, host_down_in);
+template bool node_context::tell_replica(const group_id&, request_in);
+template bool node_context::tell_replica(const group_id&, group_order);
+template bool node_context::tell_replica(const group_id&, stop_leading_in);
+template void node_context::tell_app(const std::string&, turns_in);
+template void node_context::tell_app(const std::string&, replica_joined);
+template void node_context::tell_app(const std::string&, restart_host);
+
+} // namespace banyan::actors

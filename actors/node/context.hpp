@@ -1,0 +1,174 @@
+#pragma once
+#include "actors/node/messages.hpp"
+#include "actors/pure/directory.hpp"
+#include "actors/pure/group_guard.hpp"
+#include "crypto/identity.hpp"
+#include "net/io/loop.hpp"
+#include "net/link/link_table.hpp"
+#include "net/membership/membership.hpp"
+#include "store/disk.hpp"
+
+#include <caf/actor.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+namespace banyan::actors {
+
+/// Where a node's app hosts come from: real ones, or the simulator's.
+class host_factory {
+public:
+  virtual ~host_factory() = default;
+  /// `module` names it; `error` says why there is none here.
+  virtual std::unique_ptr<host>
+  make(host_options options, host_handlers handlers, std::string& error) = 0;
+  /// Whether this node could run `module` at all.
+  [[nodiscard]] virtual bool has(const std::string& module) const = 0;
+};
+
+enum class log_level : std::uint8_t { debug, info, warning, error };
+/// One line for the node runner; any thread.
+using log_function = std::function<void(log_level, const std::string&)>;
+
+/// What a node is told at its start.
+struct node_settings {
+  std::string mesh_name;
+  mesh_id mesh;
+  std::string region;
+  std::string zone;
+  std::string tier = "standard";
+  std::string version;
+  /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
+  std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
+  log_function log = [](log_level, const std::string&) {};
+};
+
+struct node_counters {
+  std::uint64_t frames_unproven = 0; ///< group frames without a group proof
+  std::uint64_t frames_bad = 0;      ///< undecodable; cost their link nothing
+  std::uint64_t proofs_wrong = 0;
+  std::uint64_t sends_refused = 0;
+  std::uint64_t log_orders = 0;
+  std::uint64_t state_commits = 0;
+  std::uint64_t calls = 0;
+  std::uint64_t failovers = 0;
+};
+
+/// A failover that some leader of the mesh went through, phases in ms since
+/// the loss was detected.
+struct failover_record {
+  std::string app;
+  group_id group;
+  banyan::term term;
+  node_id leader;
+  std::optional<node_id> old_leader;
+  double elected_ms = 0;
+  double first_commit_ms = 0;
+  std::optional<double> first_reply_ms;
+  std::int64_t at_unix_ms = 0;
+};
+
+/// What the actors of one node share: its seams and its tables. A plain object
+/// of the loop's thread, made before the node's actors and gone after them.
+/// Actors read it and send through it; each table has one actor that writes it
+/// (named beside it).
+class node_context final : public app_directory {
+public:
+  node_context(io::loop& l, random_source& r, const identity& k,
+               node_settings s, store::disk& d, host_factory& h);
+
+  io::loop& loop;
+  random_source& random;
+  const identity& key;
+  const node_settings settings;
+  store::disk& disk;
+  host_factory& hosts;
+  banyan::incarnation incarnation;  ///< of this boot; the node actor
+  net::link_table* links = nullptr; ///< the node's
+
+  directory known;   ///< apps: the supervisor; views: node and supervisor
+  group_guard guard; ///< the node's
+  node_counters counters;
+  std::deque<failover_record> failovers; ///< newest last; the supervisor
+  static constexpr std::size_t failovers_max = 10'000;
+
+  caf::actor node;
+  caf::actor supervisor;
+  caf::actor router;
+  std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
+  std::map<std::string, caf::actor> apps;            ///< the supervisor's
+  /// @name By app name; the supervisor's
+  /// @{
+  std::map<std::string, lineage_id> lineages;
+  std::map<std::string, app_spec> specs;
+  std::map<std::string, std::uint64_t> versions;
+  std::map<std::string, std::string> host_errors;
+  std::map<std::string, module_info> handlers; ///< of hosts that are up here
+  std::set<std::string> conflicts; ///< one name, two apps: neither is served
+  /// @}
+  std::set<replica_id> made_this_boot; ///< the supervisor's
+
+  net::membership* members = nullptr;               ///< the node's
+  std::unordered_map<node_id, std::string> regions; ///< the node's
+
+  [[nodiscard]] const node_id& self() const { return key.id(); }
+  [[nodiscard]] std::optional<app> find(std::string_view name) const override;
+  [[nodiscard]] bool same_region(const node_id& a,
+                                 const node_id& b) const override;
+
+  /// To the replica of the group on this node, if there is one.
+  template <class T>
+  bool tell_replica(const group_id& g, T message);
+  template <class T>
+  void tell_app(const std::string& app, T message);
+
+  /// Queues a frame for a peer's link and sees that it leaves at the end of
+  /// this turn. False when there is no link or its lane is full: lost.
+  bool send(const node_id& to, net::channel c, const_bytes payload);
+  /// A frame between replicas, after the proof that this link still lacks.
+  void send_group(const node_id& to, const group_id& g, bool bulk,
+                  const_bytes frame);
+  /// To every peer with a link.
+  void broadcast(net::channel c, const_bytes payload);
+
+  /// To the leader of the frame's addressee, wherever it is; may be lost.
+  void send_stream(const stream_frame& f);
+  /// What a leader here says of its group: for this node's tables, its router
+  /// and every peer.
+  void publish(const group_view& v);
+  [[nodiscard]] std::int64_t unix_ms() const { return settings.unix_ms(); }
+  void log(log_level l, const std::string& line) const {
+    settings.log(l, line);
+  }
+
+  /// Gathers the state commits of one turn into one transaction.
+  void commit(store::group_commit c);
+
+private:
+  void flush_links_later();
+  void flush_commits();
+
+  bool links_dirty_ = false;
+  std::vector<store::group_commit> commits_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// What precedes the body of a frame on the `group` channel. Numbers are on
+/// the wire: never reused.
+enum class control_kind : std::uint8_t {
+  proof = 1,        ///< that the sender knows a group's secret
+  view = 2,         ///< a leader announces its group
+  documents = 3,    ///< the app documents that the sender holds, by version
+  document = 4,     ///< one app document whole
+  make_replica = 5, ///< please make an empty replica and tell its id
+  replica_made = 6, ///< its id, synced
+  failover = 7,     ///< a leader reports its failover
+  drop_replica = 8, ///< a reservation that no genesis will use
+};
+
+} // namespace banyan::actors

@@ -1,0 +1,368 @@
+#include "actors/node/names.hpp"
+#include "actors/node/node.hpp"
+#include "actors/node/supervisor.hpp"
+#include "base/codec.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+deploy_answer refused(reply_status s, std::string why) {
+  deploy_answer a;
+  a.status = s;
+  a.message = std::move(why);
+  return a;
+}
+
+} // namespace
+
+std::vector<candidate> group_supervisor::candidates() const {
+  std::vector<candidate> out;
+  for (const auto& m : ctx_.members->members()) {
+    const bool here = m.record.node == ctx_.self();
+    if (m.state != net::member_state::alive
+        || m.record.word != net::member_word::normal
+        || (!here && !ctx_.members->hears(m.record.node)))
+      continue;
+    candidate c;
+    c.node = m.record.node;
+    c.region = m.record.region;
+    c.zone = m.record.zone;
+    c.host = m.record.address.host;
+    c.tier = m.record.tier;
+    c.weight = m.record.capacity.weight;
+    c.memory_mib = m.record.capacity.memory_mib;
+    c.disk_mib = m.record.capacity.disk_mib;
+    out.push_back(std::move(c));
+  }
+  return out;
+}
+
+placement_need group_supervisor::need_of(const app_spec& s) const {
+  placement_need n;
+  n.voters = s.replicas;
+  n.regions = s.regions;
+  n.two_regions = s.spread == app_spread::regions;
+  n.min_tier = s.min_tier;
+  return n;
+}
+
+deploy_answer
+group_supervisor::place_all(const app_spec& s,
+                            const std::array<std::uint8_t, 16>& nonce) const {
+  deploy_answer a;
+  a.nonce = nonce;
+  const auto all = candidates();
+  const auto need = need_of(s);
+  std::uint32_t least = s.replicas;
+  for (std::uint32_t shard = 0; shard < s.shards; ++shard) {
+    auto p = place(placement_hash(nonce, shard), need, all);
+    // An even number of voters survives no more than one fewer does.
+    if (p.nodes.size() % 2 == 0 && !p.nodes.empty())
+      p.nodes.pop_back();
+    if (p.nodes.empty())
+      return refused(reply_status::invalid_argument,
+                     "no alive member satisfies the spec (regions, min_tier); "
+                     "`banyan nodes` shows what there is");
+    least = std::min(least, static_cast<std::uint32_t>(p.nodes.size()));
+    auto& voters = a.voters.emplace_back();
+    for (const auto& n : p.nodes)
+      voters.push_back({n, {}});
+    if (shard == 0)
+      a.warnings = std::move(p.warnings);
+  }
+  a.survives = survives(least);
+  if (least < s.replicas)
+    a.warnings = {"degraded: " + std::to_string(least) + " of "
+                  + std::to_string(s.replicas) + " voters, survives "
+                  + std::to_string(a.survives) + " failures"};
+  return a;
+}
+
+void group_supervisor::plan(plan_in& m) {
+  if (auto why = why_invalid(m.spec); !why.empty())
+    return m.done(refused(reply_status::invalid_argument, std::move(why)));
+  auto planned = place_all(m.spec, ctx_.random.array<16>());
+  if (planned.status != reply_status::ok || !m.prepare)
+    return m.done(std::move(planned));
+  prepare(m.spec, std::move(planned), std::move(m.done));
+}
+
+void group_supervisor::deploy(deploy_in& m) {
+  if (!start_.local_owner)
+    return m.done(refused(reply_status::forbidden,
+                          "this mesh has owners: deploy with `banyan deploy "
+                          "SPEC.toml --owner NAME.owner`"));
+  if (auto why = why_invalid(m.spec); !why.empty())
+    return m.done(refused(reply_status::invalid_argument, std::move(why)));
+  if (!ctx_.hosts.has(m.spec.module))
+    return m.done(refused(reply_status::invalid_argument,
+                          "this peer has no module '" + m.spec.module
+                              + "': put " + m.spec.module
+                              + ".so into a directory given by --apps"));
+  if (const auto* known = ctx_.known.find_app(m.spec.name)) { // an update
+    const auto& old = apps_.at(known->id);
+    if (m.spec.shards != old.genesis.shards())
+      return m.done(refused(reply_status::conflict,
+                            "shards is fixed at birth: "
+                                + std::to_string(old.genesis.shards())));
+    app_version v{old.id, m.spec, old.version.secrets};
+    app_papers p = old.papers;
+    p.version =
+        signed_document::make(*start_.local_owner, sign_kind::spec,
+                              ctx_.settings.mesh, old.number + 1, v.encode());
+    return adopt(p, nullptr, std::move(m.done));
+  }
+  auto planned = place_all(m.spec, ctx_.random.array<16>());
+  if (planned.status != reply_status::ok)
+    return m.done(std::move(planned));
+  if (m.strict && !planned.warnings.empty())
+    return m.done(
+        refused(reply_status::conflict,
+                "--strict: " + planned.warnings.front()
+                    + "; start more peers, or deploy without --strict"));
+  prepare(m.spec, std::move(planned),
+          [this, spec = m.spec, done = std::move(m.done)](deploy_answer p) {
+            if (p.status != reply_status::ok)
+              return done(std::move(p));
+            sign_and_adopt(spec, p, done);
+          });
+}
+
+void group_supervisor::sign_and_adopt(const app_spec& s,
+                                      const deploy_answer& prepared,
+                                      deploy_function done) {
+  const auto& owner = *start_.local_owner;
+  const secret_bytes<32> secret{ctx_.random};
+  app_genesis g;
+  g.owner = owner.owner();
+  g.name = s.name;
+  g.nonce = prepared.nonce;
+  g.lineage = lineage_id{ctx_.random.array<16>()};
+  g.secret_hash = group_secret_hash(secret);
+  g.voters = prepared.voters;
+  app_version v{id_of(g), s, {}};
+  std::set<node_id> nodes;
+  for (const auto& shard : g.voters)
+    for (const auto& r : shard)
+      nodes.insert(r.node);
+  for (const auto& n : nodes) {
+    app_version::sealed box{n, {}};
+    if (seal_secret(n, group_secret_context(g.nonce), secret, ctx_.random,
+                    box.secret))
+      v.secrets.push_back(box);
+  }
+  const auto& mesh = ctx_.settings.mesh;
+  app_papers p;
+  p.genesis =
+      signed_document::make(owner, sign_kind::genesis, mesh, 1, g.encode());
+  p.version =
+      signed_document::make(owner, sign_kind::spec, mesh, 1, v.encode());
+  adopt(p, nullptr, [prepared, done = std::move(done)](deploy_answer a) {
+    a.voters = prepared.voters;
+    a.survives = prepared.survives;
+    a.warnings = prepared.warnings;
+    done(std::move(a));
+  });
+}
+
+void group_supervisor::take_papers(papers_in& m) {
+  adopt(m.papers, nullptr, std::move(m.done));
+}
+
+void group_supervisor::remove(remove_in& m) {
+  const auto* known = ctx_.known.find_app(m.app);
+  if (known == nullptr)
+    return m.done(
+        refused(reply_status::not_found, "no app named '" + m.app + "'"));
+  if (!start_.local_owner)
+    return m.done(refused(reply_status::forbidden,
+                          "only the app's owner removes it: `banyan remove "
+                              + m.app + " --owner NAME.owner`"));
+  app_papers p = apps_.at(known->id).papers;
+  p.deletion = signed_document::make(
+      *start_.local_owner, sign_kind::deletion, ctx_.settings.mesh,
+      apps_.at(known->id).number + 1, app_deletion{known->id}.encode());
+  adopt(p, nullptr, std::move(m.done));
+}
+
+// ---- making replicas
+// ---------------------------------------------------------------
+
+void group_supervisor::prepare(const app_spec&, deploy_answer planned,
+                               deploy_function done) {
+  struct progress {
+    deploy_answer answer;
+    deploy_function done;
+    std::size_t open = 0;
+    std::string error;
+  };
+  auto p = std::make_shared<progress>();
+  p->answer = std::move(planned);
+  p->done = std::move(done);
+  std::map<node_id, std::vector<std::uint32_t>> by_node;
+  for (std::uint32_t s = 0; s < p->answer.voters.size(); ++s)
+    for (const auto& r : p->answer.voters[s])
+      by_node[r.node].push_back(s);
+  p->open = by_node.size();
+  const bytes nonce(p->answer.nonce.begin(), p->answer.nonce.end());
+  for (const auto& [node, shards] : by_node)
+    ask_to_make(node, nullptr, nonce, shards,
+                [p, who = node](const std::map<std::uint32_t, replica_id>& made,
+                                const std::string& error) {
+                  if (!error.empty())
+                    p->error = error;
+                  for (const auto& [shard, id] : made)
+                    if (shard < p->answer.voters.size())
+                      for (auto& v : p->answer.voters[shard])
+                        if (v.node == who)
+                          v.replica = id;
+                  if (--p->open > 0)
+                    return;
+                  for (const auto& shard : p->answer.voters)
+                    for (const auto& v : shard)
+                      if (v.replica.is_none() && p->error.empty())
+                        p->error = "a node made fewer replicas than asked for";
+                  if (!p->error.empty())
+                    return p->done(
+                        refused(reply_status::unknown,
+                                "the chosen nodes could not all prepare: "
+                                    + p->error + "; try again"));
+                  p->done(std::move(p->answer));
+                });
+}
+
+// Body: [token, app id or zero, nonce, [shard…], sealed group secret or empty]
+void group_supervisor::ask_to_make(
+    const node_id& node, const app_record* app, const bytes& nonce,
+    const std::vector<std::uint32_t>& shards,
+    std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
+        done) {
+  bytes box;
+  if (app != nullptr) {
+    sealed_secret sealed;
+    const auto* secret = ctx_.guard.secret(app->id);
+    if (secret == nullptr
+        || !seal_secret(node, group_secret_context(app->genesis.nonce), *secret,
+                        ctx_.random, sealed))
+      return done({}, "the group secret can't be sealed");
+    box = sealed.view().copy();
+  }
+  const app_id id = app == nullptr ? app_id{} : app->id;
+  if (node == ctx_.self())
+    return make_here(id, nonce, shards, box, std::move(done));
+  const auto token = ++next_number_;
+  bytes b;
+  writer w{b};
+  w.array(6).uint(static_cast<std::uint64_t>(control_kind::make_replica));
+  w.uint(token).id(id).blob(nonce).array(shards.size());
+  for (const auto s : shards)
+    w.uint(s);
+  w.blob(box);
+  if (!ctx_.send(node, net::channel::group, b))
+    return done({}, "no link to " + short_string(node));
+  makings_[token] = {node, std::move(done),
+                     ctx_.loop.now() + start_.request_timeout};
+}
+
+void group_supervisor::make_here(
+    const app_id& app, const_bytes nonce,
+    const std::vector<std::uint32_t>& shards, const_bytes box,
+    std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
+        done) {
+  const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
+  std::vector<store::documents::change> changes;
+  std::map<std::uint32_t, replica_id> made;
+  if (!app.is_none()) {
+    if (a == nullptr || a->deleted)
+      return done({}, "the app isn't known here yet");
+    if (!ctx_.hosts.has(a->version.spec.module))
+      return done({}, "no module '" + a->version.spec.module + "' here");
+    sealed_secret sealed;
+    secret_bytes<32> secret;
+    if (!sealed_secret::from(box, sealed)
+        || !open_secret(ctx_.key, group_secret_context(a->genesis.nonce),
+                        sealed, secret)
+        || group_secret_hash(secret) != a->genesis.secret_hash)
+      return done({}, "that is not the app's group secret");
+    ctx_.guard.put_secret(app, secret);
+    changes.push_back({static_cast<std::uint8_t>(document_kind::secret),
+                       app.view().copy(), secret.view().copy()});
+  }
+  for (const auto shard : shards) {
+    if (!app.is_none() && replicas_.count({app, shard}) != 0)
+      return done({}, "a replica of that group is here already");
+    const replica_id id{ctx_.random.array<16>()};
+    made[shard] = id;
+    if (app.is_none())
+      changes.push_back({static_cast<std::uint8_t>(document_kind::reservation),
+                         shard_name(nonce, shard), id.view().copy()});
+  }
+  put_documents(std::move(changes), [this, app, made, done] {
+    if (app.is_none() || apps_.count(app) == 0)
+      return done(made, {});
+    // For a group that lives: the replica exists at once, empty, and waits for
+    // its leader. Its log's first write comes before the answer.
+    const auto open = std::make_shared<std::size_t>(made.size());
+    for (const auto& [shard, id] : made) {
+      begin_replica(apps_.at(app), shard, id, true);
+      auto& then = first_writes_[{app, shard}];
+      then = [open, made, done, then = std::move(then)] {
+        then();
+        if (--*open == 0)
+          done(made, {});
+      };
+    }
+  });
+}
+
+void group_supervisor::on_make_replica(const node_id& from, const_bytes body) {
+  reader r{body};
+  const auto token = r.uint();
+  app_id app;
+  r.id(app);
+  const auto nonce = r.blob(16).copy();
+  std::vector<std::uint32_t> shards(r.array(shards_max));
+  for (auto& s : shards)
+    s = static_cast<std::uint32_t>(r.uint(shards_max));
+  const auto box = r.blob(sealed_secret::size).copy();
+  if (!r.done() || shards.empty() || nonce.size() != 16) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  make_here(app, nonce, shards, box,
+            [this, from, token](const std::map<std::uint32_t, replica_id>& made,
+                                const std::string& error) {
+              bytes b;
+              writer w{b};
+              w.array(4).uint(
+                  static_cast<std::uint64_t>(control_kind::replica_made));
+              w.uint(token).array(made.size());
+              for (const auto& [shard, id] : made)
+                w.array(2).uint(shard).id(id);
+              w.text(error);
+              ctx_.send(from, net::channel::group, b);
+            });
+}
+
+void group_supervisor::on_replica_made(const node_id& from, const_bytes body) {
+  reader r{body};
+  const auto token = r.uint();
+  std::map<std::uint32_t, replica_id> made;
+  const auto n = r.array(shards_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    r.require(r.array(2) == 2);
+    const auto shard = static_cast<std::uint32_t>(r.uint(shards_max));
+    r.id(made[shard]);
+  }
+  const std::string error{r.text(4096)};
+  const auto at = makings_.find(token);
+  if (!r.done() || at == makings_.end() || at->second.node != from)
+    return;
+  const auto m = std::move(at->second);
+  makings_.erase(at);
+  m.done(std::move(made), error);
+}
+
+} // namespace banyan::actors

@@ -1,0 +1,448 @@
+#include "actors/node/gateway.hpp"
+
+#include "actors/docs/spec_file.hpp"
+#include "actors/docs/spec_map.hpp"
+#include "actors/host/json.hpp"
+#include "actors/loop/coordinator.hpp"
+#include "base/codec.hpp"
+#include "crypto/secret.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+bool wants_msgpack(const io::http_request& q) {
+  return q.header("accept").find("msgpack") != std::string_view::npos;
+}
+
+io::http_response answer(const io::http_request& q, const_bytes value,
+                         int status = 200) {
+  io::http_response r;
+  r.status = status;
+  if (wants_msgpack(q)) {
+    r.content_type = "application/msgpack";
+    r.body = to_text(value);
+    return r;
+  }
+  auto json = msgpack_to_json(value);
+  if (!json.ok())
+    return io::http_error(500, "app_failed", json.error().message);
+  r.body = std::move(*json);
+  r.body.push_back('\n');
+  return r;
+}
+
+io::http_response refusal(const reply& r) {
+  const auto [code, status] = http_code_of(r.status);
+  std::chrono::milliseconds retry{0};
+  if (r.retry_after)
+    retry =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*r.retry_after);
+  if (r.status != reply_status::rejected)
+    return io::http_error(status, code,
+                          r.message.empty() ? to_string(r.status) : r.message,
+                          retry);
+  io::http_response out;
+  out.status = status;
+  out.body = "{\"error\":\"rejected\",\"code\":";
+  append_json_string(out.body, r.code);
+  out.body += ",\"message\":";
+  append_json_string(out.body, r.message);
+  out.body += "}\n";
+  return out;
+}
+
+io::http_response refusal(reply_status s, std::string message) {
+  reply r;
+  r.status = s;
+  r.message = std::move(message);
+  return refusal(r);
+}
+
+bool parse_milliseconds(std::string_view text, duration& out) {
+  if (text.empty() || text.size() > 9)
+    return false;
+  std::int64_t v = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9')
+      return false;
+    v = v * 10 + (c - '0');
+  }
+  out = std::chrono::milliseconds{v};
+  return true;
+}
+
+bool is_utf8(std::string_view s) {
+  for (std::size_t i = 0; i < s.size();) {
+    const auto b = static_cast<unsigned char>(s[i]);
+    const std::size_t n = b < 0x80                ? 1
+                          : b >= 0xC2 && b < 0xE0 ? 2
+                          : b >= 0xE0 && b < 0xF0 ? 3
+                          : b >= 0xF0 && b < 0xF5 ? 4
+                                                  : 0;
+    if (n == 0 || i + n > s.size())
+      return false;
+    for (std::size_t k = 1; k < n; ++k)
+      if ((static_cast<unsigned char>(s[i + k]) & 0xC0) != 0x80)
+        return false;
+    i += n;
+  }
+  return true;
+}
+
+// TOML when it says so, else JSON.
+result<app_spec, config_error> read_spec(const io::http_request& q) {
+  if (q.header("content-type").find("toml") != std::string_view::npos) {
+    auto file = parse_spec(q.body, "spec");
+    if (!file.ok())
+      return failure{file.error()};
+    return std::move(file->spec);
+  }
+  const auto map = json_to_msgpack(q.body);
+  if (!map.ok())
+    return failure{config_error{"spec: no JSON: " + map.error().message}};
+  return parse_spec_map(*map);
+}
+
+} // namespace
+
+http_code http_code_of(reply_status s) noexcept {
+  switch (s) {
+  case reply_status::ok:
+    return {"ok", 200};
+  case reply_status::rejected:
+    return {"rejected", 422};
+  case reply_status::invalid_argument:
+    return {"invalid_argument", 400};
+  case reply_status::not_found:
+    return {"not_found", 404};
+  case reply_status::app_failed:
+    return {"app_failed", 500};
+  case reply_status::poisoned:
+    return {"poisoned", 500};
+  case reply_status::too_large:
+    return {"too_large", 413};
+  case reply_status::conflict:
+    return {"conflict", 409};
+  case reply_status::expired:
+    return {"expired", 410};
+  case reply_status::overloaded:
+    return {"overloaded", 429};
+  case reply_status::deadline:
+    return {"deadline", 504};
+  case reply_status::unknown:
+    return {"unknown", 504};
+  case reply_status::not_leader:
+  case reply_status::no_such_replica:
+  case reply_status::no_quorum:
+    return {"no_quorum", 503};
+  case reply_status::parked:
+  case reply_status::stopped:
+    return {"parked", 503};
+  case reply_status::disk_full:
+    return {"disk_full", 507};
+  case reply_status::unauthorized:
+    return {"unauthorized", 401};
+  case reply_status::forbidden:
+    return {"forbidden", 403};
+  }
+  return {"app_failed", 500};
+}
+
+http_gateway::http_gateway(node_context& ctx, gateway_start start)
+    : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()} {
+}
+
+bool http_gateway::is_admin(const io::http_request& q) const {
+  if (q.from.unix_socket)
+    return true;
+  constexpr std::string_view bearer = "Bearer ";
+  const auto given = q.header("authorization");
+  return given.size() > bearer.size()
+         && given.substr(0, bearer.size()) == bearer
+         && !start_.admin_token.empty()
+         && same_secret(as_bytes(given.substr(bearer.size())),
+                        as_bytes(start_.admin_token));
+}
+
+bool http_gateway::may_call(const io::http_request& q,
+                            const std::string& app) const {
+  if (q.from.unix_socket || q.from.loopback)
+    return true;
+  const auto spec = ctx_.specs.find(app);
+  return spec == ctx_.specs.end() || spec->second.access == app_access::everyone
+         || is_admin(q);
+}
+
+void http_gateway::handle(io::http_request q, responder r) {
+  const auto& path = q.path;
+  const bool get = q.method == "GET" || q.method == "HEAD";
+  const auto uptime = ctx_.loop.now() - started_;
+  const auto not_found = [&] {
+    r.send(refusal(reply_status::not_found,
+                   "no such path; see `banyan --help` for what there is"));
+  };
+  if (path.empty()) {
+    io::http_response page;
+    page.content_type = "text/plain; charset=utf-8";
+    page.body = "Banyan " + ctx_.settings.version + ", node "
+                + to_string(ctx_.self())
+                + "\nsee /v1/status, /v1/nodes, /v1/apps, /v1/failovers\n";
+    r.send(std::move(page));
+    return;
+  }
+  if (path[0] == "healthz" && get) {
+    io::http_response ok;
+    ok.content_type = "text/plain";
+    ok.body = "ok\n";
+    r.send(std::move(ok));
+    return;
+  }
+  if (path[0] == "metrics" && get) {
+    io::http_response m;
+    m.content_type = "text/plain; version=0.0.4";
+    m.body = view_metrics(ctx_, uptime);
+    r.send(std::move(m));
+    return;
+  }
+  if (path[0] != "v1" || path.size() < 2)
+    return not_found();
+  const auto& what = path[1];
+  if (path.size() == 2 && get) {
+    if (what == "status")
+      return void(r.send(answer(q, view_status(ctx_, uptime))));
+    if (what == "nodes")
+      return void(r.send(answer(q, view_nodes(ctx_))));
+    if (what == "apps")
+      return void(r.send(answer(q, view_apps(ctx_))));
+    if (what == "failovers")
+      return void(r.send(answer(q, view_failovers(ctx_))));
+  }
+  if (path.size() == 2 && what == "plan" && q.method == "POST")
+    return plan(q, r);
+  if (what != "apps" || path.size() < 3)
+    return not_found();
+  if (path.size() == 3) {
+    if (q.method == "PUT")
+      return deploy(q, r);
+    if (q.method == "DELETE")
+      return remove(q, r);
+    if (!get)
+      return not_found();
+    const auto view = view_app(ctx_, path[2]);
+    if (view.empty())
+      return void(
+          r.send(refusal(reply_status::not_found,
+                         "no app named '" + path[2]
+                             + "'; `banyan apps` lists what there is")));
+    return void(r.send(answer(q, view)));
+  }
+  if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
+    return app_call(q, r, get);
+  not_found();
+}
+
+// ---- app calls
+// -----------------------------------------------------------------
+
+void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
+  call_request c;
+  c.app = q.path[2];
+  c.key = q.path[4];
+  c.command = q.path[5];
+  const auto bad = [&](std::string why) {
+    r.send(refusal(reply_status::invalid_argument, std::move(why)));
+  };
+  if (!is_app_name(c.app))
+    return bad("'" + c.app
+               + "' is no app name: 1 to 63 of a-z, 0-9, _ and -, "
+                 "a letter first");
+  if (c.key.empty() || c.key.size() > actor_key_bytes_max || !is_utf8(c.key))
+    return bad("the actor's key has " + std::to_string(c.key.size())
+               + " bytes; it must be 1 to 255 bytes of UTF-8");
+  if (c.command.empty() || c.command.size() > name_bytes_max
+      || c.command[0] == '_')
+    return bad("'" + c.command.substr(0, 64) + "' is no command or query");
+  if (!may_call(q, c.app))
+    return void(r.send(
+        refusal(reply_status::unauthorized,
+                "this app takes calls off loopback only with its token: send "
+                "`Authorization: Bearer TOKEN`")));
+  if (ctx_.conflicts.count(c.app) != 0)
+    return void(r.send(refusal(reply_status::conflict,
+                               "two apps bear this name; its owner has to "
+                               "remove one of them")));
+  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
+    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
+      return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
+  const auto key = q.header("idempotency-key");
+  if (key.size() > idempotency_key_bytes_max)
+    return bad("Idempotency-Key is longer than 255 bytes");
+  std::string_view text = q.body;
+  if (only_query)
+    if (const auto* arg = q.parameter("arg"))
+      text = *arg;
+  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
+    c.argument = to_bytes(q.body);
+    reader check{c.argument};
+    check.skip();
+    if (!c.argument.empty() && !check.done())
+      return bad("the body is not one msgpack value");
+  } else {
+    auto argument = json_to_msgpack(text);
+    if (!argument.ok())
+      return bad(c.command
+                 + ": the argument is no JSON: " + argument.error().message
+                 + " at byte " + std::to_string(argument.error().position));
+    c.argument = std::move(*argument);
+  }
+  const auto* consistency = q.parameter("consistency");
+  if (consistency != nullptr && *consistency == "stale") {
+    c.max_staleness = 10s;
+    if (const auto* ms = q.parameter("max_staleness_ms")) {
+      duration d{};
+      if (!parse_milliseconds(*ms, d))
+        return bad("max_staleness_ms must be a number of milliseconds");
+      c.max_staleness = d;
+    }
+  } else if (consistency != nullptr && *consistency != "linearizable") {
+    return bad("consistency must be linearizable or stale");
+  }
+  bool is_query = only_query || consistency != nullptr;
+  bool known = is_query;
+  if (const auto h = ctx_.handlers.find(c.app); h != ctx_.handlers.end()) {
+    const auto* info = h->second.find(c.command);
+    if (info == nullptr || info->reply_only)
+      return void(r.send(refusal(reply_status::not_found,
+                                 "app '" + c.app + "' has no command or query '"
+                                     + c.command + "'")));
+    if (only_query && !info->query)
+      return bad("'" + c.command + "' is a command: use POST");
+    is_query = info->query;
+    known = true;
+  }
+  c.kind = is_query ? request_kind::query : request_kind::command;
+  if (!is_query && !key.empty())
+    c.identity = idempotency_request{std::string{key}};
+  call(q, std::move(r), std::move(c), !known);
+}
+
+void http_gateway::call(io::http_request& q, responder r, call_request c,
+                        bool may_be_query) {
+  call_in in;
+  auto again = may_be_query ? std::make_shared<call_request>(c) : nullptr;
+  in.request = std::move(c);
+  in.answer = [this, q = std::make_shared<io::http_request>(std::move(q)),
+               r = std::move(r), again](reply a, std::uint32_t) mutable {
+    if (a.status == reply_status::not_found && again != nullptr) {
+      again->kind = request_kind::query; // perhaps it is one
+      again->identity = std::monostate{};
+      return call(*q, std::move(r), std::move(*again), false);
+    }
+    if (a.status != reply_status::ok) {
+      r.send(refusal(a));
+      return;
+    }
+    bytes b;
+    writer w{b};
+    w.map(3).text("result");
+    if (a.result.empty())
+      w.nil();
+    else
+      w.raw(a.result);
+    w.text("term").id(a.term).text("index").id(a.index);
+    r.send(answer(*q, b));
+  };
+  caf::anon_send(ctx_.router, std::move(in));
+}
+
+// ---- apps
+// ------------------------------------------------------------------------
+
+void http_gateway::deploy(io::http_request& q, responder r) {
+  if (!is_admin(q))
+    return void(r.send(
+        refusal(reply_status::unauthorized,
+                "deploys need the control socket, or `Authorization: Bearer` "
+                "with the token in DIR/admin.token")));
+  const auto done = [this, q = std::make_shared<io::http_request>(q),
+                     r](const deploy_answer& a) mutable {
+    r.send(a.status == reply_status::ok ? answer(*q, view_deploy(ctx_, a))
+                                        : refusal(a.status, a.message));
+  };
+  const auto type = q.header("content-type");
+  if (type.find("msgpack") != std::string_view::npos) {
+    papers_in in;
+    if (!app_papers::decode(as_bytes(q.body), in.papers))
+      return void(r.send(refusal(reply_status::invalid_argument,
+                                 "the body is no signed app document")));
+    in.done = done;
+    caf::anon_send(ctx_.supervisor, std::move(in));
+    return;
+  }
+  auto spec = read_spec(q);
+  if (!spec.ok())
+    return void(
+        r.send(refusal(reply_status::invalid_argument, spec.error().message)));
+  if (spec->name != q.path[2])
+    return void(r.send(refusal(reply_status::invalid_argument,
+                               "the spec's name is '" + spec->name
+                                   + "', the path says '" + q.path[2] + "'")));
+  deploy_in in;
+  in.spec = std::move(*spec);
+  const auto* strict = q.parameter("strict");
+  in.strict = strict != nullptr && *strict == "1";
+  in.done = done;
+  caf::anon_send(ctx_.supervisor, std::move(in));
+}
+
+void http_gateway::plan(io::http_request& q, responder r) {
+  auto spec = read_spec(q);
+  if (!spec.ok())
+    return void(
+        r.send(refusal(reply_status::invalid_argument, spec.error().message)));
+  plan_in in;
+  in.spec = std::move(*spec);
+  const auto* prepare = q.parameter("prepare");
+  in.prepare = prepare != nullptr && *prepare == "1";
+  if (in.prepare && !is_admin(q))
+    return void(r.send(refusal(reply_status::unauthorized,
+                               "preparing a deploy needs admin rights")));
+  in.done = [this, q = std::make_shared<io::http_request>(std::move(q)),
+             r](const deploy_answer& a) mutable {
+    r.send(a.status == reply_status::ok ? answer(*q, view_deploy(ctx_, a))
+                                        : refusal(a.status, a.message));
+  };
+  caf::anon_send(ctx_.supervisor, std::move(in));
+}
+
+void http_gateway::remove(io::http_request& q, responder r) {
+  if (!is_admin(q))
+    return void(r.send(refusal(reply_status::unauthorized,
+                               "removing an app needs admin rights")));
+  const auto done = [this, q = std::make_shared<io::http_request>(q),
+                     r](const deploy_answer& a) mutable {
+    r.send(a.status == reply_status::ok ? answer(*q, view_deploy(ctx_, a))
+                                        : refusal(a.status, a.message));
+  };
+  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
+    papers_in in;
+    if (!app_papers::decode(as_bytes(q.body), in.papers) || !in.papers.deletion)
+      return void(r.send(refusal(reply_status::invalid_argument,
+                                 "the body is no signed deletion")));
+    in.done = done;
+    caf::anon_send(ctx_.supervisor, std::move(in));
+    return;
+  }
+  caf::anon_send(ctx_.supervisor, remove_in{q.path[2], done});
+}
+
+caf::behavior gateway_actor(caf::stateful_actor<gateway_actor_state>* self,
+                            std::shared_ptr<http_gateway> shell) {
+  quiet(self);
+  self->state.shell = std::move(shell);
+  return {[](leave_in) {}};
+}
+
+} // namespace banyan::actors

@@ -1,0 +1,69 @@
+#pragma once
+#include "actors/node/context.hpp"
+#include "net/io/http_server.hpp"
+
+#include <caf/stateful_actor.hpp>
+
+#include <string>
+
+namespace banyan::actors {
+
+struct gateway_start {
+  std::string admin_token; ///< of `DIR/admin.token`
+  bool local_mesh = false;
+};
+
+/// The HTTP API (DESIGN section 12) on the control socket and on `--http`:
+/// requests in, calls to router and supervisor, JSON (or msgpack, when asked)
+/// out. Everything it answers is first built as msgpack.
+class http_gateway final : public io::http_handler {
+public:
+  http_gateway(node_context& ctx, gateway_start start);
+  void handle(io::http_request request, io::http_responder responder) override;
+
+private:
+  using responder = io::http_responder;
+  void app_call(io::http_request& q, responder r, bool only_query);
+  void call(io::http_request& q, responder r, call_request c,
+            bool may_be_query);
+  void deploy(io::http_request& q, responder r);
+  void remove(io::http_request& q, responder r);
+  void plan(io::http_request& q, responder r);
+  [[nodiscard]] bool is_admin(const io::http_request& q) const;
+  [[nodiscard]] bool may_call(const io::http_request& q,
+                              const std::string& app) const;
+
+  node_context& ctx_;
+  gateway_start start_;
+  time_point started_;
+};
+
+/// @name What `GET` shows, as msgpack (gateway_views.cpp)
+/// @{
+bytes view_status(const node_context& ctx, duration uptime);
+bytes view_nodes(const node_context& ctx);
+bytes view_apps(const node_context& ctx);
+/// Empty when there is no such app.
+bytes view_app(const node_context& ctx, const std::string& name);
+bytes view_failovers(const node_context& ctx);
+std::string view_metrics(const node_context& ctx, duration uptime);
+bytes view_deploy(const node_context& ctx, const deploy_answer& a);
+/// @}
+
+/// `code` and HTTP status of DESIGN section 12.
+struct http_code {
+  const char* code;
+  int status;
+};
+[[nodiscard]] http_code http_code_of(reply_status s) noexcept;
+
+/// The gateway as an actor: the HTTP server's requests reach `http_gateway`
+/// directly, on the loop; the actor is what supervision sees of it.
+struct gateway_actor_state {
+  static inline const char* name = "gateway";
+  std::shared_ptr<http_gateway> shell;
+};
+caf::behavior gateway_actor(caf::stateful_actor<gateway_actor_state>* self,
+                            std::shared_ptr<http_gateway> shell);
+
+} // namespace banyan::actors

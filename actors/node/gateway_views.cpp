@@ -1,0 +1,280 @@
+#include "actors/node/gateway.hpp"
+#include "base/codec.hpp"
+
+namespace banyan::actors {
+namespace {
+
+const char* member_word(net::member_state s) {
+  return net::to_string(s);
+}
+
+void optional_ms(writer& w, const std::optional<double>& v) {
+  if (v)
+    w.number(*v);
+  else
+    w.nil();
+}
+
+std::string tier_name(std::uint8_t tier) {
+  return std::to_string(tier);
+}
+
+std::uint64_t seconds(duration d) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(d).count());
+}
+
+struct roles {
+  std::uint64_t leading = 0;
+  std::uint64_t following = 0;
+  std::uint64_t learning = 0;
+};
+
+roles roles_of(const node_context& ctx, const node_id& node) {
+  roles out;
+  for (const auto& [name, app] : ctx.known.apps())
+    for (std::uint32_t s = 0; s < app.shards; ++s) {
+      const auto* v = ctx.known.view({app.id, s});
+      if (v == nullptr)
+        continue;
+      if (v->leader.node == node) {
+        ++out.leading;
+        continue;
+      }
+      for (const auto& r : v->voters)
+        out.following += r.who.node == node ? 1 : 0;
+      for (const auto& r : v->learners)
+        out.learning += r.who.node == node ? 1 : 0;
+    }
+  return out;
+}
+
+// A leader that is gone leaves its last view behind: then the group has no
+// leader, and without a majority of living voters no quorum either.
+group_health health_of(const node_context& ctx, const group_id& g) {
+  const auto* v = ctx.known.view(g);
+  const auto alive = [&](const node_id& n) {
+    return n == ctx.self() || ctx.members->hears(n);
+  };
+  std::size_t living = 0;
+  std::size_t all = 0;
+  if (v != nullptr) {
+    for (const auto& r : v->voters)
+      living += alive(r.who.node) ? 1 : 0;
+    all = v->voters.size();
+  } else {
+    const auto nodes = ctx.known.candidates(g);
+    for (const auto& n : nodes)
+      living += alive(n) ? 1 : 0;
+    all = nodes.size();
+  }
+  if (living * 2 <= all)
+    return group_health::no_quorum;
+  if (v == nullptr || v->leader.node.is_none() || !alive(v->leader.node))
+    return group_health::degraded;
+  if (v->health == group_health::healthy && living < all)
+    return group_health::degraded;
+  return v->health;
+}
+
+void replicas(const node_context& ctx, writer& w,
+              const std::vector<replica_view>& list) {
+  w.array(list.size());
+  for (const auto& r : list) {
+    w.map(4).text("node").text(to_string(r.who.node));
+    const bool heard =
+        r.who.node == ctx.self() || ctx.members->hears(r.who.node);
+    w.text("state").text(heard ? to_string(static_cast<replica_state>(r.state))
+                               : "unreachable");
+    w.text("progress").number(r.permille / 1000.0);
+    w.text("eta_s").nil();
+  }
+}
+
+void app_view(const node_context& ctx, writer& w, const directory::app& app) {
+  const auto& spec = ctx.specs.at(app.name);
+  auto worst = group_health::healthy;
+  for (std::uint32_t s = 0; s < app.shards; ++s)
+    worst = std::max(worst, health_of(ctx, {app.id, s}));
+  if (ctx.conflicts.count(app.name) != 0)
+    worst = group_health::conflict;
+  w.map(8).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
+  w.text("version").uint(ctx.versions.at(app.name));
+  w.text("shards").uint(app.shards).text("replicas").uint(spec.replicas);
+  w.text("health").text(to_string(worst));
+  w.text("groups").array(app.shards);
+  for (std::uint32_t s = 0; s < app.shards; ++s) {
+    const group_id g{app.id, s};
+    const auto* v = ctx.known.view(g);
+    w.map(7).text("shard").uint(s);
+    w.text("term").uint(v == nullptr ? 0 : v->term.value());
+    w.text("leader");
+    if (v == nullptr || v->leader.node.is_none())
+      w.nil();
+    else
+      w.text(to_string(v->leader.node));
+    w.text("voters");
+    replicas(ctx, w, v == nullptr ? std::vector<replica_view>{} : v->voters);
+    w.text("learners");
+    replicas(ctx, w, v == nullptr ? std::vector<replica_view>{} : v->learners);
+    w.text("committed").uint(v == nullptr ? 0 : v->committed.value());
+    w.text("health").text(to_string(health_of(ctx, g)));
+  }
+}
+
+} // namespace
+
+bytes view_status(const node_context& ctx, duration uptime) {
+  std::map<net::member_state, std::uint64_t> count;
+  for (const auto& m : ctx.members->members())
+    ++count[m.state];
+  const auto r = roles_of(ctx, ctx.self());
+  bytes out;
+  writer w{out};
+  w.map(9).text("node").text(to_string(ctx.self()));
+  w.text("mesh").text(ctx.settings.mesh_name);
+  w.text("version").text(ctx.settings.version);
+  w.text("region").text(ctx.settings.region);
+  w.text("zone").text(ctx.settings.zone);
+  w.text("tier").text(ctx.settings.tier);
+  w.text("uptime_s").uint(seconds(uptime));
+  w.text("members").map(4);
+  for (const auto s : {net::member_state::alive, net::member_state::suspect,
+                       net::member_state::dead, net::member_state::left})
+    w.text(member_word(s)).uint(count[s]);
+  w.text("groups").map(3).text("leading").uint(r.leading);
+  w.text("following").uint(r.following).text("learning").uint(r.learning);
+  return out;
+}
+
+bytes view_nodes(const node_context& ctx) {
+  const auto members = ctx.members->members();
+  bytes out;
+  writer w{out};
+  w.array(members.size());
+  for (const auto& m : members) {
+    const auto r = roles_of(ctx, m.record.node);
+    w.map(9).text("node").text(to_string(m.record.node));
+    w.text("address").text(to_string(m.record.address));
+    w.text("region").text(m.record.region).text("zone").text(m.record.zone);
+    w.text("tier").text(tier_name(m.record.tier));
+    w.text("state").text(member_word(m.state));
+    w.text("incarnation").id(m.record.incarnation);
+    w.text("uptime").nil();
+    w.text("groups").uint(r.leading + r.following + r.learning);
+  }
+  return out;
+}
+
+bytes view_apps(const node_context& ctx) {
+  bytes out;
+  writer w{out};
+  w.array(ctx.known.apps().size());
+  for (const auto& [name, app] : ctx.known.apps())
+    app_view(ctx, w, app);
+  return out;
+}
+
+bytes view_app(const node_context& ctx, const std::string& name) {
+  const auto* app = ctx.known.find_app(name);
+  if (app == nullptr)
+    return {};
+  bytes out;
+  writer w{out};
+  app_view(ctx, w, *app);
+  return out;
+}
+
+bytes view_failovers(const node_context& ctx) {
+  bytes out;
+  writer w{out};
+  w.array(ctx.failovers.size());
+  for (const auto& f : ctx.failovers) {
+    w.map(10).text("app").text(f.app).text("shard").uint(f.group.shard);
+    w.text("term").id(f.term).text("leader").text(to_string(f.leader));
+    w.text("old_leader");
+    if (f.old_leader)
+      w.text(to_string(*f.old_leader));
+    else
+      w.nil();
+    w.text("at_unix_ms").sint(f.at_unix_ms);
+    w.text("detected").number(0.0).text("elected").number(f.elected_ms);
+    w.text("first_commit").number(f.first_commit_ms);
+    w.text("first_reply");
+    optional_ms(w, f.first_reply_ms);
+  }
+  return out;
+}
+
+bytes view_deploy(const node_context& ctx, const deploy_answer& a) {
+  bytes out;
+  writer w{out};
+  w.map(5).text("app").text(a.app.is_none() ? "" : to_string(a.app));
+  w.text("nonce").text(to_hex(a.nonce));
+  w.text("survives").uint(a.survives);
+  w.text("warnings").array(a.warnings.size());
+  for (const auto& line : a.warnings)
+    w.text(line);
+  w.text("voters").array(a.voters.size());
+  for (const auto& shard : a.voters) {
+    w.array(shard.size());
+    for (const auto& v : shard) {
+      const auto region = ctx.regions.find(v.node);
+      w.map(3).text("node").text(to_string(v.node));
+      w.text("replica").text(to_hex(v.replica.view()));
+      w.text("region").text(region == ctx.regions.end() ? "" : region->second);
+    }
+  }
+  return out;
+}
+
+std::string view_metrics(const node_context& ctx, duration uptime) {
+  std::string out;
+  const auto add = [&](const char* name, const char* type, const char* help,
+                       double value) {
+    out += std::string{"# HELP banyan_"} + name + " " + help
+           + "\n# TYPE banyan_" + name + " " + type + "\nbanyan_" + name + " ";
+    char text[32];
+    std::snprintf(text, sizeof text, "%.15g\n", value);
+    out += text;
+  };
+  const auto n = [](auto v) { return static_cast<double>(v); };
+  const auto& c = ctx.counters;
+  add("uptime_seconds", "gauge", "since this process could serve",
+      n(seconds(uptime)));
+  add("calls_total", "counter", "calls taken by this peer's router",
+      n(c.calls));
+  add("failovers_total", "counter", "failovers that this peer knows of",
+      n(c.failovers));
+  add("log_orders_total", "counter", "orders to the log", n(c.log_orders));
+  add("state_commits_total", "counter", "synced state transactions",
+      n(c.state_commits));
+  add("frames_bad_total", "counter", "frames that could not be decoded",
+      n(c.frames_bad));
+  add("frames_unproven_total", "counter",
+      "group frames on links without a group proof", n(c.frames_unproven));
+  add("proofs_wrong_total", "counter", "wrong group proofs", n(c.proofs_wrong));
+  const auto& l = ctx.links->counters();
+  add("links_up_total", "counter", "links that came up", n(l.links_up));
+  add("links_down_total", "counter", "links that ended", n(l.links_down));
+  add("link_strangers_total", "counter",
+      "handshakes without a key of this mesh", n(l.refused_strangers));
+  add("link_client_violations_total", "counter",
+      "client links that left their channels", n(l.client_violations));
+  add("link_protocol_errors_total", "counter", "forged or malformed records",
+      n(l.protocol_errors));
+  add("link_bytes_in_total", "counter", "bytes from peers", n(l.bytes_in));
+  add("link_bytes_out_total", "counter", "bytes to peers", n(l.bytes_out));
+  const auto r = roles_of(ctx, ctx.self());
+  add("groups_leading", "gauge", "groups led here", n(r.leading));
+  add("groups_following", "gauge", "groups followed here", n(r.following));
+  add("groups_learning", "gauge", "groups learned here", n(r.learning));
+  std::size_t alive = 0;
+  for (const auto& m : ctx.members->members())
+    alive += m.state == net::member_state::alive ? 1 : 0;
+  add("members_alive", "gauge", "members thought alive", n(alive));
+  return out;
+}
+
+} // namespace banyan::actors

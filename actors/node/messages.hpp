@@ -1,0 +1,242 @@
+#pragma once
+#include "actors/docs/app_documents.hpp"
+#include "actors/host/host.hpp"
+#include "actors/pure/directory.hpp"
+#include "actors/pure/replica_core.hpp"
+#include "actors/pure/router_core.hpp"
+
+#include <caf/allowed_unsafe_message_type.hpp>
+
+#include <functional>
+#include <memory>
+
+/// What the actors of one node say to each other. Never leaves the process:
+/// between nodes only frames travel.
+namespace banyan::actors {
+
+// ---- to a replica ----------------------------------------------------------
+
+struct group_frame_in {
+  node_id from;
+  bytes frame;
+};
+struct stream_in {
+  stream_frame frame;
+};
+struct evidence_in {
+  node_id node;
+  node_evidence what = node_evidence::link_down;
+};
+/// A node was seen alive in this incarnation.
+struct node_seen_in {
+  node_id node;
+  banyan::incarnation incarnation;
+};
+/// Beats disagree on who leads: a sleeping group has to ask.
+struct wake_in {};
+struct log_done_in {
+  store::log_done done;
+};
+struct committed_in {
+  store::order_id order;
+  std::optional<store::store_errc> error;
+};
+struct row_read_in {
+  store::order_id order;
+  result<std::optional<store::row>, store::store_errc> row;
+};
+struct page_in {
+  store::order_id order;
+  result<store::scan_page, store::store_errc> page;
+};
+struct staged_in {
+  store::order_id order;
+  order_stage::step step = order_stage::step::begin;
+  std::optional<store::store_errc> error;
+};
+struct turn_results_in {
+  std::vector<turn_result> results;
+};
+struct host_up_in {};
+struct host_down_in {
+  std::optional<turn_key> running;
+};
+/// `from` is where the answer goes: a node's router, this node's too.
+struct request_in {
+  node_id from;
+  request_frame frame;
+};
+/// What supervision or an operator wants of a group's leader.
+struct group_order {
+  enum class kind : std::uint8_t {
+    transfer,
+    add_learner,
+    change_voters,
+    remove_learner,
+    stop,
+    start,
+    park,
+    unpark
+  };
+  kind what = kind::transfer;
+  std::uint64_t number = 0;
+  std::optional<replica_ref> who;
+  std::vector<replica_ref> in;
+  std::vector<replica_ref> out;
+};
+/// The node stops: hand over what is led.
+struct stop_leading_in {};
+
+// ---- to an app's actor -----------------------------------------------------
+
+/// A replica of this group takes turns here from now on (or no more).
+struct replica_joined {
+  group_id group;
+  bool here = true;
+};
+/// An operator, or the ladder, wants a fresh host.
+struct restart_host {};
+
+struct turns_in {
+  std::vector<turn_order> orders;
+};
+
+// ---- to the router ---------------------------------------------------------
+
+using answer_function = std::function<void(reply, std::uint32_t shard)>;
+/// `answer` is called once, on the loop.
+struct call_in {
+  call_request request;
+  answer_function answer;
+};
+struct reply_in {
+  node_id from;
+  reply_frame frame;
+};
+struct link_change_in {
+  node_id node;
+  banyan::incarnation incarnation;
+  bool up = false;
+};
+struct view_in {
+  group_id group;
+};
+struct app_gone_in {
+  app_id app;
+};
+
+// ---- to the node -----------------------------------------------------------
+
+/// Find out by every means whether this peer lives.
+struct probe_in {
+  node_id node;
+};
+/// Say goodbye to the mesh: the peer stops on purpose.
+struct leave_in {};
+
+// ---- to the supervisor -----------------------------------------------------
+
+/// A frame of the `group` channel that is the supervisor's business.
+struct control_in {
+  node_id from;
+  std::uint8_t kind = 0;
+  bytes body;
+};
+/// A peer's link came up: it gets to know what this node knows.
+struct peer_up_in {
+  node_id node;
+};
+
+/// Where a spec would go, or went; in JSON terms the answer of `/v1/plan`.
+struct deploy_answer {
+  reply_status status = reply_status::ok;
+  std::string message; ///< why not
+  app_id app;          ///< of a deploy
+  std::array<std::uint8_t, 16> nonce{};
+  std::vector<std::vector<replica_ref>> voters; ///< replica ids when prepared
+  std::uint32_t survives = 0; ///< failures of nodes that every group outlives
+  std::vector<std::string> warnings;
+};
+using deploy_function = std::function<void(deploy_answer)>;
+/// Where would it go; `prepare`: and have the nodes make empty replicas, so
+/// that an owner can sign their ids into a genesis.
+struct plan_in {
+  app_spec spec;
+  bool prepare = false;
+  deploy_function done;
+};
+/// Mesh `local` only: plans, prepares, signs with the well-known owner key.
+struct deploy_in {
+  app_spec spec;
+  bool strict = false;
+  deploy_function done;
+};
+/// Documents that an owner signed.
+struct papers_in {
+  app_papers papers;
+  deploy_function done;
+};
+/// Mesh `local` only.
+struct remove_in {
+  std::string app;
+  deploy_function done;
+};
+/// The peer stops: hand over what is led; `done` when nothing is led any more
+/// or nothing can be handed over.
+struct stop_in {
+  std::function<void()> done;
+};
+
+/// Something that a replica wants its supervisor to know.
+struct replica_news {
+  group_id group;
+  std::variant<role_changed, configuration_changed, failover_report,
+               replica_lost, replica_retired, host_trouble, row_damaged,
+               replica_failed, change_done>
+      what;
+};
+struct host_news {
+  std::string app;
+  bool up = false;
+  std::string message;
+};
+
+} // namespace banyan::actors
+
+#define BANYAN_LOCAL_MESSAGE(type)                                             \
+  CAF_ALLOW_UNSAFE_MESSAGE_TYPE(banyan::actors::type)
+BANYAN_LOCAL_MESSAGE(group_frame_in)
+BANYAN_LOCAL_MESSAGE(stream_in)
+BANYAN_LOCAL_MESSAGE(evidence_in)
+BANYAN_LOCAL_MESSAGE(node_seen_in)
+BANYAN_LOCAL_MESSAGE(wake_in)
+BANYAN_LOCAL_MESSAGE(log_done_in)
+BANYAN_LOCAL_MESSAGE(committed_in)
+BANYAN_LOCAL_MESSAGE(row_read_in)
+BANYAN_LOCAL_MESSAGE(page_in)
+BANYAN_LOCAL_MESSAGE(staged_in)
+BANYAN_LOCAL_MESSAGE(turn_results_in)
+BANYAN_LOCAL_MESSAGE(host_up_in)
+BANYAN_LOCAL_MESSAGE(host_down_in)
+BANYAN_LOCAL_MESSAGE(request_in)
+BANYAN_LOCAL_MESSAGE(group_order)
+BANYAN_LOCAL_MESSAGE(stop_leading_in)
+BANYAN_LOCAL_MESSAGE(replica_joined)
+BANYAN_LOCAL_MESSAGE(restart_host)
+BANYAN_LOCAL_MESSAGE(turns_in)
+BANYAN_LOCAL_MESSAGE(call_in)
+BANYAN_LOCAL_MESSAGE(reply_in)
+BANYAN_LOCAL_MESSAGE(link_change_in)
+BANYAN_LOCAL_MESSAGE(view_in)
+BANYAN_LOCAL_MESSAGE(app_gone_in)
+BANYAN_LOCAL_MESSAGE(probe_in)
+BANYAN_LOCAL_MESSAGE(leave_in)
+BANYAN_LOCAL_MESSAGE(control_in)
+BANYAN_LOCAL_MESSAGE(peer_up_in)
+BANYAN_LOCAL_MESSAGE(plan_in)
+BANYAN_LOCAL_MESSAGE(deploy_in)
+BANYAN_LOCAL_MESSAGE(papers_in)
+BANYAN_LOCAL_MESSAGE(remove_in)
+BANYAN_LOCAL_MESSAGE(stop_in)
+BANYAN_LOCAL_MESSAGE(replica_news)
+BANYAN_LOCAL_MESSAGE(host_news)

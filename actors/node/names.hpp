@@ -1,0 +1,26 @@
+#pragma once
+#include "base/bytes.hpp"
+
+#include <cstdint>
+
+namespace banyan::actors {
+
+/// Kinds of `store::documents`. Numbers are on disk: never reused.
+enum class document_kind : std::uint8_t {
+  incarnation = 1, ///< name empty: a number
+  members = 2,     ///< name empty: the membership's own
+  papers = 3,      ///< by app id: `app_papers`
+  replica = 4,     ///< by app id ‖ shard: the replica id
+  reservation = 5, ///< by nonce ‖ shard: a replica id without a group yet
+  secret = 6,      ///< by app id: a group secret that a leader handed over
+};
+
+/// The name of a document about one shard: `prefix` ‖ shard, big endian.
+inline bytes shard_name(const_bytes prefix, std::uint32_t shard) {
+  bytes out = prefix.copy();
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<std::uint8_t>(shard >> shift));
+  return out;
+}
+
+} // namespace banyan::actors

@@ -1,0 +1,501 @@
+#include "actors/node/node.hpp"
+
+#include "actors/loop/coordinator.hpp"
+#include "actors/node/names.hpp"
+#include "actors/pure/client_wire.hpp"
+#include "base/codec.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+bytes number_bytes(std::uint64_t v) {
+  bytes out;
+  writer{out}.uint(v);
+  return out;
+}
+
+incarnation read_incarnation(const store::documents& documents) {
+  const auto found = documents.find(
+      static_cast<std::uint8_t>(document_kind::incarnation), const_bytes{});
+  if (!found)
+    return {};
+  reader r{found->view()};
+  return incarnation{r.uint()};
+}
+
+bytes read_members(const store::documents& documents) {
+  const auto found = documents.find(
+      static_cast<std::uint8_t>(document_kind::members), const_bytes{});
+  return found ? found->view().copy() : bytes{};
+}
+
+} // namespace
+
+node_shell::node_shell(node_context& ctx, node_start start)
+    : ctx_{ctx}, start_{std::move(start)}, link_timer_{ctx.loop},
+      member_timer_{ctx.loop} {
+}
+
+std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
+                                             node_start start, net::streams& io,
+                                             std::string& error) {
+  std::shared_ptr<node_shell> n{new node_shell{ctx, std::move(start)}};
+  auto& s = n->start_;
+  auto key = s.link.key.clone();
+  const auto mesh = s.link.mesh;
+  const auto boot = s.link.boot;
+  const auto features = s.link.features;
+  n->links_ = std::make_unique<net::link_table>(std::move(s.link), s.limits, io,
+                                                ctx.random, *n);
+  auto bound = n->links_->listen(s.listen);
+  if (!bound.ok()) {
+    error = "can't listen at " + to_string(s.listen) + " ("
+            + net::to_string(bound.error())
+            + "); stop what uses that port or choose another with --listen";
+    return nullptr;
+  }
+  n->bound_ = *bound;
+  net::membership_config m{std::move(key)};
+  m.mesh = mesh;
+  m.boot = boot;
+  m.features = features;
+  m.disk_incarnation = read_incarnation(*ctx.disk.documents);
+  m.persisted_members = read_members(*ctx.disk.documents);
+  m.advertise = s.advertise;
+  m.listen = n->bound_;
+  m.seeds = s.seeds;
+  m.region = ctx.settings.region;
+  m.zone = ctx.settings.zone;
+  m.target = "x86_64-linux";
+  m.capacity = s.capacity;
+  m.liveness = s.liveness;
+  n->members_ = std::make_unique<net::membership>(std::move(m), ctx.random,
+                                                  ctx.loop.now());
+  ctx.links = n->links_.get();
+  ctx.members = n->members_.get();
+  ctx.regions[ctx.self()] = ctx.settings.region;
+  return n;
+}
+
+node_shell::~node_shell() {
+  ctx_.links = nullptr;
+  ctx_.members = nullptr;
+}
+
+void node_shell::start() {
+  member_input([](auto& m, auto now, auto& out) { m.start(now, out); });
+}
+
+void node_shell::probe(const node_id& node) {
+  links_->hurry(node, ctx_.loop.now());
+  arm();
+}
+
+void node_shell::leave() {
+  stopping_ = true;
+  member_input([](auto& m, auto now, auto& out) { m.leave(now, out); });
+  links_->flush(ctx_.loop.now());
+  links_->stop(ctx_.loop.now());
+}
+
+// ---- links ------------------------------------------------------------------
+
+void node_shell::on_link_up(const net::link_info& info, net::link_id) {
+  if (info.role != link_role::peer)
+    return;
+  member_input(
+      [&](auto& m, auto now, auto& out) { m.on_link_up(info, now, out); });
+  caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
+  caf::anon_send(ctx_.router,
+                 link_change_in{info.node, info.incarnation, true});
+  for (const auto& [group, actor] : ctx_.replicas)
+    caf::anon_send(actor, node_seen_in{info.node, info.incarnation});
+  tell_all_replicas(info.node, node_evidence::link_up);
+}
+
+void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
+  ctx_.guard.on_link_gone(info.id);
+  if (info.role != link_role::peer)
+    return;
+  member_input([&](auto& m, auto now, auto& out) {
+    m.on_link_down(info, why, now, out);
+  });
+  if (why == net::link_end::replaced)
+    return;
+  caf::anon_send(ctx_.router,
+                 link_change_in{info.node, info.incarnation, false});
+}
+
+void node_shell::on_dial_failed(const net::dial_target& target,
+                                net::dial_error why, time_point) {
+  if (why == net::dial_error::not_a_peer || why == net::dial_error::wrong_node
+      || why == net::dial_error::hung_up)
+    ctx_.log(log_level::warning,
+             "no link to " + to_string(target.at) + ": " + to_string(why)
+                 + (why == net::dial_error::hung_up
+                        ? " (another mesh, mesh key or version?)"
+                        : ""));
+  if (!target.node.is_none())
+    member_input([&](auto& m, auto now, auto& out) {
+      m.on_dial_failed(target.node, why, now, out);
+    });
+}
+
+void node_shell::on_writable(const net::link_info&, net::lane) {
+}
+
+void node_shell::on_probed(
+    std::uint64_t token,
+    const result<net::probe_answer, net::dial_error>& answer) {
+  member_input([&](auto& m, auto now, auto& out) {
+    m.on_probed(token, answer, now, out);
+  });
+}
+
+void node_shell::on_frames(const net::link_info& info,
+                           const std::vector<net::frame_view>& frames) {
+  if (info.role == link_role::client) {
+    for (const auto& f : frames)
+      if (f.channel == net::channel::request)
+        on_client_call(info, f.payload);
+    return;
+  }
+  bool heard = false;
+  for (const auto& f : frames) {
+    switch (f.channel) {
+    case net::channel::membership:
+    case net::channel::beat:
+      member_input([&](auto& m, auto now, auto& out) {
+        m.on_frame(info.node, f.channel, f.payload, now, out);
+      });
+      continue;
+    case net::channel::raft:
+    case net::channel::bulk:
+      on_group_frame(info, f.payload);
+      break;
+    case net::channel::group:
+      on_control(info, f.payload);
+      break;
+    case net::channel::request: {
+      request_in in{info.node, {}};
+      if (!decode(f.payload, in.frame)) {
+        ++ctx_.counters.frames_bad;
+        break;
+      }
+      const auto group = in.frame.group;
+      const auto call = in.frame.call;
+      if (ctx_.tell_replica(group, std::move(in)))
+        break;
+      reply none;
+      none.status = reply_status::no_such_replica;
+      bytes b;
+      encode(reply_frame{call, std::move(none)}, b);
+      ctx_.send(info.node, net::channel::reply, b);
+      break;
+    }
+    case net::channel::reply: {
+      reply_in in{info.node, {}};
+      if (decode(f.payload, in.frame))
+        caf::anon_send(ctx_.router, std::move(in));
+      else
+        ++ctx_.counters.frames_bad;
+      break;
+    }
+    case net::channel::outbox: {
+      stream_in in;
+      if (decode(f.payload, in.frame)) {
+        const auto to = addressee(in.frame);
+        ctx_.tell_replica(to, std::move(in));
+      } else {
+        ++ctx_.counters.frames_bad;
+      }
+      break;
+    }
+    case net::channel::link:
+      break;
+    }
+    heard = true;
+  }
+  if (heard)
+    member_input(
+        [&](auto& m, auto now, auto& out) { m.on_heard(info.node, now, out); });
+}
+
+void node_shell::on_group_frame(const net::link_info& info,
+                                const_bytes payload) {
+  group_id group;
+  if (!peek_group(payload, group)) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  const bool here = ctx_.replicas.count(group) != 0;
+  if (here && ctx_.guard.may_speak(info.id, group)) {
+    ctx_.tell_replica(group, group_frame_in{info.node, payload.copy()});
+    return;
+  }
+  group_frame f;
+  if (!decode(payload, f)) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  // A node may say of itself, without proof, that it has no such replica.
+  if (f.kind == group_frame_kind::no_such_replica) {
+    ctx_.tell_replica(group, group_frame_in{info.node, payload.copy()});
+    return;
+  }
+  if (here) {
+    ++ctx_.counters.frames_unproven;
+    return;
+  }
+  if (ctx_.known.find_app(group.app) == nullptr)
+    return; // its documents are on their way
+  std::swap(f.from, f.to);
+  f.kind = group_frame_kind::no_such_replica;
+  f.payload.clear();
+  bytes b;
+  encode(f, b);
+  ctx_.send(info.node, net::channel::raft, b);
+}
+
+void node_shell::on_control(const net::link_info& info, const_bytes payload) {
+  reader r{payload};
+  const auto count = r.array(8);
+  const auto kind = static_cast<control_kind>(r.uint(255));
+  if (!r.ok() || count < 1) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  const auto body = payload.from(payload.size() - r.left());
+  if (kind == control_kind::proof) {
+    group_id group;
+    digest proof;
+    r.id(group.app);
+    group.shard = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
+    r.id(proof);
+    if (!r.done())
+      ++ctx_.counters.frames_bad;
+    else if (!ctx_.guard.on_proof(info, group, proof))
+      ++ctx_.counters.proofs_wrong;
+  } else if (kind == control_kind::view) {
+    group_view v;
+    if (!decode(body, v) || v.leader.node != info.node)
+      ++ctx_.counters.frames_bad;
+    else if (ctx_.known.put_view(v))
+      caf::anon_send(ctx_.router, view_in{v.group});
+  } else {
+    caf::anon_send(
+        ctx_.supervisor,
+        control_in{info.node, static_cast<std::uint8_t>(kind), body.copy()});
+  }
+}
+
+void node_shell::on_client_call(const net::link_info& info,
+                                const_bytes payload) {
+  client_call_frame f;
+  if (!decode(payload, f)) {
+    ++ctx_.counters.frames_bad;
+    links_->close(info.node, ctx_.loop.now());
+    return;
+  }
+  const auto* app = ctx_.known.find_app(f.app);
+  const auto answer =
+      [&ctx = ctx_, node = info.node, call = f.call,
+       shards = app == nullptr ? 0 : app->shards](reply r, std::uint32_t) {
+        bytes b;
+        encode(client_reply_frame{call, std::move(r), shards}, b);
+        ctx.send(node, net::channel::reply, b);
+      };
+  if (f.kind == client_call_kind::lookup) {
+    reply r;
+    if (app == nullptr)
+      r.status = reply_status::not_found;
+    answer(std::move(r), 0);
+    return;
+  }
+  call_in c;
+  c.request.app = std::move(f.app);
+  c.request.kind = static_cast<request_kind>(f.kind);
+  c.request.key = std::move(f.key);
+  c.request.command = std::move(f.command);
+  c.request.argument = std::move(f.argument);
+  c.request.identity = std::move(f.identity);
+  c.request.deadline = f.deadline;
+  c.request.max_staleness = f.max_staleness;
+  c.answer = answer;
+  caf::anon_send(ctx_.router, std::move(c));
+}
+
+// ---- membership
+// ---------------------------------------------------------------
+
+void node_shell::carry_out() {
+  // Effects of effects come behind them, in order.
+  while (!effects_.empty()) {
+    auto list = std::move(effects_);
+    effects_.clear();
+    for (auto& e : list)
+      std::visit([this](auto& x) { carry(x); }, e);
+  }
+  arm();
+}
+
+void node_shell::arm() {
+  const auto on_links = [this] {
+    links_->on_time(ctx_.loop.now());
+    arm();
+  };
+  const auto on_members = [this] {
+    refresh_leads();
+    member_input([](auto& m, auto now, auto& out) { m.on_tick(now, out); });
+  };
+  if (links_->deadline() != never)
+    link_timer_.arm(links_->deadline(), on_links, "links");
+  if (!stopping_ && members_->deadline() != never)
+    member_timer_.arm(members_->deadline(), on_members, "membership");
+}
+
+void node_shell::refresh_leads() {
+  const auto pending = ctx_.disk.log->oldest_pending();
+  members_->set_oldest_fsync(
+      pending == never ? std::nullopt : std::optional<time_point>{pending});
+}
+
+void node_shell::tell_all_replicas(const node_id& node, node_evidence what) {
+  for (const auto& [group, actor] : ctx_.replicas)
+    caf::anon_send(actor, evidence_in{node, what});
+}
+
+void node_shell::carry(net::send_frame& e) {
+  ctx_.send(e.to, e.channel, e.payload);
+}
+void node_shell::carry(net::want_link& e) {
+  links_->want(e.node, e.at, ctx_.loop.now());
+}
+void node_shell::carry(net::unwant_link& e) {
+  links_->unwant(e.node);
+}
+void node_shell::carry(net::want_seed& e) {
+  links_->want(e.at, e.pinned, ctx_.loop.now());
+}
+void node_shell::carry(net::hurry_link& e) {
+  links_->hurry(e.node, ctx_.loop.now());
+}
+void node_shell::carry(net::cut_link& e) {
+  links_->cut(e.node, ctx_.loop.now());
+}
+void node_shell::carry(net::probe_address& e) {
+  links_->probe(e.at, e.token, ctx_.loop.now());
+}
+
+void node_shell::carry(net::persist_incarnation& e) {
+  store::documents::change c;
+  c.kind = static_cast<std::uint8_t>(document_kind::incarnation);
+  c.content = number_bytes(e.value.value());
+  if (ctx_.incarnation == incarnation{}) { // at the start, before any order
+    if (const auto done = ctx_.disk.documents->put_now({std::move(c)});
+        !done.ok())
+      return start_.fatal(1, done.error().message);
+    members_->on_incarnation_persisted(e.value, ctx_.loop.now(), effects_);
+    return;
+  }
+  ctx_.disk.documents->put(
+      {std::move(c)}, [weak = weak_from_this(), value = e.value](
+                          const result<void, store::store_error>& done) {
+        const auto self = weak.lock();
+        if (self == nullptr)
+          return;
+        if (!done.ok())
+          return self->start_.fatal(1, done.error().message);
+        self->member_input([&](auto& m, auto now, auto& out) {
+          m.on_incarnation_persisted(value, now, out);
+        });
+      });
+}
+
+void node_shell::carry(net::incarnation_ready& e) {
+  ctx_.incarnation = e.value;
+  links_->set_incarnation(e.value);
+}
+
+void node_shell::carry(net::persist_members& e) {
+  store::documents::change c;
+  c.kind = static_cast<std::uint8_t>(document_kind::members);
+  c.content = std::move(e.encoded);
+  ctx_.disk.documents->put({std::move(c)},
+                           [](const result<void, store::store_error>&) {});
+}
+
+void node_shell::carry(net::advertised& e) {
+  links_->set_listen(e.at);
+}
+
+void node_shell::carry(net::peer_silent& e) {
+  caf::anon_send(ctx_.router, link_change_in{e.node, {}, false});
+  tell_all_replicas(e.node, node_evidence::silent);
+}
+
+void node_shell::carry(net::peer_gone& e) {
+  tell_all_replicas(e.node, node_evidence::link_down);
+}
+
+void node_shell::carry(net::peer_back& e) {
+  caf::anon_send(ctx_.router, link_change_in{e.node, {}, true});
+  tell_all_replicas(e.node, node_evidence::link_up);
+}
+
+void node_shell::carry(net::beat_heard&) {
+}
+
+void node_shell::carry(net::member_changed& e) {
+  const auto m = members_->find(e.node);
+  if (!m)
+    return;
+  ctx_.regions[e.node] = m->record.region;
+  if (e.from && *e.from == e.to)
+    return;
+  ctx_.log(log_level::info, "member " + short_string(e.node) + " at "
+                                + to_string(m->record.address) + " is "
+                                + net::to_string(e.to));
+  std::vector<net::address> known;
+  for (const auto& v : members_->members())
+    known.push_back(v.record.address);
+  links_->set_known(known);
+}
+
+void node_shell::carry(net::rolled_back& e) {
+  start_.fatal(1, "this data directory is older than what the mesh has seen of "
+                  "this node (incarnation "
+                      + std::to_string(e.seen.value())
+                      + "): it was restored from an image. Start it again: its "
+                        "replicas come back as learners");
+}
+
+void node_shell::carry(net::cloned& e) {
+  start_.fatal(3,
+               "another process runs with this node's key: one is at "
+                   + to_string(e.ours) + ", the other at " + to_string(e.theirs)
+                   + ". A copied data directory needs a key of its own: stop "
+                     "one of the two and remove its DIR/node.key and "
+                     "everything else in DIR");
+}
+
+void node_shell::carry(net::misbehaved& e) {
+  ctx_.log(log_level::warning,
+           "peer " + short_string(e.node) + " misbehaved: " + e.what);
+}
+
+caf::behavior node_actor(caf::stateful_actor<node_actor_state>* self,
+                         node_context* ctx, std::shared_ptr<node_shell> shell) {
+  quiet(self);
+  static_cast<void>(ctx);
+  auto* n = shell.get();
+  self->state.shell = std::move(shell);
+  return {
+      [n](const probe_in& m) { n->probe(m.node); },
+      [n](leave_in) { n->leave(); },
+  };
+}
+
+} // namespace banyan::actors

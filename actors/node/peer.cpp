@@ -1,0 +1,148 @@
+#include "actors/node/peer.hpp"
+
+#include "actors/host/thread_host.hpp"
+#include "actors/node/router.hpp"
+
+#include <caf/all.hpp>
+
+#include <filesystem>
+#include <future>
+
+namespace banyan::actors {
+
+void on_loop(io::loop& l, const std::function<void()>& f) {
+  if (l.on_thread())
+    return f();
+  std::promise<void> done;
+  l.post(
+      [&] {
+        f();
+        done.set_value();
+      },
+      "peer");
+  done.get_future().wait();
+}
+
+peer::peer(peer_parts parts)
+    : parts_{std::move(parts)}, system_{make_system(parts_.loop)},
+      ctx_{parts_.loop,     parts_.random, parts_.key,
+           parts_.settings, parts_.disk,   *parts_.hosts} {
+}
+
+bool peer::begin(std::string& error) {
+  BANYAN_ASSERT(!begun_);
+  auto& p = parts_;
+  net::link_config link{p.key.clone(),
+                        p.mesh.name,
+                        p.mesh.id,
+                        {},
+                        std::nullopt,
+                        {},
+                        net::boot_id{p.random.array<16>()},
+                        0,
+                        {}};
+  for (const auto& k : p.mesh.keys)
+    link.mesh_keys.push_back(k.clone());
+  node_start n{std::move(link), p.link_limits, p.listen,   p.advertise,
+               p.seeds,         p.capacity,    p.liveness, p.fatal};
+  p.disk.log->on_done([this](const std::vector<store::log_done>& list) {
+    for (const auto& d : list)
+      if (!ctx_.tell_replica(d.order.group, log_done_in{d}))
+        caf::anon_send(ctx_.supervisor, log_done_in{d});
+  });
+  node_ = node_shell::open(ctx_, std::move(n), *p.streams, error);
+  if (node_ == nullptr)
+    return false;
+  begun_ = true;
+  listening_ = node_->bound();
+  auto& sys = system_->get();
+  auto start = std::make_shared<supervisor_start>();
+  start->trusted = p.mesh.owners;
+  if (p.mesh.name == local_mesh_name)
+    start->local_owner = local_mesh_owner();
+  start->raft = p.raft;
+  start->fatal = p.fatal;
+  ctx_.router = sys.spawn(router_actor, &ctx_);
+  ctx_.node = sys.spawn(node_actor, &ctx_, node_);
+  node_->start();
+  ctx_.supervisor = sys.spawn(supervisor_actor, &ctx_, start);
+  gateway_ = std::make_shared<http_gateway>(
+      ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
+  gateway_actor_ = sys.spawn(gateway_actor, gateway_);
+  return true;
+}
+
+void peer::stop(std::function<void()> done) {
+  caf::anon_send(ctx_.supervisor, stop_in{[this, done = std::move(done)] {
+                   node_->leave();
+                   ctx_.loop.after(20ms, done, "goodbye");
+                 }});
+}
+
+peer::~peer() {
+  std::vector<caf::actor> roots;
+  for (auto& [group, actor] : ctx_.replicas)
+    roots.push_back(actor);
+  for (auto& [name, actor] : ctx_.apps)
+    roots.push_back(actor);
+  for (auto* a : {&ctx_.supervisor, &ctx_.router, &ctx_.node, &gateway_actor_})
+    if (*a)
+      roots.push_back(*a);
+  const auto left = system_->shut_down(std::move(roots));
+  BANYAN_ASSERT(left == 0);
+  on_loop(parts_.loop, [this] {
+    ctx_.replicas.clear();
+    ctx_.apps.clear();
+    ctx_.node = ctx_.supervisor = ctx_.router = gateway_actor_ = nullptr;
+    node_.reset();
+    gateway_.reset();
+    parts_.streams.reset();
+  });
+  system_.reset();
+}
+
+const net::address& peer::listening() const {
+  return listening_;
+}
+
+void peer::call(call_request request, answer_function answer) {
+  caf::anon_send(ctx_.router, call_in{std::move(request), std::move(answer)});
+}
+
+module_directory::module_directory(io::loop& l,
+                                   std::vector<std::string> directories,
+                                   const host_catalog* linked)
+    : loop_{l}, directories_{std::move(directories)}, linked_{linked} {
+}
+
+std::string module_directory::find(const std::string& module) const {
+  for (const auto& d : directories_) {
+    const auto file = std::filesystem::path{d} / (module + ".so");
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored))
+      return file.string();
+  }
+  return {};
+}
+
+bool module_directory::has(const std::string& module) const {
+  return !find(module).empty()
+         || (linked_ != nullptr && linked_->find(module).ok());
+}
+
+std::unique_ptr<host> module_directory::make(host_options options,
+                                             host_handlers handlers,
+                                             std::string& error) {
+  options.file = find(options.module);
+  if (options.file.empty() && !has(options.module)) {
+    error = "no module '" + options.module + "' on this peer: put "
+            + options.module + ".so into a directory given by --apps";
+    return nullptr;
+  }
+  return std::make_unique<thread_host>(
+      std::move(options), std::move(handlers),
+      [&l = loop_](std::function<void()> f) { l.post(std::move(f), "host"); },
+      [&l = loop_] { return l.now(); }, linked_);
+}
+
+} // namespace banyan::actors

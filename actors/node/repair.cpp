@@ -1,0 +1,276 @@
+#include "actors/node/supervisor.hpp"
+#include "base/codec.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+constexpr duration step_timeout = 60s; ///< for a change to come about
+constexpr duration retry_pause = 1s;   ///< after a candidate refused
+constexpr std::size_t repairs_max = 2; ///< transfers out of one node at once
+constexpr duration other_region_after = 10s;
+
+} // namespace
+
+void group_supervisor::order(const group_id& g, local_replica& r,
+                             group_order o) {
+  r.number = o.number = ++next_number_;
+  ctx_.tell_replica(g, std::move(o));
+}
+
+// Replaces a voter that this node, its leader, hasn't reached for the spec's
+// `replace_after`: a learner on the next node in placement order, then one
+// joint change that takes it in and the lost one out. With fewer voters than
+// the spec asks for, grows by two (or keeps one as a learner).
+void group_supervisor::repair(const group_id& g, local_replica& r,
+                              time_point now) {
+  const auto app = apps_.find(g.app);
+  if (app == apps_.end() || app->second.deleted)
+    return;
+  const auto& spec = app->second.version.spec;
+  const auto& conf = r.configuration;
+  const auto is_self = [&](const replica_ref& w) {
+    return w.node == ctx_.self();
+  };
+  // Who is reached, and since when who isn't.
+  for (const auto& v : conf.voters) {
+    if (is_self(v))
+      continue;
+    const auto at = r.lost.find(v);
+    if (ctx_.members->hears(v.node)) {
+      if (at != r.lost.end() && at->second != time_point::min())
+        r.lost.erase(at);
+    } else if (at == r.lost.end()) {
+      r.lost.emplace(v, now);
+    }
+  }
+  for (auto i = r.lost.begin(); i != r.lost.end();) {
+    const bool member =
+        std::find(conf.voters.begin(), conf.voters.end(), i->first)
+            != conf.voters.end()
+        || std::find(conf.learners.begin(), conf.learners.end(), i->first)
+               != conf.learners.end();
+    i = member ? std::next(i) : r.lost.erase(i);
+  }
+  if (r.adding) {
+    if (now >= r.give_up) {
+      r.adding = false;
+      if (r.newcomer)
+        r.refused.push_back(r.newcomer->node);
+      r.newcomer.reset();
+      r.retry_at = now + retry_pause;
+    }
+    return;
+  }
+  if (now < r.retry_at || conf.joint())
+    return;
+  std::size_t busy = 0;
+  for (const auto& [other, o] : replicas_)
+    busy += o.adding ? 1 : 0;
+  if (busy >= repairs_max)
+    return;
+  std::optional<replica_ref> out;
+  time_point since = now;
+  for (const auto& [who, at] : r.lost)
+    if ((at == time_point::min() || now - at >= spec.replace_after)
+        && std::find(conf.voters.begin(), conf.voters.end(), who)
+               != conf.voters.end()) {
+      out = who;
+      since = at;
+      break;
+    }
+  std::vector<replica_ref> learners;
+  for (const auto& l : conf.learners)
+    if (ctx_.members->hears(l.node) && r.lost.count(l) == 0)
+      learners.push_back(l);
+  for (const auto& l : conf.learners) // one that is gone only burdens the group
+    if (r.lost.count(l) != 0
+        || (!ctx_.members->hears(l.node)
+            && ctx_.members->state_of(l.node) != net::member_state::alive)) {
+      group_order o;
+      o.what = group_order::kind::remove_learner;
+      o.who = l;
+      r.adding = true;
+      r.give_up = now + step_timeout;
+      return order(g, r, std::move(o));
+    }
+  if (out) {
+    if (learners.empty())
+      return add_newcomer(g, r, out, since, now);
+    group_order o;
+    o.what = group_order::kind::change_voters;
+    o.in = {learners.front()};
+    o.out = {*out};
+    r.adding = true;
+    r.give_up = now + step_timeout;
+    ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
+                                  + ": replacing voter "
+                                  + short_string(out->node) + " by "
+                                  + short_string(learners.front().node));
+    return order(g, r, std::move(o));
+  }
+  if (conf.voters.size() >= spec.replicas)
+    return;
+  if (learners.size() >= 2) {
+    group_order o;
+    o.what = group_order::kind::change_voters;
+    o.in = {learners[0], learners[1]};
+    r.adding = true;
+    r.give_up = now + step_timeout;
+    return order(g, r, std::move(o));
+  }
+  if (conf.voters.size() + learners.size() < spec.replicas)
+    add_newcomer(g, r, std::nullopt, now, now);
+}
+
+void group_supervisor::add_newcomer(const group_id& g, local_replica& r,
+                                    const std::optional<replica_ref>& instead,
+                                    time_point lost_since, time_point now) {
+  const auto& app = apps_.at(g.app);
+  const auto& spec = app.version.spec;
+  std::vector<node_id> kept;
+  std::vector<node_id> excluded = r.refused;
+  for (const auto* list : {&r.configuration.voters, &r.configuration.learners})
+    for (const auto& w : *list) {
+      excluded.push_back(w.node);
+      if (!instead || w != *instead)
+        kept.push_back(w.node);
+    }
+  const auto hash = placement_hash(app.genesis.nonce, g.shard);
+  const auto need = need_of(spec);
+  const auto all = candidates();
+  std::optional<node_id> next;
+  if (instead) {
+    const auto region = ctx_.regions.find(instead->node);
+    if (region != ctx_.regions.end())
+      next = next_candidate(hash, need, all, kept, excluded, region->second);
+    const auto patience =
+        std::min<duration>(other_region_after, spec.replace_after);
+    const bool any_region =
+        lost_since == time_point::min()
+        || now - lost_since >= spec.replace_after + patience;
+    if (!next && !any_region)
+      return;
+  }
+  if (!next)
+    next = next_candidate(hash, need, all, kept, excluded, std::nullopt);
+  if (!next) {
+    r.retry_at = now + retry_pause;
+    r.refused.clear();
+    return;
+  }
+  r.adding = true;
+  r.give_up = now + step_timeout;
+  r.newcomer = replica_ref{*next, {}};
+  ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
+                                + ": a new replica goes to "
+                                + short_string(*next));
+  const bytes nonce(app.genesis.nonce.begin(), app.genesis.nonce.end());
+  ask_to_make(
+      *next, &app, nonce, {g.shard},
+      [this, g, node = *next](const std::map<std::uint32_t, replica_id>& made,
+                              const std::string& error) {
+        const auto at = replicas_.find(g);
+        if (at == replicas_.end() || !at->second.adding)
+          return;
+        auto& mine = at->second;
+        const auto id = made.find(g.shard);
+        if (!error.empty() || id == made.end()) {
+          ctx_.log(log_level::warning,
+                   "node " + short_string(node) + " made no replica: " + error);
+          mine.adding = false;
+          mine.newcomer.reset();
+          mine.refused.push_back(node);
+          mine.retry_at = ctx_.loop.now() + retry_pause;
+          return;
+        }
+        group_order o;
+        o.what = group_order::kind::add_learner;
+        o.who = replica_ref{node, id->second};
+        mine.newcomer = o.who;
+        order(g, mine, std::move(o));
+      });
+}
+
+void group_supervisor::on_change_done(const group_id& g, const change_done& d) {
+  const auto at = replicas_.find(g);
+  if (at == replicas_.end() || at->second.number != d.number)
+    return;
+  auto& r = at->second;
+  r.adding = false;
+  r.newcomer.reset();
+  if (!d.done) {
+    ctx_.log(log_level::warning, "a change of the group's replicas did not "
+                                 "come about: "
+                                     + d.why);
+    r.retry_at = ctx_.loop.now() + retry_pause;
+    return;
+  }
+  r.refused.clear();
+  r.retry_at = {};
+}
+
+// ---- failovers
+// -----------------------------------------------------------------------
+
+void group_supervisor::on_failover(const group_id& g,
+                                   const failover_report& f) {
+  const auto app = apps_.find(g.app);
+  if (app == apps_.end())
+    return;
+  failover_record rec;
+  rec.app = app->second.genesis.name;
+  rec.group = g;
+  rec.term = f.term;
+  rec.leader = ctx_.self();
+  if (f.old_leader)
+    rec.old_leader = f.old_leader->node;
+  rec.elected_ms = to_ms(f.elected - f.detected);
+  rec.first_commit_ms = to_ms(f.first_commit - f.detected);
+  if (f.first_reply)
+    rec.first_reply_ms = to_ms(*f.first_reply - f.detected);
+  rec.at_unix_ms = ctx_.unix_ms();
+  bytes b;
+  writer w{b};
+  w.array(2).uint(static_cast<std::uint64_t>(control_kind::failover));
+  w.array(10).text(rec.app).id(g.app).uint(g.shard).id(rec.term).id(rec.leader);
+  w.blob(rec.old_leader ? rec.old_leader->view() : const_bytes{});
+  w.number(rec.elected_ms).number(rec.first_commit_ms);
+  w.number(rec.first_reply_ms ? *rec.first_reply_ms : -1.0);
+  w.sint(rec.at_unix_ms);
+  ctx_.broadcast(net::channel::group, b);
+  keep(std::move(rec));
+}
+
+void group_supervisor::on_failover_frame(const_bytes body) {
+  reader r{body};
+  failover_record rec;
+  r.require(r.array(10) == 10);
+  rec.app = r.text(app_name_bytes_max);
+  r.id(rec.group.app);
+  rec.group.shard = static_cast<std::uint32_t>(r.uint(shards_max));
+  r.id(rec.term);
+  r.id(rec.leader);
+  node_id old;
+  if (node_id::from(r.blob(node_id::size), old))
+    rec.old_leader = old;
+  rec.elected_ms = r.number();
+  rec.first_commit_ms = r.number();
+  if (const auto ms = r.number(); ms >= 0)
+    rec.first_reply_ms = ms;
+  rec.at_unix_ms = r.sint();
+  if (r.done())
+    keep(std::move(rec));
+  else
+    ++ctx_.counters.frames_bad;
+}
+
+void group_supervisor::keep(failover_record r) {
+  ++ctx_.counters.failovers;
+  ctx_.failovers.push_back(std::move(r));
+  if (ctx_.failovers.size() > node_context::failovers_max)
+    ctx_.failovers.pop_front();
+}
+
+} // namespace banyan::actors

@@ -1,0 +1,441 @@
+#include "actors/node/replica.hpp"
+
+#include "actors/loop/coordinator.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+constexpr duration publish_interval = 200ms;
+
+template <class Done>
+std::optional<store::store_errc> errc_of(const Done& done) {
+  if (done.ok())
+    return std::nullopt;
+  return done.error().code;
+}
+
+} // namespace
+
+replica_shell::replica_shell(node_context& ctx, replica_start start)
+    : ctx_{ctx}, group_{start.config.group}, start_{std::move(start)},
+      core_{start_.config, ctx.random, ctx}, timer_{ctx.loop}, publish_timer_{
+                                                                   ctx.loop} {
+}
+
+void replica_shell::load() {
+  if (!start_.meta)
+    return start_core();
+  loading_ = static_cast<std::uint8_t>(row_kind::session);
+  scan_next({});
+}
+
+void replica_shell::scan_next(bytes from) {
+  store::scan_request request;
+  request.prefix = {loading_};
+  request.from = std::move(from);
+  const store::order_id order{group_, start_.config.self.replica, {}, loading_};
+  ctx_.disk.state->scan(
+      group_, std::move(request),
+      [&ctx = ctx_, order](result<store::scan_page, store::state_error> page) {
+        if (page.ok())
+          ctx.tell_replica(order.group, page_in{order, std::move(*page)});
+        else
+          ctx.tell_replica(order.group,
+                           page_in{order, failure{page.error().code}});
+      });
+}
+
+void replica_shell::on_page(page_in& in) {
+  if (started_)
+    return input([&](auto& core, auto now, auto& out) {
+      core.on_state_scanned(in.order, std::move(in.page), now, out);
+    });
+  if (in.order.number != loading_)
+    return;
+  if (!in.page.ok() || !in.page->damaged.empty()) {
+    replica_failed failed{"the group's own rows can't be read"};
+    return carry(failed);
+  }
+  for (auto& r : in.page->rows)
+    small_rows_.push_back(std::move(r));
+  if (!in.page->next.empty())
+    return scan_next(std::move(in.page->next));
+  if (++loading_ <= row_kind_last)
+    return scan_next({});
+  start_core();
+}
+
+void replica_shell::start_core() {
+  recovered_replica r{std::move(start_.log), std::move(start_.meta),
+                      std::move(small_rows_)};
+  started_ = true;
+  if (!core_.start(std::move(r), ctx_.loop.now(), effects_)) {
+    started_ = false;
+    replica_failed failed{"what the disk holds of this replica contradicts "
+                          "itself"};
+    return carry(failed);
+  }
+  carry_out();
+  flush_later();
+  ctx_.tell_app(start_.app, replica_joined{group_}); // it answers `host_up_in`
+  for (const auto& l : ctx_.links->links())
+    if (l.role == link_role::peer)
+      input([&](auto& core, auto now, auto& out) {
+        core.on_evidence(l.node, node_evidence::link_up, now, out);
+      });
+}
+
+void replica_shell::on_request(request_in& in) {
+  if (!started_) {
+    reply r;
+    r.status = reply_status::not_leader;
+    r.message = "this replica is still loading";
+    answer_call a{0, std::move(r)};
+    calls_[0] = {in.from, in.frame.call};
+    return carry(a);
+  }
+  const auto call = ++next_call_;
+  calls_.emplace(call, caller{in.from, in.frame.call});
+  input([&](auto& core, auto now, auto& out) {
+    core.on_request(call, std::move(in.frame), now, out);
+  });
+}
+
+void replica_shell::on_order(const group_order& o) {
+  input([&](auto& core, auto now, auto& out) {
+    switch (o.what) {
+    case group_order::kind::transfer:
+      return core.transfer_leadership(o.number, o.who, now, out);
+    case group_order::kind::add_learner:
+      return core.add_learner(o.number, *o.who, now, out);
+    case group_order::kind::change_voters:
+      return core.change_voters(o.number, o.in, o.out, now, out);
+    case group_order::kind::remove_learner:
+      return core.remove_learner(o.number, *o.who, now, out);
+    case group_order::kind::stop:
+      return core.set_stopped(o.number, true, now, out);
+    case group_order::kind::start:
+      return core.set_stopped(o.number, false, now, out);
+    case group_order::kind::park:
+      parked_ = true;
+      return core.set_parked(true, now, out);
+    case group_order::kind::unpark:
+      parked_ = false;
+      return core.set_parked(false, now, out);
+    }
+  });
+  publish_later();
+}
+
+void replica_shell::on_stop() {
+  if (core_.status().role == role_changed::role::leader)
+    input([&](auto& core, auto now, auto& out) {
+      core.transfer_leadership(0, std::nullopt, now, out);
+    });
+}
+
+void replica_shell::flush_later() {
+  if (flush_asked_)
+    return;
+  flush_asked_ = true;
+  ctx_.loop.flush_later([weak = weak_from_this()] {
+    if (const auto self = weak.lock())
+      self->flush();
+  });
+}
+
+void replica_shell::flush() {
+  flush_asked_ = false;
+  if (!started_)
+    return;
+  core_.flush(ctx_.loop.now(), effects_);
+  carry_out();
+  arm();
+}
+
+void replica_shell::arm() {
+  const auto due = core_.deadline();
+  if (due == never)
+    return timer_.cancel();
+  timer_.arm(
+      due,
+      [this] {
+        input([](auto& core, auto now, auto& out) { core.on_tick(now, out); });
+      },
+      "replica");
+}
+
+void replica_shell::carry_out() {
+  auto effects = std::move(effects_);
+  effects_.clear();
+  for (auto& e : effects)
+    std::visit([this](auto& x) { carry(x); }, e);
+  if (effects_.empty()) { // keep the capacity
+    effects.clear();
+    effects_ = std::move(effects);
+  }
+}
+
+void replica_shell::carry(send_group_frame& e) {
+  ctx_.send_group(e.to, group_, e.bulk, e.frame);
+}
+
+void replica_shell::carry(order_log& e) {
+  ++ctx_.counters.log_orders;
+  ctx_.disk.log->submit(std::move(e.write));
+}
+
+void replica_shell::carry(order_log_cut& e) {
+  ctx_.disk.log->cut(group_, start_.config.self.replica, e.index);
+}
+
+void replica_shell::carry(order_commit& e) {
+  ctx_.commit(std::move(e.commit));
+}
+
+void replica_shell::carry(order_read& e) {
+  ctx_.disk.state->read(
+      group_, std::move(e.key),
+      [&ctx = ctx_, order = e.order](
+          result<std::optional<store::row>, store::state_error> row) {
+        if (row.ok())
+          ctx.tell_replica(order.group, row_read_in{order, std::move(*row)});
+        else
+          ctx.tell_replica(order.group,
+                           row_read_in{order, failure{row.error().code}});
+      });
+}
+
+void replica_shell::carry(order_scan& e) {
+  ctx_.disk.state->scan(
+      group_, std::move(e.request),
+      [&ctx = ctx_,
+       order = e.order](result<store::scan_page, store::state_error> page) {
+        if (page.ok())
+          ctx.tell_replica(order.group, page_in{order, std::move(*page)});
+        else
+          ctx.tell_replica(order.group,
+                           page_in{order, failure{page.error().code}});
+      });
+}
+
+void replica_shell::carry(order_stage& e) {
+  auto& state = *ctx_.disk.state;
+  auto done = [&ctx = ctx_, order = e.order,
+               step = e.what](const result<void, store::state_error>& r) {
+    ctx.tell_replica(order.group, staged_in{order, step, errc_of(r)});
+  };
+  switch (e.what) {
+  case order_stage::step::begin:
+    return state.stage_begin(e.order, std::move(done));
+  case order_stage::step::put:
+    return state.stage_put(e.order, std::move(e.rows), std::move(done));
+  case order_stage::step::finish:
+    return state.stage_finish(e.order, std::move(e.meta), std::move(done));
+  case order_stage::step::abort:
+    return state.stage_abort(e.order, std::move(done));
+  }
+}
+
+void replica_shell::carry(order_turns& e) {
+  const std::chrono::milliseconds now{ctx_.unix_ms()};
+  for (auto& o : e.orders)
+    o.now = now;
+  ctx_.tell_app(start_.app, turns_in{std::move(e.orders)});
+}
+
+void replica_shell::carry(answer_call& e) {
+  const auto at = calls_.find(e.call);
+  if (at == calls_.end())
+    return;
+  const auto to = at->second;
+  calls_.erase(at);
+  reply_frame f{to.call, std::move(e.reply)};
+  if (to.node == ctx_.self()) {
+    caf::anon_send(ctx_.router, reply_in{to.node, std::move(f)});
+    return;
+  }
+  bytes b;
+  encode(f, b);
+  ctx_.send(to.node, net::channel::reply, b);
+}
+
+void replica_shell::carry(send_stream& e) {
+  ctx_.send_stream(e.frame);
+}
+
+void replica_shell::carry(app_log& e) {
+  for (const auto& line : e.lines)
+    ctx_.log(log_level::info, start_.app + "/" + e.actor + ": " + line);
+}
+
+void replica_shell::carry(probe_node& e) {
+  caf::anon_send(ctx_.node, probe_in{e.node});
+}
+
+void replica_shell::carry(role_changed& e) {
+  publish_now();
+  caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
+}
+
+void replica_shell::carry(configuration_changed& e) {
+  publish_later();
+  caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
+}
+
+group_view replica_shell::view() const {
+  const auto s = core_.status();
+  group_view v;
+  v.group = group_;
+  v.term = s.term;
+  v.leader = start_.config.self;
+  v.committed = s.committed;
+  bool all_well = true;
+  const auto add = [&](const replica_ref& who, std::vector<replica_view>& to) {
+    replica_view r;
+    r.who = who;
+    if (who != start_.config.self) {
+      r.state = static_cast<std::uint8_t>(replica_state::unreachable);
+      for (const auto& p : s.progress)
+        if (p.who == who && p.reachable) {
+          const bool behind =
+              p.snapshot || p.durable.value() + 1000 < s.last.value();
+          r.state = static_cast<std::uint8_t>(
+              behind ? replica_state::catching_up : replica_state::current);
+          if (s.last.value() > 0)
+            r.permille = static_cast<std::uint16_t>(p.durable.value() * 1000
+                                                    / s.last.value());
+        }
+    }
+    all_well &=
+        r.state != static_cast<std::uint8_t>(replica_state::unreachable);
+    to.push_back(r);
+  };
+  for (const auto& who : s.configuration.voters)
+    add(who, v.voters);
+  for (const auto& who : s.configuration.learners)
+    add(who, v.learners);
+  v.health = parked_ ? group_health::parked
+             : all_well && v.voters.size() >= start_.voters_wanted
+                 ? group_health::healthy
+                 : group_health::degraded;
+  return v;
+}
+
+void replica_shell::publish_now() {
+  if (!core_.status().serving)
+    return;
+  auto v = view();
+  v.number = ++view_number_;
+  published_ = v;
+  ctx_.publish(v);
+  publish_later();
+}
+
+void replica_shell::publish_later() {
+  if (publish_armed_)
+    return;
+  publish_armed_ = true;
+  publish_timer_.arm(
+      ctx_.loop.now() + publish_interval,
+      [this] {
+        publish_armed_ = false;
+        const auto s = core_.status();
+        if (!s.serving)
+          return;
+        const auto v = view();
+        const auto differs = [](const auto& a, const auto& b) {
+          if (a.size() != b.size())
+            return true;
+          for (std::size_t i = 0; i < a.size(); ++i)
+            if (a[i].who != b[i].who || a[i].state != b[i].state)
+              return true;
+          return false;
+        };
+        if (!published_ || v.term != published_->term
+            || v.health != published_->health
+            || differs(v.voters, published_->voters)
+            || differs(v.learners, published_->learners))
+          return publish_now();
+        if (!s.asleep)
+          publish_later();
+      },
+      "group view");
+}
+
+caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
+                            node_context* ctx, replica_start start) {
+  quiet(self);
+  auto shell = std::make_shared<replica_shell>(*ctx, std::move(start));
+  self->state.shell = shell;
+  auto* r = shell.get();
+  r->load();
+  return {
+      [r](group_frame_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_group_frame(m.from, m.frame, now, out);
+        });
+      },
+      [r](const stream_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_stream(m.frame, now, out);
+        });
+      },
+      [r](const evidence_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_evidence(m.node, m.what, now, out);
+        });
+      },
+      [r](const node_seen_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_node_seen(m.node, m.incarnation, now, out);
+        });
+      },
+      [r](wake_in) {
+        r->input([](auto& core, auto now, auto& out) { core.wake(now, out); });
+      },
+      [r](const log_done_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_log_done(m.done, now, out);
+        });
+      },
+      [r](const committed_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_state_committed(m.order, m.error, now, out);
+        });
+      },
+      [r](row_read_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_state_read(m.order, std::move(m.row), now, out);
+        });
+      },
+      [r](page_in& m) { r->on_page(m); },
+      [r](const staged_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_staged(m.order, m.step, m.error, now, out);
+        });
+      },
+      [r](turn_results_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_turn_results(std::move(m.results), now, out);
+        });
+      },
+      [r](host_up_in) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_host_up(now, out);
+        });
+      },
+      [r](const host_down_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_host_down(m.running, now, out);
+        });
+      },
+      [r](request_in& m) { r->on_request(m); },
+      [r](const group_order& m) { r->on_order(m); },
+      [r](stop_leading_in) { r->on_stop(); },
+  };
+}
+
+} // namespace banyan::actors

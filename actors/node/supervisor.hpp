@@ -1,0 +1,138 @@
+#pragma once
+#include "actors/node/context.hpp"
+#include "actors/node/replica.hpp"
+#include "actors/pure/placement.hpp"
+
+#include <caf/stateful_actor.hpp>
+
+#include <map>
+#include <set>
+
+namespace banyan::actors {
+
+struct supervisor_start {
+  std::vector<owner_id> trusted;
+  /// Mesh `local`: any peer signs for everybody.
+  std::optional<identity> local_owner;
+  raft::options raft;
+  duration request_timeout = 5s;
+  duration tick = 100ms;
+  std::function<void(int code, const std::string& why)> fatal;
+};
+
+/// The supervisor of a node's groups: keeps the apps' documents, makes, starts
+/// and drops replicas, replaces voters that are gone (as their leader's
+/// supervisor), starts the apps' hosts, and answers deploys.
+class group_supervisor : public std::enable_shared_from_this<group_supervisor> {
+public:
+  group_supervisor(caf::event_based_actor* self, node_context& ctx,
+                   supervisor_start start);
+
+  void begin();
+  void on_tick();
+  void on_control(control_in& m);
+  void on_peer_up(const node_id& node);
+  void on_news(replica_news& m);
+  void on_host_news(const host_news& m);
+  void on_log_done(const log_done_in& m);
+  void on_down(const caf::down_msg& m);
+  void plan(plan_in& m);
+  void deploy(deploy_in& m);
+  void take_papers(papers_in& m);
+  void remove(remove_in& m);
+  void stop(stop_in& m);
+
+private:
+  // ---- documents and replicas (supervisor.cpp)
+  struct local_replica {
+    replica_id id;
+    caf::actor actor;
+    role_changed role;
+    raft::configuration configuration;
+    bool configured = false;
+    std::map<replica_ref, time_point> lost; ///< unreached voters, since
+    bool adding = false;      ///< a learner or voter change is under way
+    std::uint64_t number = 0; ///< of the order that is under way
+    time_point give_up = never;
+    std::optional<replica_ref> newcomer;
+    std::vector<node_id> refused; ///< candidates that could not
+    time_point retry_at{};
+  };
+  void load_papers();
+  /// Verifies, stores and puts to use; `from` is told nothing back.
+  void adopt(const app_papers& p, const node_id* from, deploy_function done);
+  void install(const app_record& a);
+  void use_secret(const app_record& a);
+  void begin_replicas(const app_record& a);
+  void begin_replica(const app_record& a, std::uint32_t shard,
+                     const replica_id& id, bool fresh);
+  void spawn(const app_record& a, std::uint32_t shard, const replica_id& id);
+  void start_app(const app_record& a);
+  void stop_replica(const group_id& g);
+  void forget_replica(const group_id& g);
+  void uninstall(const app_record& a);
+  void tell_papers(const node_id& to, const app_papers& p);
+  void refresh_sharing();
+  void put_documents(std::vector<store::documents::change> changes,
+                     std::function<void()> then);
+
+  // ---- deploys (deploy.cpp)
+  struct making { ///< one `make_replica` that we asked for
+    node_id node;
+    std::function<void(std::map<std::uint32_t, replica_id>, std::string error)>
+        done;
+    time_point until;
+  };
+  [[nodiscard]] std::vector<candidate> candidates() const;
+  [[nodiscard]] placement_need need_of(const app_spec& s) const;
+  deploy_answer place_all(const app_spec& s,
+                          const std::array<std::uint8_t, 16>& nonce) const;
+  void prepare(const app_spec& s, deploy_answer planned, deploy_function done);
+  void ask_to_make(
+      const node_id& node, const app_record* app, const bytes& nonce,
+      const std::vector<std::uint32_t>& shards,
+      std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
+          done);
+  void make_here(
+      const app_id& app, const_bytes nonce,
+      const std::vector<std::uint32_t>& shards, const_bytes box,
+      std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
+          done);
+  void on_make_replica(const node_id& from, const_bytes body);
+  void on_replica_made(const node_id& from, const_bytes body);
+  void sign_and_adopt(const app_spec& s, const deploy_answer& prepared,
+                      deploy_function done);
+
+  // ---- repair (repair.cpp)
+  void repair(const group_id& g, local_replica& r, time_point now);
+  void add_newcomer(const group_id& g, local_replica& r,
+                    const std::optional<replica_ref>& instead,
+                    time_point lost_since, time_point now);
+  void order(const group_id& g, local_replica& r, group_order o);
+  void on_change_done(const group_id& g, const change_done& d);
+  void on_failover(const group_id& g, const failover_report& f);
+  void on_failover_frame(const_bytes body);
+  void keep(failover_record r);
+
+  caf::event_based_actor* self_;
+  node_context& ctx_;
+  supervisor_start start_;
+  std::map<app_id, app_record> apps_;
+  std::map<group_id, local_replica> replicas_;
+  std::map<group_id, std::function<void()>> first_writes_;
+  std::map<std::uint64_t, making> makings_;
+  std::uint64_t next_number_ = 0;
+  std::function<void()> stopped_;
+  time_point stop_until_ = never;
+};
+
+struct supervisor_actor_state {
+  static inline const char* name = "supervisor";
+  std::shared_ptr<group_supervisor> shell;
+  std::unique_ptr<io::timer> timer;
+};
+caf::behavior
+supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
+                 node_context* ctx, std::shared_ptr<supervisor_start> start);
+
+} // namespace banyan::actors

@@ -1,0 +1,164 @@
+#include "actors/pure/directory.hpp"
+
+#include "base/codec.hpp"
+
+namespace banyan {
+
+const char* to_string(group_health h) noexcept {
+  switch (h) {
+  case group_health::healthy:
+    return "healthy";
+  case group_health::degraded:
+    return "degraded";
+  case group_health::no_quorum:
+    return "no_quorum";
+  case group_health::parked:
+    return "parked";
+  case group_health::conflict:
+    return "conflict";
+  }
+  return "conflict";
+}
+
+const char* to_string(replica_state s) noexcept {
+  switch (s) {
+  case replica_state::current:
+    return "current";
+  case replica_state::catching_up:
+    return "catching_up";
+  case replica_state::unreachable:
+    return "unreachable";
+  }
+  return "unreachable";
+}
+
+namespace {
+
+void encode_replicas(writer& w, const std::vector<replica_view>& list) {
+  BANYAN_ASSERT(list.size() <= group_replicas_max);
+  w.array(list.size());
+  for (const auto& r : list)
+    w.array(4).id(r.who.node).id(r.who.replica).uint(r.state).uint(r.permille);
+}
+
+void decode_replicas(reader& r, std::vector<replica_view>& out) {
+  out.resize(r.array(group_replicas_max));
+  for (auto& v : out) {
+    r.require(r.array(4) == 4);
+    r.id(v.who.node);
+    r.id(v.who.replica);
+    v.state = static_cast<std::uint8_t>(
+        r.uint(static_cast<std::uint64_t>(replica_state::unreachable)));
+    v.permille = static_cast<std::uint16_t>(r.uint(1000));
+  }
+}
+
+} // namespace
+
+void encode(const group_view& v, bytes& out) {
+  writer w{out};
+  w.array(10).id(v.group.app).uint(v.group.shard).id(v.term);
+  w.id(v.leader.node).id(v.leader.replica);
+  encode_replicas(w, v.voters);
+  encode_replicas(w, v.learners);
+  w.id(v.committed).uint(static_cast<std::uint64_t>(v.health)).uint(v.number);
+}
+
+bool decode(const_bytes in, group_view& out) {
+  reader r{in};
+  r.require(r.array(10) == 10);
+  r.id(out.group.app);
+  out.group.shard = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
+  r.id(out.term);
+  r.id(out.leader.node);
+  r.id(out.leader.replica);
+  decode_replicas(r, out.voters);
+  decode_replicas(r, out.learners);
+  r.id(out.committed);
+  out.health = static_cast<group_health>(
+      r.uint(static_cast<std::uint64_t>(group_health::conflict)));
+  out.number = r.uint();
+  return r.done();
+}
+
+void directory::put_app(app a) {
+  BANYAN_ASSERT(a.shards > 0 && a.born.size() == a.shards);
+  names_[a.id] = a.name;
+  auto name = a.name;
+  apps_.insert_or_assign(std::move(name), std::move(a));
+}
+
+void directory::remove_app(const app_id& id) {
+  const auto n = names_.find(id);
+  if (n == names_.end())
+    return;
+  const auto a = apps_.find(n->second);
+  if (a != apps_.end() && a->second.id == id) {
+    for (std::uint32_t s = 0; s < a->second.shards; ++s)
+      views_.erase(group_id{id, s});
+    apps_.erase(a);
+  }
+  names_.erase(n);
+}
+
+const directory::app* directory::find_app(std::string_view name) const {
+  const auto a = apps_.find(name);
+  return a == apps_.end() ? nullptr : &a->second;
+}
+
+const directory::app* directory::find_app(const app_id& id) const {
+  const auto n = names_.find(id);
+  return n == names_.end() ? nullptr : find_app(n->second);
+}
+
+bool directory::put_view(const group_view& v) {
+  const auto* a = find_app(v.group.app);
+  if (a == nullptr || v.group.shard >= a->shards)
+    return false;
+  const auto [at, fresh] = views_.try_emplace(v.group, v);
+  if (fresh)
+    return true;
+  const auto& old = at->second;
+  if (v.term < old.term || (v.term == old.term && v.number <= old.number))
+    return false;
+  at->second = v;
+  return true;
+}
+
+const group_view* directory::view(const group_id& g) const {
+  const auto v = views_.find(g);
+  return v == views_.end() ? nullptr : &v->second;
+}
+
+std::vector<node_id> directory::candidates(const group_id& g) const {
+  std::vector<node_id> out;
+  const auto add = [&](const node_id& n) {
+    if (!n.is_none() && std::find(out.begin(), out.end(), n) == out.end())
+      out.push_back(n);
+  };
+  if (const auto* v = view(g)) {
+    add(v->leader.node);
+    for (const auto& r : v->voters)
+      add(r.who.node);
+  } else if (const auto* a = find_app(g.app)) {
+    if (g.shard < a->born.size())
+      for (const auto& r : a->born[g.shard])
+        add(r.node);
+  }
+  return out;
+}
+
+std::optional<node_id> directory::leader(const group_id& g) const {
+  const auto* v = view(g);
+  if (v == nullptr || v->leader.node.is_none())
+    return std::nullopt;
+  return v->leader.node;
+}
+
+void directory::leader_gone(const node_id& node) {
+  for (auto& [group, v] : views_)
+    if (v.leader.node == node)
+      v.leader = {};
+}
+
+} // namespace banyan

@@ -1,0 +1,91 @@
+#pragma once
+#include "base/ids.hpp"
+#include "store/types.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace banyan {
+
+/// How a group stands, as its leader last told everybody.
+enum class group_health : std::uint8_t {
+  healthy = 0,   ///< every voter of the spec is reachable and up to date
+  degraded = 1,  ///< serves, but with fewer voters than the spec asks for
+  no_quorum = 2, ///< no majority: nothing is served
+  parked = 3,    ///< the app failed on every voter and rests
+  conflict = 4,  ///< two histories or two owners: an owner must decide
+};
+const char* to_string(group_health h) noexcept;
+
+/// A voter or learner as its leader sees it.
+struct replica_view {
+  replica_ref who;
+  std::uint8_t state = 0;        ///< `replica_state` as a number
+  std::uint16_t permille = 1000; ///< caught up, of what the leader has
+};
+enum class replica_state : std::uint8_t {
+  current = 0,     ///< follows within a batch
+  catching_up = 1, ///< entries or a snapshot are on their way
+  unreachable = 2,
+};
+const char* to_string(replica_state s) noexcept;
+
+/// What the leader of a group announces to all peers whenever it changes.
+struct group_view {
+  group_id group;
+  banyan::term term;
+  replica_ref leader; ///< none (all zero) when the leader steps down
+  std::vector<replica_view> voters;
+  std::vector<replica_view> learners;
+  log_index committed;
+  group_health health = group_health::healthy;
+  /// Counts the announcements of one leader in one term: the newest wins.
+  std::uint64_t number = 0;
+};
+inline constexpr std::size_t group_replicas_max = 16;
+void encode(const group_view& v, bytes& out);
+bool decode(const_bytes in, group_view& out);
+
+/// Which apps there are and who leads what: a hint for routing and reports,
+/// safety never rests on it. Pure; one per node.
+class directory {
+public:
+  struct app {
+    app_id id;
+    std::string name;
+    std::uint32_t shards = 0;
+    /// By shard: who was chosen at birth; views replace it as they come in.
+    std::vector<std::vector<replica_ref>> born;
+  };
+
+  void put_app(app a);
+  void remove_app(const app_id& id);
+  [[nodiscard]] const app* find_app(std::string_view name) const;
+  [[nodiscard]] const app* find_app(const app_id& id) const;
+  [[nodiscard]] const std::map<std::string, app, std::less<>>& apps() const {
+    return apps_;
+  }
+
+  /// True when `v` is news: a later term, or a later number of the same.
+  bool put_view(const group_view& v);
+  /// Null until a leader has announced itself.
+  [[nodiscard]] const group_view* view(const group_id& g) const;
+  /// The nodes to ask for `g`, the leader first if known; empty for an unknown
+  /// group.
+  [[nodiscard]] std::vector<node_id> candidates(const group_id& g) const;
+  [[nodiscard]] std::optional<node_id> leader(const group_id& g) const;
+  /// `node` stopped leading, as far as we can see (its link is gone).
+  void leader_gone(const node_id& node);
+
+private:
+  std::map<std::string, app, std::less<>> apps_;
+  std::unordered_map<app_id, std::string> names_;
+  std::unordered_map<group_id, group_view> views_;
+};
+
+} // namespace banyan

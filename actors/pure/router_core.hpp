@@ -1,0 +1,139 @@
+#pragma once
+#include "actors/pure/directory.hpp"
+#include "actors/pure/replica_wire.hpp"
+#include "base/random.hpp"
+
+#include <deque>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+namespace banyan {
+
+/// One call by app name, as a gateway or a client hands it to its router.
+struct call_request {
+  std::uint64_t token = 0; ///< the asker's own; echoed by the answer
+  std::string app;
+  request_kind kind = request_kind::command;
+  std::string key;
+  std::string command;
+  bytes argument; ///< msgpack
+  /// A command without identity gets a number in a session of the router's, so
+  /// that the router may repeat it across a failover.
+  request_identity identity;
+  duration deadline = std::chrono::seconds{5};
+  std::optional<duration> max_staleness; ///< queries only
+};
+
+/// To the router or replica of `to`, which may be this node itself.
+struct router_send {
+  node_id to;
+  request_frame frame;
+};
+/// The end of a call; exactly one per `call`.
+struct router_answer {
+  std::uint64_t token = 0;
+  banyan::reply reply;
+  std::uint32_t shard = 0;
+};
+using router_effect = std::variant<router_send, router_answer>;
+
+/// Finds the leader for each call, waits out a failover inside the call's
+/// deadline and repeats what may be repeated: a caller sees an answer, not that
+/// a peer died. Pure; one per node, also inside the native client.
+///
+/// Ends of a call besides the replica's own: `not_found` (no such app),
+/// `overloaded` (more than `calls_max` at once), `deadline` (never handed to a
+/// leader: provably not executed), `no_quorum` (the same, and a leader said
+/// why), `unknown` (handed over, no answer in time; the same identity is safe).
+class router_core {
+public:
+  static constexpr std::size_t calls_max = 16384;
+  static constexpr std::uint64_t session_window = 1000; ///< of 1,024 allowed
+
+  /// `known` and `random` must outlive the router.
+  router_core(node_id self, const directory& known, random_source& random);
+
+  void call(call_request c, time_point now, std::vector<router_effect>& out);
+  /// An answer by `from`; one that nobody waits for is dropped.
+  void on_reply(const node_id& from, reply_frame f, time_point now,
+                std::vector<router_effect>& out);
+  /// A link that can carry requests to `node` is up.
+  void on_link_up(const node_id& node, time_point now,
+                  std::vector<router_effect>& out);
+  /// The link is gone or its far node silent: what is outstanding there is
+  /// asked again elsewhere, and says where it may have run.
+  void on_link_down(const node_id& node, incarnation at, time_point now,
+                    std::vector<router_effect>& out);
+  /// The directory has news of `g`.
+  void on_view(const group_id& g, time_point now,
+               std::vector<router_effect>& out);
+  /// The app is gone: its calls end with `not_found`.
+  void on_app_removed(const app_id& app, time_point now,
+                      std::vector<router_effect>& out);
+  void on_tick(time_point now, std::vector<router_effect>& out);
+  [[nodiscard]] time_point deadline() const;
+  [[nodiscard]] std::size_t outstanding() const { return calls_.size(); }
+  [[nodiscard]] std::uint64_t retries() const { return retries_; }
+
+private:
+  struct pending {
+    bool internal = false; ///< opens a session of the router's own
+    bool own_session = false;
+    bool in_flight = false;
+    bool submitted = false; ///< may stand in some leader's log
+    reply_status last = reply_status::deadline;
+    std::uint64_t token = 0;
+    request_frame frame; ///< `call` is our number
+    time_point until;
+    time_point retry_at = never;
+    duration pause{};
+    node_id at;
+    std::uint32_t next_candidate = 0;
+  };
+  struct session {
+    std::uint64_t id = 0;
+    std::uint64_t next = 1;
+    std::map<std::uint64_t, std::uint64_t> open; ///< number → call
+  };
+  struct group_state {
+    std::vector<session> sessions;
+    std::uint64_t opening = 0; ///< the internal call that opens one; 0: none
+    std::deque<std::uint64_t> want_session;
+    std::unordered_set<std::uint64_t> calls;
+  };
+  using effects = std::vector<router_effect>;
+
+  void start(std::uint64_t id, time_point now, effects& out);
+  bool give_session(pending& c, std::uint64_t id);
+  void want_session(std::uint64_t id, time_point now, effects& out);
+  void send(std::uint64_t id, const node_id& to, time_point now, effects& out);
+  void send_to_best(std::uint64_t id, time_point now, effects& out);
+  void retry_later(std::uint64_t id, time_point now);
+  void finish(std::uint64_t id, reply r, time_point now, effects& out);
+  void session_opened(const group_id& g, std::uint64_t session_id,
+                      time_point now, effects& out);
+  void forget_session(pending& c);
+  reply out_of_time(const pending& c) const;
+  void arm(time_point at, std::uint64_t id);
+
+  node_id self_;
+  const directory& known_;
+  random_source& random_;
+  std::uint64_t next_call_;
+  std::unordered_map<std::uint64_t, pending> calls_;
+  std::unordered_map<group_id, group_state> groups_;
+  std::uint64_t retries_ = 0;
+  struct alarm {
+    time_point at;
+    std::uint64_t call;
+    bool operator<(const alarm& o) const {
+      return at != o.at ? at > o.at : call > o.call;
+    }
+  };
+  std::priority_queue<alarm> alarms_; ///< stale ones are skipped
+};
+
+} // namespace banyan
