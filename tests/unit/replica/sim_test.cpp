@@ -1,0 +1,332 @@
+// Three replicas on virtual time, from one seed: crashes, partitions, lost
+// messages, slow and dying hosts; clients with sessions that retry. Checkers
+// stand outside.
+#include "world.hpp"
+
+#include <gtest/gtest.h>
+
+namespace banyan::test {
+namespace {
+
+struct client {
+  std::uint64_t session = 0;
+  std::uint64_t number = 0;
+  std::uint64_t call = 0;
+  std::size_t target = 0;
+  time_point resend = never;
+  time_point next{};
+  std::string word; ///< of the request under way; empty: none
+  request_frame request;
+  std::vector<std::pair<std::string, std::string>> acknowledged; ///< key, word
+  std::vector<std::pair<std::string, std::string>> transfers;    ///< from, word
+};
+
+class simulation {
+public:
+  explicit simulation(std::uint64_t seed) : w{seed, options_of(seed)} {
+    w.base.state_commit_interval = 200ms;
+    w.base.log_kept_entries = 30;
+    w.base.cache_bytes = 400;
+    w.base.snapshot_chunk_bytes = 300;
+  }
+
+  static world_options options_of(std::uint64_t seed) {
+    seeded_random r{seed ^ 0x5eed};
+    world_options o;
+    o.loss = r.chance(0.5) ? 0.02 : 0;
+    if (r.chance(0.3))
+      o.turn_high = 20ms; // a slow host
+    if (r.chance(0.3))
+      o.disk_high = 10ms;
+    return o;
+  }
+
+  void run() {
+    for (std::size_t n = 0; n < 3; ++n)
+      w.boot(n);
+    w.await_leader();
+    clients.resize(4);
+    const auto end = w.now + 3s;
+    auto fault = w.now + 100ms;
+    while (w.now < end) {
+      for (auto& c : clients)
+        step(c);
+      if (w.now >= fault) {
+        harm();
+        fault = w.now + w.random.between(50ms, 400ms);
+      }
+      w.run_for(2ms);
+    }
+    // Then heal, and demand that everything comes to its end.
+    w.heal();
+    w.options.loss = 0;
+    for (std::size_t n = 0; n < 3; ++n) {
+      if (!w.nodes[n].up)
+        w.boot(n);
+      else if (!w.nodes[n].host_up)
+        w.start_host(n);
+    }
+    stopping = true;
+    const auto limit = w.now + 60s;
+    const auto busy = [&] {
+      for (const auto& c : clients)
+        if (!c.word.empty())
+          return true;
+      return false;
+    };
+    while (busy() && w.now < limit) {
+      for (auto& c : clients)
+        step(c);
+      w.run_for(5ms);
+    }
+    if (busy())
+      w.problems.push_back("a request has no end");
+    w.run_for(3s); // streams come to rest
+    w.check_states_equal();
+    check();
+  }
+
+  void harm() {
+    const auto n = static_cast<std::size_t>(w.random.below(3));
+    switch (w.random.below(8)) {
+    case 0:
+    case 1: {
+      std::size_t down = 0;
+      for (const auto& nd : w.nodes)
+        down += !nd.up;
+      if (w.nodes[n].up && down == 0) {
+        w.crash(n);
+        if (w.random.chance(0.7))
+          w.at(1ms, [this, n] { w.evidence(n); });
+        w.at(w.random.between(20ms, 1500ms), [this, n] {
+          if (!w.nodes[n].up)
+            w.boot(n);
+        });
+      }
+      break;
+    }
+    case 2:
+      w.cut(n, (n + 1) % 3, w.random.chance(0.5));
+      break;
+    case 3:
+      w.cut(n, (n + 1) % 3);
+      w.cut(n, (n + 2) % 3);
+      break;
+    case 4:
+    case 5:
+      w.heal();
+      break;
+    case 6: {
+      // The host dies, with or without a word of what it was running.
+      w.kill_host(n);
+      break;
+    }
+    default:
+      if (const auto leads = w.leader(); leads != SIZE_MAX) {
+        replica_effects none;
+        w.nodes[leads].core->transfer_leadership(++changes, {}, w.now, none);
+        w.touch(leads);
+      }
+    }
+  }
+
+  void send(client& c) {
+    // Any node: most say who leads.
+    if (c.target >= 3 || !w.nodes[c.target].up)
+      c.target = static_cast<std::size_t>(w.random.below(3));
+    if (!w.nodes[c.target].up) {
+      c.resend = w.now + 5ms;
+      c.call = 0;
+      return;
+    }
+    c.request.deadline_left = 300ms;
+    c.call = w.call(c.target, c.request);
+    c.resend = w.now + 400ms;
+  }
+
+  void step(client& c) {
+    if (c.word.empty()) {
+      if (stopping || w.now < c.next)
+        return;
+      c.next = w.now + w.random.between(1ms, 40ms);
+      begin(c);
+    }
+    const auto got = c.call == 0 ? std::nullopt : w.answered(c.call);
+    if (!got) {
+      if (w.now >= c.resend) {
+        c.target = 3;
+        send(c);
+      }
+      return;
+    }
+    switch (got->status) {
+    case reply_status::ok:
+      if (c.request.kind == request_kind::open_session) {
+        c.session = got->session;
+      } else {
+        (c.request.command == "send" ? c.transfers : c.acknowledged)
+            .emplace_back(c.request.key, c.word);
+      }
+      c.word.clear();
+      return;
+    case reply_status::poisoned:
+      c.word.clear(); // three deaths: not run
+      ++poisoned;
+      return;
+    case reply_status::not_leader:
+      c.target = 3;
+      if (got->leader)
+        for (std::size_t n = 0; n < 3; ++n)
+          if (w.nodes[n].self == *got->leader)
+            c.target = n;
+      break;
+    case reply_status::deadline:
+    case reply_status::unknown:
+    case reply_status::overloaded:
+      c.target = 3;
+      break;
+    default:
+      w.problems.push_back(std::string{"unexpected answer "}
+                           + to_string(got->status));
+      c.word.clear();
+      return;
+    }
+    c.call = 0;
+    c.resend = w.now + w.random.between(1ms, 10ms);
+  }
+
+  void begin(client& c) {
+    if (c.session == 0) {
+      c.word = "open";
+      c.request = {};
+      c.request.group = w.base.group;
+      c.request.kind = request_kind::open_session;
+    } else {
+      const auto key = "actor" + std::to_string(w.random.below(6));
+      c.word = "w" + std::to_string(++words);
+      ++c.number;
+      if (w.random.chance(0.3))
+        c.request = w.command(key, "send",
+                              "actor" + std::to_string(w.random.below(6)) + " "
+                                  + c.word);
+      else
+        c.request = w.command(key, "append", c.word);
+      c.request.identity = session_request{c.session, c.number, c.number};
+    }
+    send(c);
+  }
+
+  using bag = std::map<std::string, std::size_t>; ///< word -> how often
+  static void count_words(const std::string& text, bag& out) {
+    std::string word;
+    for (char c : text)
+      if (c == ',')
+        ++out[std::exchange(word, {})];
+      else
+        word += c;
+  }
+  static std::size_t count(const bag& b, const std::string& word) {
+    const auto it = b.find(word);
+    return it == b.end() ? 0 : it->second;
+  }
+
+  void check() {
+    bag everything;
+    std::map<std::string, bag> actors;
+    for (int i = 0; i < 6; ++i) {
+      const auto key = "actor" + std::to_string(i);
+      const auto& rows = w.nodes[0].rows;
+      bytes row{1};
+      append(row, as_bytes(key));
+      const auto it = rows.find(row);
+      if (it == rows.end())
+        continue;
+      count_words(to_text(it->second.value.view()), actors[key]);
+      count_words(to_text(it->second.value.view()), everything);
+    }
+    std::size_t acknowledged = 0;
+    std::size_t transfers = 0;
+    for (const auto& c : clients) {
+      for (const auto& [key, word] : c.acknowledged) {
+        ++acknowledged;
+        if (count(actors[key], word) != 1)
+          w.problems.push_back("acknowledged " + word + " is there "
+                               + std::to_string(count(actors[key], word))
+                               + " times");
+      }
+      for (const auto& [key, word] : c.transfers) {
+        ++transfers;
+        if (count(actors[key], "s:" + word) != 1)
+          w.problems.push_back("sent " + word + " is not in its sender");
+      }
+    }
+    for (std::uint64_t i = 1; i <= words; ++i) {
+      const auto word = "w" + std::to_string(i);
+      const auto sent = count(everything, "s:" + word);
+      const auto there = count(everything, word);
+      if (there > 1 || sent > 1)
+        w.problems.push_back(word + " took effect twice");
+      if (sent == 1 && there != 1 && poison_free())
+        w.problems.push_back(word + " was sent and did not arrive");
+    }
+    std::size_t replies = count(everything, "r");
+    std::size_t sent_all = 0;
+    for (std::uint64_t i = 1; i <= words; ++i)
+      sent_all += count(everything, "s:w" + std::to_string(i));
+    if (replies != sent_all && poison_free())
+      w.problems.push_back(std::to_string(sent_all) + " sends, "
+                           + std::to_string(replies) + " replies");
+    if (acknowledged + transfers < 20)
+      w.problems.push_back("hardly anything was acknowledged");
+    total = acknowledged + transfers;
+  }
+  /// A stream's message that is poisoned doesn't run.
+  [[nodiscard]] static bool poison_free() { return false; }
+
+  world w;
+  std::vector<client> clients;
+  std::uint64_t words = 0;
+  std::uint64_t changes = 0;
+  std::size_t poisoned = 0;
+  std::size_t total = 0;
+  bool stopping = false;
+};
+
+std::uint64_t env(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::stoull(text) : otherwise;
+}
+
+TEST(replica_simulation, acknowledged_is_kept_and_happens_once) {
+  const auto first = env("BANYAN_SEED", 1);
+  const auto seeds = env("BANYAN_SEEDS", std::getenv("BANYAN_SEED") ? 1 : 200);
+  std::size_t total = 0;
+  for (auto seed = first; seed < first + seeds; ++seed) {
+    set_assert_context(("seed=" + std::to_string(seed)).c_str());
+    simulation s{seed};
+    s.run();
+    total += s.total;
+    ASSERT_TRUE(s.w.problems.empty())
+        << "replay: BANYAN_SEED=" << seed << " replica_sim_test\n"
+        << s.w.problems.front() << " (" << s.w.problems.size() << " problems; "
+        << s.w.problems.back() << ")";
+  }
+  std::printf("%zu acknowledged in %llu seeds\n", total,
+              static_cast<unsigned long long>(seeds));
+}
+
+TEST(replica_simulation, the_same_seed_gives_the_same_trace) {
+  for (std::uint64_t seed : {3, 77}) {
+    simulation a{seed};
+    simulation b{seed};
+    a.run();
+    b.run();
+    EXPECT_EQ(a.w.trace, b.w.trace) << "seed " << seed;
+    simulation c{seed + 1};
+    c.run();
+    EXPECT_NE(a.w.trace, c.w.trace);
+  }
+}
+
+} // namespace
+} // namespace banyan::test
