@@ -107,6 +107,8 @@ public:
   std::map<std::string, lineage_id> lineages;
   std::map<std::string, app_spec> specs;
   std::map<std::string, std::uint64_t> versions;
+  /// Encoded `app_papers`; those of a removed app until its name is taken.
+  std::map<std::string, bytes> papers;
   std::map<std::string, std::string> host_errors;
   std::map<std::string, module_info> handlers; ///< of hosts that are up here
   std::set<std::string> conflicts; ///< one name, two apps: neither is served

@@ -303,17 +303,14 @@ void group_supervisor::make_here(
     if (app.is_none() || apps_.count(app) == 0)
       return done(made, {});
     // For a group that lives: the replica exists at once, empty, and waits for
-    // its leader. Its log's first write comes before the answer.
+    // its leader. It runs before the answer, or its leader would hear that
+    // there is no such replica.
     const auto open = std::make_shared<std::size_t>(made.size());
-    for (const auto& [shard, id] : made) {
-      begin_replica(apps_.at(app), shard, id, true);
-      auto& then = first_writes_[{app, shard}];
-      then = [open, made, done, then = std::move(then)] {
-        then();
+    for (const auto& [shard, id] : made)
+      begin_replica(apps_.at(app), shard, id, true, [open, made, done] {
         if (--*open == 0)
           done(made, {});
-      };
-    }
+      });
   });
 }
 

@@ -119,6 +119,9 @@ void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
   ctx_.guard.on_link_gone(info.id);
   if (info.role != link_role::peer)
     return;
+  ctx_.log(log_level::debug, "link " + std::to_string(info.id.value()) + " to "
+                                 + short_string(info.node)
+                                 + " ended: " + net::to_string(why));
   member_input([&](auto& m, auto now, auto& out) {
     m.on_link_down(info, why, now, out);
   });
@@ -130,6 +133,8 @@ void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
 
 void node_shell::on_dial_failed(const net::dial_target& target,
                                 net::dial_error why, time_point) {
+  ctx_.log(log_level::debug,
+           "dial to " + to_string(target.at) + " failed: " + to_string(why));
   if (why == net::dial_error::not_a_peer || why == net::dial_error::wrong_node
       || why == net::dial_error::hung_up)
     ctx_.log(log_level::warning,

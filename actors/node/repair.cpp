@@ -92,6 +92,7 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
       o.what = group_order::kind::remove_learner;
       o.who = l;
       r.adding = true;
+      r.refused.push_back(l.node);
       r.give_up = now + step_timeout;
       return order(g, r, std::move(o));
     }
@@ -200,6 +201,8 @@ void group_supervisor::on_change_done(const group_id& g, const change_done& d) {
   auto& r = at->second;
   r.adding = false;
   r.newcomer.reset();
+  ctx_.log(log_level::debug, "change " + std::to_string(d.number) + " done="
+                                 + std::to_string(d.done) + " " + d.why);
   if (!d.done) {
     ctx_.log(log_level::warning, "a change of the group's replicas did not "
                                  "come about: "

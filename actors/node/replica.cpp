@@ -276,8 +276,15 @@ void replica_shell::carry(probe_node& e) {
 }
 
 void replica_shell::carry(role_changed& e) {
+  const bool serving = e.serving;
   publish_now();
   caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
+  if (!serving)
+    return;
+  const auto conf = core_.status().configuration;
+  caf::anon_send(
+      ctx_.supervisor,
+      replica_news{group_, configuration_changed{conf, !conf.joint()}});
 }
 
 void replica_shell::carry(configuration_changed& e) {

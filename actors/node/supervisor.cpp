@@ -146,8 +146,10 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
 }
 
 void group_supervisor::install(const app_record& a) {
-  if (a.deleted)
+  if (a.deleted) { // an older one of its name never hides a living one
+    ctx_.papers.emplace(a.genesis.name, a.papers.encode());
     return;
+  }
   if (const auto* other = ctx_.known.find_app(a.genesis.name);
       other != nullptr && other->id != a.id) {
     ctx_.log(log_level::error,
@@ -159,6 +161,7 @@ void group_supervisor::install(const app_record& a) {
   ctx_.lineages[a.genesis.name] = a.genesis.lineage;
   ctx_.specs[a.genesis.name] = a.version.spec;
   ctx_.versions[a.genesis.name] = a.number;
+  ctx_.papers[a.genesis.name] = a.papers.encode();
   ctx_.known.put_app(
       {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
   use_secret(a);
@@ -215,7 +218,8 @@ void group_supervisor::begin_replicas(const app_record& a) {
 // document without a log is a lost log: then nothing starts, the node answers
 // `no such replica`, and the leader replaces it as a lost disk.
 void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
-                                     const replica_id& id, bool fresh) {
+                                     const replica_id& id, bool fresh,
+                                     std::function<void()> then) {
   const group_id g{a.id, shard};
   if (!fresh)
     return spawn(a, shard, id);
@@ -223,7 +227,7 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
   first.order = {g, id, {}, 0};
   first.reset = log_base{};
   first.hard = hard_state{};
-  first_writes_[g] = [this, app = a.id, shard, id] {
+  first_writes_[g] = [this, app = a.id, shard, id, then = std::move(then)] {
     const auto at = apps_.find(app);
     if (at == apps_.end())
       return;
@@ -232,10 +236,12 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
         {document(document_kind::replica, name, id.view().copy()),
          document(document_kind::reservation,
                   shard_name(at->second.genesis.nonce, shard), std::nullopt)},
-        [this, app, shard, id] {
+        [this, app, shard, id, then] {
           const auto found = apps_.find(app);
           if (found != apps_.end() && !found->second.deleted)
             spawn(found->second, shard, id);
+          if (then)
+            then();
         });
   };
   ctx_.made_this_boot.insert(id);
@@ -359,6 +365,7 @@ void group_supervisor::uninstall(const app_record& a) {
     ctx_.lineages.erase(name);
     ctx_.specs.erase(name);
     ctx_.versions.erase(name);
+    ctx_.papers[name] = a.papers.encode();
     if (const auto at = ctx_.apps.find(name); at != ctx_.apps.end()) {
       self_->demonitor(at->second);
       caf::anon_send_exit(at->second, caf::exit_reason::user_shutdown);

@@ -65,7 +65,8 @@ private:
   void use_secret(const app_record& a);
   void begin_replicas(const app_record& a);
   void begin_replica(const app_record& a, std::uint32_t shard,
-                     const replica_id& id, bool fresh);
+                     const replica_id& id, bool fresh,
+                     std::function<void()> then = nullptr);
   void spawn(const app_record& a, std::uint32_t shard, const replica_id& id);
   void start_app(const app_record& a);
   void stop_replica(const group_id& g);

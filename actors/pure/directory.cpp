@@ -112,8 +112,10 @@ const directory::app* directory::find_app(const app_id& id) const {
 }
 
 bool directory::put_view(const group_view& v) {
+  // A view may come before the documents of its app.
   const auto* a = find_app(v.group.app);
-  if (a == nullptr || v.group.shard >= a->shards)
+  if (a == nullptr ? views_.size() >= unknown_views_max
+                   : v.group.shard >= a->shards)
     return false;
   const auto [at, fresh] = views_.try_emplace(v.group, v);
   if (fresh)

@@ -71,6 +71,8 @@ public:
     return apps_;
   }
 
+  /// Above so many views, those of unknown apps are refused.
+  static constexpr std::size_t unknown_views_max = 20'000;
   /// True when `v` is news: a later term, or a later number of the same.
   bool put_view(const group_view& v);
   /// Null until a leader has announced itself.
