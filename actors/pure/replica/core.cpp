@@ -169,10 +169,10 @@ time_point replica_core::impl::deadline() const {
     at = std::min(at, call_deadlines_.begin()->first);
   if (!delayed_.empty())
     at = std::min(at, delayed_.begin()->first);
-  if (install_)
+  if (install_ && install_->staging == 0 && !install_->finishing)
     at = std::min(at, install_->last_pull + 500ms);
   for (const auto& [who, offer] : offers_)
-    at = std::min(at, offer.last_heard + 1s);
+    at = std::min(at, std::max(offer.last_heard, offer.offered) + 1s);
   if (!leading_)
     return at;
   if (released_)
@@ -183,7 +183,7 @@ time_point replica_core::impl::deadline() const {
   for (const auto& [due, timer] : tables_.timers.due()) {
     if (timers_queued_.count(due.second) != 0)
       continue;
-    if (!tables_.stopped && !parked_)
+    if (released_ && !tables_.stopped && !parked_)
       at = std::min(at, log_time_at_ + (due.first - log_time_));
     break;
   }

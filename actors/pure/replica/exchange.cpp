@@ -127,8 +127,12 @@ void replica_core::impl::send_acks() {
 /// What receivers acknowledged leaves the outbox by an entry: now and then, for
 /// many messages at once.
 void replica_core::impl::propose_acks(time_point now) {
-  if (ack_entry_at_ > now || raft_->transferring())
+  if (ack_entry_at_ > now)
     return;
+  if (raft_->transferring()) {
+    ack_entry_at_ = now + 50ms;
+    return;
+  }
   ack_entry_at_ = never;
   auto items = sender_.unrecorded(tables_.streams);
   if (!items.empty())

@@ -48,6 +48,7 @@ void world::boot(std::size_t n) {
   auto& nd = nodes[n];
   nd.up = true;
   ++nd.life;
+  armed_[n] = never;
   nd.core = std::make_unique<replica_core>(config_of(n), random, *this);
   recovered_replica r;
   if (nd.has_log)
