@@ -1,3 +1,4 @@
+#include "actors/docs/sign_app.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/supervisor.hpp"
@@ -107,11 +108,8 @@ void group_supervisor::deploy(deploy_in& m) {
       return m.done(refused(reply_status::conflict,
                             "shards is fixed at birth: "
                                 + std::to_string(old.genesis.shards())));
-    app_version v{old.id, m.spec, old.version.secrets};
-    app_papers p = old.papers;
-    p.version =
-        signed_document::make(*start_.local_owner, sign_kind::spec,
-                              ctx_.settings.mesh, old.number + 1, v.encode());
+    const auto p = sign_update(*start_.local_owner, ctx_.settings.mesh, old,
+                               m.spec, old.number + 1);
     return adopt(p, nullptr, std::move(m.done));
   }
   auto planned = place_all(m.spec, ctx_.random.array<16>());
@@ -133,33 +131,14 @@ void group_supervisor::deploy(deploy_in& m) {
 void group_supervisor::sign_and_adopt(const app_spec& s,
                                       const deploy_answer& prepared,
                                       deploy_function done) {
-  const auto& owner = *start_.local_owner;
-  const secret_bytes<32> secret{ctx_.random};
-  app_genesis g;
-  g.owner = owner.owner();
-  g.name = s.name;
-  g.nonce = prepared.nonce;
-  g.lineage = lineage_id{ctx_.random.array<16>()};
-  g.secret_hash = group_secret_hash(secret);
-  g.voters = prepared.voters;
-  app_version v{id_of(g), s, {}};
-  std::set<node_id> nodes;
-  for (const auto& shard : g.voters)
-    for (const auto& r : shard)
-      nodes.insert(r.node);
-  for (const auto& n : nodes) {
-    app_version::sealed box{n, {}};
-    if (seal_secret(n, group_secret_context(g.nonce), secret, ctx_.random,
-                    box.secret))
-      v.secrets.push_back(box);
-  }
-  const auto& mesh = ctx_.settings.mesh;
-  app_papers p;
-  p.genesis =
-      signed_document::make(owner, sign_kind::genesis, mesh, 1, g.encode());
-  p.version =
-      signed_document::make(owner, sign_kind::spec, mesh, 1, v.encode());
-  adopt(p, nullptr, [prepared, done = std::move(done)](deploy_answer a) {
+  const auto p = sign_birth(*start_.local_owner, ctx_.settings.mesh, s,
+                            {prepared.nonce, prepared.voters}, ctx_.random);
+  if (!p.ok())
+    return done(
+        refused(reply_status::invalid_argument,
+                "node " + to_string(p.error())
+                    + " is no public key: nothing can be sealed to it"));
+  adopt(*p, nullptr, [prepared, done = std::move(done)](deploy_answer a) {
     a.voters = prepared.voters;
     a.survives = prepared.survives;
     a.warnings = prepared.warnings;
@@ -180,10 +159,8 @@ void group_supervisor::remove(remove_in& m) {
     return m.done(refused(reply_status::forbidden,
                           "only the app's owner removes it: `banyan remove "
                               + m.app + " --owner NAME.owner`"));
-  app_papers p = apps_.at(known->id).papers;
-  p.deletion = signed_document::make(
-      *start_.local_owner, sign_kind::deletion, ctx_.settings.mesh,
-      apps_.at(known->id).number + 1, app_deletion{known->id}.encode());
+  const auto p = sign_removal(*start_.local_owner, ctx_.settings.mesh,
+                              apps_.at(known->id));
   adopt(p, nullptr, std::move(m.done));
 }
 

@@ -238,6 +238,8 @@ void http_gateway::handle(io::http_request q, responder r) {
                              + "'; `banyan apps` lists what there is")));
     return void(r.send(answer(q, view)));
   }
+  if (path.size() == 4 && path[3] == "_papers" && get)
+    return papers(q, r);
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();
@@ -319,6 +321,9 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
                                      + c.command + "'")));
     if (only_query && !info->query)
       return bad("'" + c.command + "' is a command: use POST");
+    if (consistency != nullptr && !info->query)
+      return bad("'" + c.command
+                 + "' is a command: consistency is for queries");
     is_query = info->query;
     known = true;
   }
@@ -415,6 +420,19 @@ void http_gateway::plan(io::http_request& q, responder r) {
                                         : refusal(a.status, a.message));
   };
   caf::anon_send(ctx_.supervisor, std::move(in));
+}
+
+// What an owner needs to sign an app's next version or its deletion.
+void http_gateway::papers(io::http_request& q, responder r) {
+  if (!is_admin(q))
+    return void(r.send(refusal(reply_status::unauthorized,
+                               "an app's documents need admin rights")));
+  const auto found = ctx_.papers.find(q.path[2]);
+  if (found == ctx_.papers.end())
+    return void(r.send(refusal(reply_status::not_found,
+                               "no app named '" + q.path[2]
+                                   + "'; `banyan apps` lists what there is")));
+  r.send(answer(q, found->second));
 }
 
 void http_gateway::remove(io::http_request& q, responder r) {

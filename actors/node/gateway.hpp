@@ -29,6 +29,7 @@ private:
   void deploy(io::http_request& q, responder r);
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);
+  void papers(io::http_request& q, responder r);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;

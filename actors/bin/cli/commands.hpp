@@ -1,0 +1,81 @@
+#pragma once
+#include "actors/bin/cli/peer_client.hpp"
+#include "base/random.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace banyan::cli {
+
+/// What every command gets. Results go to standard output, progress and
+/// warnings to standard error.
+struct session {
+  peer_place place;
+  bool json = false; ///< the API's answer as is, instead of tables
+  random_source& random;
+};
+/// Done, or why not: the caller prints it and exits with its code.
+using outcome = result<void, problem>;
+
+/// @name Set-up: files in the current folder, no peer (setup.cpp)
+/// @{
+outcome init(const session& s, const std::string& name);
+/// `file` is by default `node.key`.
+outcome keygen_node(const session& s, const std::string& file);
+/// `mesh_file` empty: the only NAME.mesh of the current folder.
+outcome keygen_client(const session& s, const std::string& mesh_file);
+/// @}
+
+/// @name Looks (look.cpp)
+/// @{
+outcome status(const session& s);
+outcome nodes(const session& s);
+outcome apps(const session& s, const std::string& name); ///< empty: all
+outcome failovers(const session& s);
+/// @}
+
+/// @name Apps (apps.cpp)
+/// @{
+struct deploy_options {
+  std::string spec;
+  std::string owner; ///< an owner's file; empty: the peer signs, mesh `local`
+  bool strict = false;
+};
+outcome plan(const session& s, const std::string& spec);
+outcome deploy(const session& s, const deploy_options& o);
+
+struct remove_options {
+  std::string app;
+  std::string owner;
+  bool yes = false;
+};
+outcome remove(const session& s, const remove_options& o);
+/// @}
+
+/// @name Calls (calls.cpp)
+/// @{
+struct call_options {
+  std::string address; ///< `APP/KEY`
+  std::string command;
+  std::string argument; ///< JSON; empty: none
+  std::string key;      ///< idempotency key; empty: a new one
+};
+outcome call(const session& s, const call_options& o);
+
+struct query_options {
+  std::string address;
+  std::string query;
+  std::string argument;
+  std::optional<std::uint64_t> stale_ms; ///< none: linearizable
+};
+outcome query(const session& s, const query_options& o);
+/// @}
+
+/// Writes to standard output, with a newline at the end.
+void print(const std::string& text);
+/// One line of progress or warning on standard error.
+void note(const std::string& text);
+
+} // namespace banyan::cli

@@ -1,0 +1,130 @@
+#include "actors/bin/cli/commands.hpp"
+
+namespace banyan::cli {
+namespace {
+
+constexpr std::size_t short_id = 8;
+
+std::string brief(const value& id) {
+  return id.text().substr(0, short_id);
+}
+
+// Either the JSON as is, or what `show` makes of the value.
+template <class Show>
+outcome look(const session& s, const std::string& target, Show show) {
+  auto peer = peer_client::open(s.place);
+  if (!peer.ok())
+    return failure{peer.error()};
+  if (s.json) {
+    const auto json = peer->get_json(target);
+    if (!json.ok())
+      return failure{json.error()};
+    print(*json);
+    return {};
+  }
+  const auto v = peer->get(target);
+  if (!v.ok())
+    return failure{v.error()};
+  print(show(*v));
+  return {};
+}
+
+std::string leaders(const value& app) {
+  std::size_t with = 0;
+  for (const auto& g : app["groups"].items())
+    with += g["leader"].is_nil() ? 0 : 1;
+  return std::to_string(with) + "/"
+         + std::to_string(app["groups"].items().size());
+}
+
+std::string replicas(const value& list) {
+  std::string out;
+  for (const auto& r : list.items()) {
+    if (!out.empty())
+      out += ' ';
+    out += brief(r["node"]);
+    if (const auto& state = r["state"].text();
+        !state.empty() && state != "current")
+      out += "(" + state + ")";
+  }
+  return out;
+}
+
+std::string app_list(const value& v) {
+  if (v.items().empty())
+    return "no apps yet; `banyan deploy SPEC.toml` makes one";
+  table t{
+      {"NAME", "KIND", "VERSION", "SHARDS", "REPLICAS", "LEADERS", "HEALTH"}};
+  for (const auto& a : v.items())
+    t.row({a["name"].text(), a["kind"].text(), a["version"].shown(),
+           a["shards"].shown(), a["replicas"].shown(), leaders(a),
+           a["health"].text()});
+  return t.text();
+}
+
+std::string one_app(const value& v) {
+  table t{
+      {"SHARD", "TERM", "LEADER", "COMMITTED", "HEALTH", "VOTERS", "LEARNERS"}};
+  for (const auto& g : v["groups"].items())
+    t.row({g["shard"].shown(), g["term"].shown(), brief(g["leader"]),
+           g["committed"].shown(), g["health"].text(), replicas(g["voters"]),
+           replicas(g["learners"])});
+  return printable(v["name"].text()) + ": " + v["kind"].text() + ", version "
+         + v["version"].shown() + ", " + v["replicas"].shown() + " replicas, "
+         + v["health"].text() + "\n" + t.text();
+}
+
+} // namespace
+
+outcome status(const session& s) {
+  return look(s, "/v1/status", [](const value& v) {
+    const auto& m = v["members"];
+    const auto& g = v["groups"];
+    table t{{"NODE", v["node"].text()}};
+    for (const auto* field : {"mesh", "version", "region", "zone", "tier"})
+      t.row({field, v[field].shown()});
+    t.row({"uptime", v["uptime_s"].shown() + " s"});
+    t.row({"members", m["alive"].shown() + " alive, " + m["suspect"].shown()
+                          + " suspect, " + m["dead"].shown() + " dead, "
+                          + m["left"].shown() + " left"});
+    t.row({"groups", g["leading"].shown() + " leading, "
+                         + g["following"].shown() + " following, "
+                         + g["learning"].shown() + " learning"});
+    return t.text();
+  });
+}
+
+outcome nodes(const session& s) {
+  return look(s, "/v1/nodes", [](const value& v) {
+    table t{{"NODE", "ADDRESS", "REGION", "ZONE", "TIER", "STATE",
+             "INCARNATION", "GROUPS"}};
+    for (const auto& n : v.items())
+      t.row({brief(n["node"]), n["address"].text(), n["region"].text(),
+             n["zone"].text(), n["tier"].shown(), n["state"].text(),
+             n["incarnation"].shown(), n["groups"].shown()});
+    return t.text();
+  });
+}
+
+outcome apps(const session& s, const std::string& name) {
+  if (name.empty())
+    return look(s, "/v1/apps", app_list);
+  return look(s, "/v1/apps/" + percent_encoded(name), one_app);
+}
+
+outcome failovers(const session& s) {
+  return look(s, "/v1/failovers", [](const value& v) -> std::string {
+    if (v.items().empty())
+      return "no failovers since this peer started";
+    table t{{"APP", "SHARD", "TERM", "FROM", "TO", "DETECTED", "ELECTED",
+             "FIRST COMMIT", "FIRST REPLY (ms)"}};
+    for (const auto& f : v.items())
+      t.row({f["app"].text(), f["shard"].shown(), f["term"].shown(),
+             brief(f["old_leader"]), brief(f["leader"]), f["detected"].shown(),
+             f["elected"].shown(), f["first_commit"].shown(),
+             f["first_reply"].shown()});
+    return t.text();
+  });
+}
+
+} // namespace banyan::cli

@@ -1,0 +1,329 @@
+#include "actors/bin/cli/owner.hpp"
+
+#include "actors/bin/cli/deploy_file.hpp"
+#include "actors/docs/key_files.hpp"
+#include "actors/docs/sign_app.hpp"
+
+namespace banyan::cli {
+namespace {
+
+constexpr auto msgpack = "application/msgpack";
+
+result<owner_file, problem> load_owner(const std::string& file) {
+  auto owner = owner_file::load(file);
+  if (!owner.ok())
+    return failure{problem{exit_code::usage, owner.error().message}};
+  return std::move(*owner);
+}
+
+// Signatures name the mesh of the owner's file: for another they are worthless.
+outcome check_mesh(peer_client& peer, const owner_file& owner,
+                   const std::string& file) {
+  const auto status = peer.get("/v1/status");
+  if (!status.ok())
+    return failure{status.error()};
+  const auto& mesh = (*status)["mesh"].text();
+  if (mesh != owner.mesh_name)
+    return failure{problem{exit_code::failed,
+                           "this peer is of mesh '" + printable(mesh) + "', "
+                               + file + " is for mesh '" + owner.mesh_name
+                               + "'; choose the right one of them"}};
+  return {};
+}
+
+// What the mesh has under this name; none if it never had.
+result<std::optional<app_record>, problem>
+current_papers(peer_client& peer, const owner_file& owner,
+               const std::string& name) {
+  io::http_call c;
+  c.target = "/v1/apps/" + percent_encoded(name) + "/_papers";
+  c.headers.emplace_back("Accept", msgpack);
+  const auto r = peer.send(std::move(c), effect::none);
+  if (!r.ok()) {
+    if (says(r.error(), "not_found"))
+      return std::optional<app_record>{};
+    return failure{r.error()};
+  }
+  app_papers p;
+  if (!app_papers::decode(as_bytes(r->body), p))
+    return failure{problem{exit_code::failed,
+                           "the peer's documents of '" + name
+                               + "' make no sense; are peer and `banyan` of "
+                                 "the same version?"}};
+  auto record = open_papers(p, owner.mesh, {owner.key.owner()});
+  if (record.ok() && record->genesis.name == name)
+    return std::optional<app_record>{std::move(*record)};
+  if (!record.ok() && record.error() == papers_errc::untrusted)
+    return failure{problem{exit_code::failed,
+                           "app '" + name
+                               + "' belongs to another owner; use that owner's "
+                                 "file, or choose another name"}};
+  return failure{
+      problem{exit_code::failed,
+              "the peer's documents of '" + name
+                  + "' are not signed as they should be; ask another "
+                    "peer"}};
+}
+
+bool same_spec(const app_spec& a, const app_spec& b) {
+  return app_version{{}, a, {}}.encode() == app_version{{}, b, {}}.encode();
+}
+
+bool read_replica(const value& v, replica_ref& out) {
+  bytes raw;
+  return parse_id(v["node"].text(), out.node)
+         && from_hex(v["replica"].text(), raw)
+         && replica_id::from(raw, out.replica) && !out.replica.is_none();
+}
+
+bool read_prepared(const value& plan, prepared_app& out) {
+  bytes nonce;
+  if (!from_hex(plan["nonce"].text(), nonce) || nonce.size() != 16)
+    return false;
+  std::copy(nonce.begin(), nonce.end(), out.nonce.begin());
+  for (const auto& shard : plan["voters"].items()) {
+    auto& voters = out.voters.emplace_back();
+    for (const auto& v : shard.items())
+      if (!read_replica(v, voters.emplace_back()))
+        return false;
+    if (voters.empty())
+      return false;
+  }
+  return !out.voters.empty();
+}
+
+// `answer` with another app id in it.
+bytes with_app(const_bytes answer, const std::string& id) {
+  bytes out;
+  reader r{answer};
+  writer w{out};
+  const auto n = r.map(64);
+  w.map(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto name = r.text(64);
+    const auto content = r.raw();
+    w.text(name);
+    if (name == "app")
+      w.text(id);
+    else
+      w.raw(content);
+  }
+  BANYAN_ASSERT(r.done()); // it was read once before
+  return out;
+}
+
+class owner_deploy {
+public:
+  owner_deploy(const session& s, peer_client& peer, const spec_source& spec,
+               const deploy_options& o, const owner_file& owner)
+      : session_{s}, peer_{peer}, spec_{spec}, options_{o}, owner_{owner},
+        file_{deploy_file::path_of(o.spec, spec.spec.name)} {}
+
+  deploy_result run() {
+    auto found = current_papers(peer_, owner_, spec_.spec.name);
+    if (!found.ok())
+      return failure{found.error()};
+    auto kept = load_kept();
+    if (!kept.ok())
+      return failure{kept.error()};
+    const bool alive = *found && !(*found)->deleted;
+    if (alive)
+      return update(**found,
+                    *kept && (*kept)->id == (*found)->id ? *kept : none_);
+    const bool stale = *kept && *found && (*kept)->id == (*found)->id;
+    if (!*kept || stale)
+      return birth();
+    note("sending the signed deploy in " + file_.string()
+         + " again, which was not finished; to begin anew, delete that file");
+    auto sent = send((*kept)->papers);
+    if (!sent.ok() || same_spec((*kept)->version.spec, spec_.spec))
+      return sent;
+    return update(**kept, none_);
+  }
+
+private:
+  result<std::optional<app_record>, problem> load_kept() {
+    const auto papers = deploy_file::load(file_);
+    if (!papers.ok())
+      return failure{papers.error()};
+    if (!*papers)
+      return std::optional<app_record>{};
+    auto record = open_papers(**papers, owner_.mesh, {owner_.key.owner()});
+    if (!record.ok() || record->genesis.name != spec_.spec.name)
+      return failure{problem{exit_code::failed,
+                             file_.string()
+                                 + " holds an unfinished deploy of another "
+                                   "owner, mesh or app; finish it with that "
+                                   "owner's file, or delete it"}};
+    return std::optional<app_record>{std::move(*record)};
+  }
+
+  deploy_result birth() {
+    if (options_.strict) { // before any node makes anything
+      const auto planned = ask_plan(peer_, spec_, false);
+      if (!planned.ok())
+        return planned;
+      if (auto strict = check_strict(*planned); !strict.ok())
+        return failure{strict.error()};
+    }
+    const auto planned = ask_plan(peer_, spec_, true);
+    if (!planned.ok())
+      return planned;
+    if (auto strict = check_strict(*planned); options_.strict && !strict.ok())
+      return failure{strict.error()};
+    value v;
+    prepared_app where;
+    if (!value::decode(*planned, v) || !read_prepared(v, where)
+        || where.voters.size() != spec_.spec.shards)
+      return failure{problem{exit_code::failed,
+                             "the peer's plan makes no sense; are peer and "
+                             "`banyan` of the same version?"}};
+    const auto papers =
+        sign_birth(owner_.key, owner_.mesh, spec_.spec, where, session_.random);
+    if (!papers.ok())
+      return failure{
+          problem{exit_code::failed, "the peer names a node that is none: "
+                                         + to_string(papers.error())
+                                         + "; ask another peer"}};
+    auto sent = keep_and_send(*papers);
+    if (!sent.ok())
+      return sent;
+    value answer;
+    static_cast<void>(value::decode(*sent, answer)); // checked by `send`
+    return with_app(*planned, answer["app"].text());
+  }
+
+  deploy_result update(const app_record& base,
+                       const std::optional<app_record>& kept) {
+    if (spec_.spec.shards != base.genesis.shards())
+      return failure{problem{
+          exit_code::failed,
+          "shards is fixed at birth: " + std::to_string(base.genesis.shards())
+              + "; write that, or deploy under another name"}};
+    const bool further = kept && kept->number > base.number;
+    const auto& newest = further ? *kept : base;
+    if (same_spec(newest.version.spec, spec_.spec))
+      return send(newest.papers); // again: the peers change nothing twice
+    return keep_and_send(sign_update(owner_.key, owner_.mesh, newest,
+                                     spec_.spec, newest.number + 1));
+  }
+
+  deploy_result keep_and_send(const app_papers& p) {
+    if (auto kept = deploy_file::store(file_, p); !kept.ok())
+      return failure{kept.error()};
+    return send(p);
+  }
+
+  deploy_result send(const app_papers& p) {
+    io::http_call c;
+    c.method = "PUT";
+    c.target = "/v1/apps/" + percent_encoded(spec_.spec.name);
+    c.body = to_text(p.encode());
+    c.headers.emplace_back("Content-Type", msgpack);
+    c.headers.emplace_back("Accept", msgpack);
+    auto r = peer_.send(std::move(c), effect::changes);
+    if (!r.ok()) {
+      auto why = r.error();
+      if (why.code == exit_code::unknown)
+        why.message += "; repeat the same command: it sends the same signed "
+                       "bytes from "
+                       + file_.string();
+      return failure{std::move(why)};
+    }
+    value v;
+    if (!value::decode(as_bytes(r->body), v))
+      return failure{problem{exit_code::unknown,
+                             "the peer's answer makes no sense; `banyan apps "
+                                 + spec_.spec.name
+                                 + "` shows what became of "
+                                   "the deploy"}};
+    return to_bytes(r->body);
+  }
+
+  const session& session_;
+  peer_client& peer_;
+  const spec_source& spec_;
+  const deploy_options& options_;
+  const owner_file& owner_;
+  const std::filesystem::path file_;
+  const std::optional<app_record> none_;
+};
+
+} // namespace
+
+deploy_result ask_plan(peer_client& peer, const spec_source& spec,
+                       bool prepare) {
+  io::http_call c;
+  c.method = "POST";
+  c.target = prepare ? "/v1/plan?prepare=1" : "/v1/plan";
+  c.body = spec.toml;
+  c.headers.emplace_back("Content-Type", "application/toml");
+  c.headers.emplace_back("Accept", msgpack);
+  auto r = peer.send(std::move(c), effect::none);
+  if (!r.ok())
+    return failure{r.error()};
+  value v;
+  if (!value::decode(as_bytes(r->body), v))
+    return failure{problem{exit_code::failed,
+                           "the peer's plan makes no sense; are peer and "
+                           "`banyan` of the same version?"}};
+  return to_bytes(r->body);
+}
+
+outcome check_strict(const_bytes plan) {
+  value v;
+  if (!value::decode(plan, v) || v["warnings"].items().empty())
+    return {};
+  return failure{
+      problem{exit_code::failed,
+              "--strict: " + printable(v["warnings"].items().front().text())
+                  + "; start more peers, or deploy without "
+                    "--strict"}};
+}
+
+deploy_result deploy_as_owner(const session& s, peer_client& peer,
+                              const spec_source& spec,
+                              const deploy_options& o) {
+  const auto owner = load_owner(o.owner);
+  if (!owner.ok())
+    return failure{owner.error()};
+  if (auto right = check_mesh(peer, *owner, o.owner); !right.ok())
+    return failure{right.error()};
+  return owner_deploy{s, peer, spec, o, *owner}.run();
+}
+
+void deploy_is_done(const spec_source& spec, const deploy_options& o) {
+  if (!o.owner.empty())
+    deploy_file::remove(deploy_file::path_of(o.spec, spec.spec.name));
+}
+
+deploy_result remove_as_owner(peer_client& peer, const remove_options& o) {
+  const auto owner = load_owner(o.owner);
+  if (!owner.ok())
+    return failure{owner.error()};
+  if (auto right = check_mesh(peer, *owner, o.owner); !right.ok())
+    return failure{right.error()};
+  const auto found = current_papers(peer, *owner, o.app);
+  if (!found.ok())
+    return failure{found.error()};
+  if (!*found)
+    return failure{problem{exit_code::failed,
+                           "not_found: no app named '" + o.app
+                               + "'; `banyan apps` lists what there is"}};
+  io::http_call c;
+  c.method = "DELETE";
+  c.target = "/v1/apps/" + percent_encoded(o.app);
+  // Signed twice, the bytes are the same: a lost answer needs no file.
+  const auto papers = (*found)->deleted
+                          ? (*found)->papers
+                          : sign_removal(owner->key, owner->mesh, **found);
+  c.body = to_text(papers.encode());
+  c.headers.emplace_back("Content-Type", msgpack);
+  c.headers.emplace_back("Accept", msgpack);
+  auto r = peer.send(std::move(c), effect::changes);
+  if (!r.ok())
+    return failure{r.error()};
+  return to_bytes(r->body);
+}
+
+} // namespace banyan::cli

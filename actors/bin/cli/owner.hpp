@@ -1,0 +1,35 @@
+#pragma once
+#include "actors/bin/cli/commands.hpp"
+#include "actors/docs/app_documents.hpp"
+
+namespace banyan::cli {
+
+/// A spec, checked, with the text that it was read from.
+struct spec_source {
+  std::string toml;
+  app_spec spec;
+};
+/// @returns `usage` with file, line and cause.
+result<spec_source, problem> read_spec(const std::string& file);
+
+/// The msgpack answers that a deploy and a removal end in: `{app, nonce,
+/// survives, warnings, voters}`, voters only for a new app.
+using deploy_result = result<bytes, problem>;
+
+/// `POST /v1/plan`; `prepare` has the nodes make empty replicas.
+deploy_result ask_plan(peer_client& peer, const spec_source& spec,
+                       bool prepare);
+/// `refused` for `--strict` when the plan has warnings.
+outcome check_strict(const_bytes plan);
+
+/// Deploys with an owner's file: a new app is planned, signed here, kept beside
+/// the spec and sent; an app that is there gets its next version; a deploy that
+/// was not finished is sent again as it was.
+deploy_result deploy_as_owner(const session& s, peer_client& peer,
+                              const spec_source& spec, const deploy_options& o);
+/// Forgets what was kept for repeating: the deploy is known to be in place.
+void deploy_is_done(const spec_source& spec, const deploy_options& o);
+
+deploy_result remove_as_owner(peer_client& peer, const remove_options& o);
+
+} // namespace banyan::cli

@@ -1,0 +1,207 @@
+// banyan: the command line. Reads it, hands over to cli/, turns outcomes into
+// exit codes.
+#include "actors/bin/cli/commands.hpp"
+#include "actors/docs/peer_config.hpp"
+#include "crypto/system_random.hpp"
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace banyan::cli {
+namespace {
+
+struct arguments {
+  std::string data, http, token;
+  bool json = false;
+  std::string name, file, mesh_file;
+  deploy_options deploy;
+  remove_options remove;
+  call_options call;
+  query_options query;
+};
+
+/// What the command line asked for.
+using action = std::function<outcome(const session&)>;
+
+class command_line {
+public:
+  command_line() {
+    app_.set_version_flag("--version", std::string{BANYAN_VERSION});
+    app_.fallthrough(); // `banyan status --json` is as good as the other way
+    app_.add_option("--data", a_.data,
+                    "ask the peer with this data directory (the default: "
+                    "/var/lib/banyan for root, else ~/.local/state/banyan)");
+    app_.add_option("--http", a_.http, "ask the peer at this URL");
+    app_.add_option("--token", a_.token,
+                    "file with its admin token, for --http");
+    app_.add_flag("--json", a_.json, "print what the API answers, as is");
+    set_up();
+    looks();
+    apps();
+    calls();
+  }
+
+  /// The code to exit with when nothing is to be done.
+  std::optional<int> parse(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ExtrasError& e) {
+      return usage(chosen() ? e.what()
+                            : "there is no such command or flag: "
+                                  + printable(first_extra()));
+    } catch (const CLI::ParseError& e) {
+      if (e.get_exit_code() == 0) // --help, --version
+        return app_.exit(e);
+      return usage(e.what());
+    }
+    if (!action_)
+      return usage("a command is missing");
+    return std::nullopt;
+  }
+
+  [[nodiscard]] const arguments& given() const { return a_; }
+  [[nodiscard]] outcome run(const session& s) const { return action_(s); }
+
+private:
+  CLI::App* add(CLI::App& to, const char* name, const char* help, action f) {
+    auto* c = to.add_subcommand(name, help);
+    c->callback([this, f = std::move(f)] { action_ = f; });
+    return c;
+  }
+
+  void set_up() {
+    add(app_, "init", "make a mesh: NAME.mesh and NAME.owner, here",
+        [this](const session& s) { return init(s, a_.name); })
+        ->add_option("NAME", a_.name, "what the mesh is called")
+        ->required();
+    auto* keygen = app_.add_subcommand("keygen", "make a key: node or client");
+    keygen->require_subcommand(1);
+    add(*keygen, "node", "a node's identity, in advance",
+        [this](const session& s) { return keygen_node(s, a_.file); })
+        ->add_option("FILE", a_.file, "the new file; node.key by default");
+    add(*keygen, "client", "a key for programs that call apps",
+        [this](const session& s) { return keygen_client(s, a_.mesh_file); })
+        ->add_option("--mesh-file", a_.mesh_file,
+                     "NAME.mesh; by default the only one here");
+  }
+
+  void looks() {
+    add(app_, "status", "the peer and its mesh", status);
+    add(app_, "nodes", "the members of the mesh", nodes);
+    add(app_, "apps", "all apps, or the groups of one",
+        [this](const session& s) { return cli::apps(s, a_.name); })
+        ->add_option("NAME", a_.name, "one app");
+    add(app_, "failovers", "every change of leader, with its phases",
+        failovers);
+    add(app_, "plan", "where a spec would go and what it would survive",
+        [this](const session& s) { return plan(s, a_.file); })
+        ->add_option("SPEC", a_.file, "an app's spec (TOML)")
+        ->required();
+  }
+
+  void apps() {
+    auto* d = add(app_, "deploy", "deploy or update an app",
+                  [this](const session& s) { return deploy(s, a_.deploy); });
+    d->add_option("SPEC", a_.deploy.spec, "the app's spec (TOML)")->required();
+    d->add_option("--owner", a_.deploy.owner,
+                  "NAME.owner to sign with; without it only in mesh `local`");
+    d->add_flag("--strict", a_.deploy.strict, "refuse when there are warnings");
+    auto* r = add(app_, "remove", "remove an app",
+                  [this](const session& s) { return remove(s, a_.remove); });
+    r->add_option("APP", a_.remove.app, "its name")->required();
+    r->add_option("--owner", a_.remove.owner, "NAME.owner to sign with");
+    r->add_flag("--yes", a_.remove.yes, "don't ask for the name again");
+  }
+
+  void calls() {
+    auto* c = add(app_, "call", "send a command to an actor",
+                  [this](const session& s) { return call(s, a_.call); });
+    c->add_option("ACTOR", a_.call.address, "APP/KEY, as in ledger/alice")
+        ->required();
+    c->add_option("COMMAND", a_.call.command, "as in deposit")->required();
+    c->add_option("ARGUMENT", a_.call.argument, "JSON, as in '{\"cents\":5}'");
+    c->add_option("--key", a_.call.key,
+                  "repeat the call that printed this key");
+    auto* q = add(app_, "query", "ask an actor",
+                  [this](const session& s) { return query(s, a_.query); });
+    q->add_option("ACTOR", a_.query.address, "APP/KEY")->required();
+    q->add_option("QUERY", a_.query.query, "as in balance")->required();
+    q->add_option("ARGUMENT", a_.query.argument, "JSON");
+    q->add_option("--stale", a_.query.stale_ms,
+                  "take an answer of a follower, at most this many ms old");
+  }
+
+  [[nodiscard]] bool chosen() const { return !app_.get_subcommands().empty(); }
+
+  [[nodiscard]] std::string first_extra() const {
+    const auto left = app_.remaining();
+    return left.empty() ? "" : "'" + left.front() + "'";
+  }
+
+  int usage(const std::string& why) {
+    std::string text = "banyan: " + why + "\n";
+    const auto chosen = app_.get_subcommands();
+    if (chosen.empty()) {
+      text += "commands:";
+      for (const auto* c : app_.get_subcommands(nullptr))
+        text += " " + c->get_name();
+      text += "\nsee `banyan --help`";
+    } else {
+      text += "see `banyan " + chosen.front()->get_name() + " --help`";
+    }
+    note(text);
+    return static_cast<int>(exit_code::usage);
+  }
+
+  CLI::App app_{"Banyan: apps that outlive their machines. This is the "
+                "command line; `banyan-peer` is the daemon.",
+                "banyan"};
+  arguments a_;
+  action action_;
+};
+
+std::filesystem::path default_data() {
+  process_place place;
+  place.root = ::geteuid() == 0;
+  if (const char* home = std::getenv("HOME")) // NOLINT(concurrency-mt-unsafe):
+    place.home = home;                        // there is only one thread
+  return default_data_directory(place);
+}
+
+int run(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN); // a peer that hangs up is an error, not an end
+  command_line line;
+  if (const auto code = line.parse(argc, argv))
+    return *code;
+  const auto& a = line.given();
+  system_random random;
+  const session s{
+      {a.data.empty() ? default_data() : std::filesystem::path{a.data}, a.http,
+       a.token},
+      a.json,
+      random};
+  const auto done = line.run(s);
+  if (done.ok())
+    return static_cast<int>(exit_code::done);
+  const auto& p = done.error();
+  if (a.json && !p.json.empty())
+    print(p.json);
+  note("banyan: " + p.message);
+  return static_cast<int>(p.code);
+}
+
+} // namespace
+} // namespace banyan::cli
+
+int main(int argc, char** argv) {
+  try {
+    return banyan::cli::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "banyan: %s\n", e.what());
+    return static_cast<int>(banyan::cli::exit_code::failed);
+  }
+}

@@ -1,0 +1,57 @@
+#include "actors/docs/sign_app.hpp"
+
+#include <set>
+
+namespace banyan {
+
+result<app_papers, node_id>
+sign_birth(const identity& owner, const mesh_id& mesh, const app_spec& spec,
+           const prepared_app& where, random_source& random) {
+  const secret_bytes<32> secret{random};
+  app_genesis g;
+  g.owner = owner.owner();
+  g.name = spec.name;
+  g.nonce = where.nonce;
+  g.lineage = lineage_id{random.array<16>()};
+  g.secret_hash = group_secret_hash(secret);
+  g.voters = where.voters;
+  app_version v{id_of(g), spec, {}};
+  std::set<node_id> nodes;
+  for (const auto& shard : g.voters)
+    for (const auto& r : shard)
+      nodes.insert(r.node);
+  for (const auto& n : nodes) {
+    app_version::sealed box{n, {}};
+    if (!seal_secret(n, group_secret_context(g.nonce), secret, random,
+                     box.secret))
+      return failure{n};
+    v.secrets.push_back(box);
+  }
+  app_papers p;
+  p.genesis =
+      signed_document::make(owner, sign_kind::genesis, mesh, 1, g.encode());
+  p.version =
+      signed_document::make(owner, sign_kind::spec, mesh, 1, v.encode());
+  return p;
+}
+
+app_papers sign_update(const identity& owner, const mesh_id& mesh,
+                       const app_record& old, const app_spec& spec,
+                       std::uint64_t number) {
+  const app_version v{old.id, spec, old.version.secrets};
+  app_papers p = old.papers;
+  p.version =
+      signed_document::make(owner, sign_kind::spec, mesh, number, v.encode());
+  return p;
+}
+
+app_papers sign_removal(const identity& owner, const mesh_id& mesh,
+                        const app_record& old) {
+  app_papers p = old.papers;
+  p.deletion =
+      signed_document::make(owner, sign_kind::deletion, mesh, old.number + 1,
+                            app_deletion{old.id}.encode());
+  return p;
+}
+
+} // namespace banyan
