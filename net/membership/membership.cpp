@@ -202,9 +202,10 @@ void membership::state::own_record_met(const member_document& d,
     ++counters_.signatures_bad;
     return;
   }
-  if (cfg_.disk_incarnation < r.incarnation && !rolled_back_told_) {
-    rolled_back_told_ = true;
-    out.emplace_back(rolled_back{r.incarnation});
+  if (cfg_.disk_incarnation < r.incarnation && rolled_back_at_ == never
+      && !rolled_back_told_) {
+    rolled_back_by_ = r.incarnation;
+    rolled_back_at_ = now + clone_patience;
   }
   if (own_.incarnation <= r.incarnation)
     raise(r.incarnation);
@@ -222,6 +223,21 @@ void membership::state::look_for_clone(const address& at,
     return;
   probes_.emplace(++token_, probe{node_id{}, 0, at});
   out.emplace_back(probe_address{token_, at});
+}
+
+bool membership::state::looks_for_clone() const {
+  return std::any_of(probes_.begin(), probes_.end(),
+                     [](const auto& p) { return p.second.asked_by.is_none(); });
+}
+
+void membership::state::tell_rolled_back(time_point now,
+                                         membership_effects& out) {
+  if (rolled_back_at_ == never || cloned_told_
+      || (now < rolled_back_at_ && looks_for_clone()))
+    return;
+  rolled_back_at_ = never;
+  rolled_back_told_ = true;
+  out.emplace_back(rolled_back{rolled_back_by_});
 }
 
 void membership::state::own_key_met(const boot_id& boot, const address& at,
@@ -302,9 +318,10 @@ void membership::state::tick(time_point now, membership_effects& out) {
 void membership::state::finish(time_point now, membership_effects& out) {
   if (count_dirty_)
     recount(now, out);
+  tell_rolled_back(now, out);
   if (own_.incarnation < wanted_ && pending_ < wanted_
       && raised_at_ + cfg_.refute_interval <= now && !leaving_) {
-    raised_at_ = now;
+    raised_at_ = running() ? now : long_ago; // a boot refutes nothing
     pending_ = wanted_;
     out.emplace_back(persist_incarnation{pending_});
   }
@@ -331,6 +348,8 @@ time_point membership::state::next_due() const {
   if (!running())
     return due;
   due = std::min({due, digest_at_, watch_due()});
+  if (!cloned_told_)
+    due = std::min(due, rolled_back_at_);
   for (const auto& [node, p] : peers_)
     if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
       due = std::min(due, p.news_sent + cfg_.flood_interval);

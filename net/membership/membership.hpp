@@ -146,7 +146,8 @@ struct member_changed {
   member_state to = member_state::alive;
 };
 /// This node's disk is older than what the mesh has seen of it: its replicas
-/// count as rolled back. At most once per boot.
+/// count as rolled back. At most once per boot, and not when a clone explains
+/// it, which is looked for first, for 200 ms at most.
 struct rolled_back {
   banyan::incarnation seen;
 };

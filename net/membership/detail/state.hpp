@@ -128,6 +128,8 @@ public:
   void own_record_met(const member_document& d, const address& seen,
                       bool pushed, time_point now, membership_effects& out);
   void look_for_clone(const address& at, membership_effects& out);
+  void tell_rolled_back(time_point now, membership_effects& out);
+  [[nodiscard]] bool looks_for_clone() const;
   void learn_address(const node_id& from, const address& seen,
                      membership_effects& out);
   void encode_members(bytes& out) const;
@@ -197,6 +199,10 @@ public:
   incarnation pending_; ///< asked to be put on disk; zero: nothing
   time_point raised_at_ = long_ago;
   incarnation restored_; ///< of the own record beside the members on disk
+  /// What proved that this disk is older, and until when a clone may yet
+  /// explain it.
+  incarnation rolled_back_by_;
+  time_point rolled_back_at_ = never;
   bool rolled_back_told_ = false;
   bool cloned_told_ = false;
   member_book book_;
@@ -217,6 +223,10 @@ public:
   bool count_dirty_ = false;
   membership_counters counters_;
 };
+
+/// How long the answers of probes are awaited before this node calls its disk
+/// rolled back: two processes with one key look the same at first.
+inline constexpr duration clone_patience = 200ms;
 
 /// At least this between two changes of mind about one subject, and between
 /// two notices of the same kind to one peer.
