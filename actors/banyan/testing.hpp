@@ -1,0 +1,167 @@
+#pragma once
+/// A whole mesh inside a test: N peers of this process with real sockets on
+/// loopback, real encryption and real disks (in a temporary directory), which
+/// can be killed, frozen, cut off, wiped and started again.
+///
+///   banyan::testing::local_mesh mesh{{5}};
+///   mesh.add_app<ledger>();
+///   mesh.deploy("ledger");
+///   mesh.call<&ledger::deposit>("alice", amount{5});
+///   mesh.kill(mesh.leader_of("ledger", "alice"));
+///   EXPECT_EQ(*mesh.call<&ledger::balance>("alice"), 5);
+///
+/// Link with `banyan_testing`.
+#include <banyan/detail/typed_call.hpp>
+
+#include <chrono>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace banyan::testing {
+
+namespace detail {
+class mesh_engine;
+}
+
+struct mesh_options {
+  std::size_t nodes = 3;
+  /// By node; the last one serves the rest. Empty: one region for all.
+  std::vector<std::string> regions;
+  /// Makes a mesh of its own, with mesh, owner and client key; otherwise it is
+  /// the mesh `local`.
+  bool with_mesh_file = false;
+  /// Directories with modules (`*.so`), as `--apps`.
+  std::vector<std::string> apps;
+};
+
+struct app_options {
+  std::string module; ///< empty: as the app
+  std::uint32_t shards = 8;
+  std::uint32_t replicas = 3;
+  std::chrono::milliseconds replace_after{300'000};
+  bool spread_regions = false; ///< `spread = "regions"`
+};
+
+/// A member of the mesh as one node sees it.
+struct member {
+  std::string node; ///< full node id
+  std::string address;
+  std::string region;
+  std::string state; ///< `alive`, `suspect`, `dead` or `left`
+  bool heard = false;
+};
+
+/// Peers are named by their number, from 0. What goes wrong in the mesh's own
+/// working (a peer doesn't start, a deploy is refused, a wait ends in vain)
+/// throws std::runtime_error with the cause; what a call meets is its result.
+///
+/// Calls: any thread. All else: one thread at a time. Set BANYAN_MESH_LOG to
+/// see the peers' logs on standard error.
+class local_mesh {
+public:
+  using milliseconds = std::chrono::milliseconds;
+
+  /// Starts the peers and waits until each hears every other.
+  explicit local_mesh(mesh_options options = {});
+  /// Ends every peer at once, frozen ones too, and removes the directory.
+  ~local_mesh();
+  local_mesh(const local_mesh&) = delete;
+  local_mesh& operator=(const local_mesh&) = delete;
+
+  /// Lets every peer run an app that is linked into this test.
+  template <class App>
+  void add_app() {
+    add_table(&module_table<App>());
+  }
+  /// Returns once the app serves calls on every running peer.
+  void deploy(std::string_view app, app_options options = {});
+
+  /// Calls a handler through any peer that runs (and isn't frozen).
+  template <auto H>
+  banyan::detail::typed_result<H>
+  call(std::string_view key,
+       const banyan::detail::argument_of<H>& argument = {},
+       call_options options = {}) {
+    return call_at<H>(any, key, argument, std::move(options));
+  }
+  /// The same through this peer.
+  template <auto H>
+  banyan::detail::typed_result<H>
+  call_at(std::size_t node, std::string_view key,
+          const banyan::detail::argument_of<H>& argument = {},
+          call_options options = {}) {
+    namespace d = banyan::detail;
+    auto order = d::order_for<H>(key, argument, std::move(options));
+    if (!order.ok())
+      return order.error();
+    return d::read_answer<H>(wait(node, std::move(*order)));
+  }
+  /// By name, with JSON in and out: `call(0, "ledger/alice", "deposit",
+  /// R"({"cents": 5})")`.
+  call_result<std::string> call(std::size_t node, std::string_view actor,
+                                std::string_view command,
+                                std::string_view json = {},
+                                call_options options = {});
+  call_result<std::string> query(std::size_t node, std::string_view actor,
+                                 std::string_view name,
+                                 std::string_view json = {},
+                                 call_options options = {});
+
+  /// Ends a peer as `kill -9` would: nothing is handed over or said.
+  void kill(std::size_t node);
+  /// Asks a peer to stop: it hands over what it leads and says goodbye.
+  void stop(std::size_t node);
+  /// Starts a peer that was killed or stopped, on the same directory and port;
+  /// kills it first if it runs.
+  void restart(std::size_t node);
+  /// Kills a peer and removes its directory, key and all: whoever starts there
+  /// is a new member.
+  void wipe(std::size_t node);
+  /// Holds a peer's loop, as SIGSTOP would: its sockets stay open, silent.
+  void freeze(std::size_t node);
+  void thaw(std::size_t node);
+  /// Cuts every connection between peers of different groups, both ways: bytes
+  /// wait, new connections get no answer. Peers that are in no group keep all
+  /// of theirs. Replaces an earlier partition.
+  void partition(const std::vector<std::vector<std::size_t>>& groups);
+  /// Ends the partition: what was written while it lasted arrives.
+  void heal();
+
+  /// The peer that leads the key's group, of those that run; waits for one.
+  [[nodiscard]] std::size_t
+  leader_of(std::string_view app, std::string_view key,
+            milliseconds patience = milliseconds{10'000});
+  /// The peers that have a vote in the key's group and run.
+  [[nodiscard]] std::vector<std::size_t> voters_of(std::string_view app,
+                                                   std::string_view key);
+  /// Waits until all running peers hear each other and each group of each app
+  /// has a leader and all its voters.
+  void wait_healthy(milliseconds patience = milliseconds{10'000});
+
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] bool running(std::size_t node) const;
+  /// Where it listens, for clients and further peers.
+  [[nodiscard]] std::string address(std::size_t node) const;
+  [[nodiscard]] std::vector<std::string> addresses() const;
+  [[nodiscard]] std::string id(std::size_t node) const;
+  [[nodiscard]] std::string data_directory(std::size_t node) const;
+  /// `NAME.client` of a mesh with a file; empty in the mesh `local`.
+  [[nodiscard]] std::string client_key_file() const;
+  [[nodiscard]] std::vector<member> members(std::size_t node) const;
+  /// Why a peer ended by itself; empty if it didn't.
+  [[nodiscard]] std::string fault(std::size_t node) const;
+
+  /// For `call_at` and `call`: any peer that runs.
+  static constexpr std::size_t any = static_cast<std::size_t>(-1);
+
+private:
+  void add_table(const banyan_app_v1* table);
+  banyan::detail::call_outcome wait(std::size_t node,
+                                    banyan::detail::call_order order);
+  std::unique_ptr<detail::mesh_engine> engine_;
+};
+
+} // namespace banyan::testing
