@@ -49,6 +49,7 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   const auto features = s.link.features;
   n->links_ = std::make_unique<net::link_table>(std::move(s.link), s.limits, io,
                                                 ctx.random, *n);
+  io.set_events(*n);
   auto bound = n->links_->listen(s.listen);
   if (!bound.ok()) {
     error = "can't listen at " + to_string(s.listen) + " ("
@@ -346,19 +347,62 @@ void node_shell::carry_out() {
   arm();
 }
 
+// A timer that is armed too early costs one idle call; only an earlier deadline
+// is worth arming anew.
 void node_shell::arm() {
-  const auto on_links = [this] {
-    links_->on_time(ctx_.loop.now());
-    arm();
-  };
-  const auto on_members = [this] {
-    refresh_leads();
-    member_input([](auto& m, auto now, auto& out) { m.on_tick(now, out); });
-  };
-  if (links_->deadline() != never)
-    link_timer_.arm(links_->deadline(), on_links, "links");
-  if (!stopping_ && members_->deadline() != never)
-    member_timer_.arm(members_->deadline(), on_members, "membership");
+  if (const auto due = links_->deadline(); due < links_due_) {
+    links_due_ = due;
+    link_timer_.arm(
+        due,
+        [this] {
+          links_due_ = never;
+          links_->on_time(ctx_.loop.now());
+          arm();
+        },
+        "links");
+  }
+  if (stopping_)
+    return;
+  if (const auto due = members_->deadline(); due < members_due_) {
+    members_due_ = due;
+    member_timer_.arm(
+        due,
+        [this] {
+          members_due_ = never;
+          refresh_leads();
+          member_input(
+              [](auto& m, auto now, auto& out) { m.on_tick(now, out); });
+        },
+        "membership");
+  }
+}
+
+void node_shell::on_opened(net::stream_id id, const net::address& remote,
+                           bool inbound, time_point now) {
+  links_->on_opened(id, remote, inbound, now);
+  arm();
+}
+
+void node_shell::on_dial_failed(net::stream_id id, net::stream_end why,
+                                time_point now) {
+  links_->on_dial_failed(id, why, now);
+  arm();
+}
+
+void node_shell::on_data(net::stream_id id, const_bytes data, time_point now) {
+  links_->on_data(id, data, now);
+  arm();
+}
+
+void node_shell::on_drained(net::stream_id id, time_point now) {
+  links_->on_drained(id, now);
+  arm();
+}
+
+void node_shell::on_closed(net::stream_id id, net::stream_end why,
+                           time_point now) {
+  links_->on_closed(id, why, now);
+  arm();
 }
 
 void node_shell::refresh_leads() {

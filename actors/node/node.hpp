@@ -25,6 +25,7 @@ struct node_start {
 /// frames in, dispatch to the actors, membership's effects out. Owned by the
 /// node actor; the streams call it directly, on the loop.
 class node_shell final : public net::link_events,
+                         private net::stream_events,
                          public std::enable_shared_from_this<node_shell> {
 public:
   /// Listens; `error` says why not.
@@ -51,6 +52,16 @@ public:
 
 private:
   node_shell(node_context& ctx, node_start start);
+
+  // Stream events pass through to the link table, whose deadline they move.
+  void on_opened(net::stream_id id, const net::address& remote, bool inbound,
+                 time_point now) override;
+  void on_dial_failed(net::stream_id id, net::stream_end why,
+                      time_point now) override;
+  void on_data(net::stream_id id, const_bytes data, time_point now) override;
+  void on_drained(net::stream_id id, time_point now) override;
+  void on_closed(net::stream_id id, net::stream_end why,
+                 time_point now) override;
 
   template <class F>
   void member_input(F f) {
@@ -93,6 +104,8 @@ private:
   net::membership_effects effects_;
   io::timer link_timer_;
   io::timer member_timer_;
+  time_point links_due_ = never;
+  time_point members_due_ = never;
   bool flush_asked_ = false;
   bool stopping_ = false;
 };
