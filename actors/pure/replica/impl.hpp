@@ -310,7 +310,8 @@ private:
   void on_chunk(const replica_ref& from, const_bytes payload, time_point now);
   void on_entries(const replica_ref& from, const_bytes payload, time_point now);
   void send_chunk(const read_wait& w, const store::scan_page& page);
-  void send_entries(const replica_ref& to, const replica::snapshot_pull& p);
+  void send_entries(const replica_ref& to, const replica::snapshot_pull& p,
+                    time_point now);
   void pull(time_point now);
   void stage(order_stage::step what, std::vector<store::row_change> rows,
              store::applied_meta meta);

@@ -58,7 +58,7 @@ void replica_core::impl::on_pull(const replica_ref& from, const_bytes payload,
     return;
   }
   case replica::snapshot_pull::part::entries:
-    send_entries(from, pull);
+    send_entries(from, pull, now);
     return;
   case replica::snapshot_pull::part::done:
     raft_->snapshot_finished(now, from, pull.index);
@@ -84,12 +84,18 @@ void replica_core::impl::send_chunk(const read_wait& w,
 }
 
 void replica_core::impl::send_entries(const replica_ref& to,
-                                      const replica::snapshot_pull& p) {
+                                      const replica::snapshot_pull& p,
+                                      time_point now) {
   // Up to what a returned commit holds: there the meta is known.
   const auto& log = raft_->log();
   const auto end = state_meta_.index;
-  if (p.index <= log.base().index || p.index > end.next())
-    return; // gone, or not there yet: it asks again
+  if (p.index > end.next())
+    return; // not there yet: it asks again
+  if (p.index <= log.base().index) {
+    // It began under an earlier offer, and what it lacks is cut by now.
+    start_offer(to, now);
+    return;
+  }
   replica::snapshot_entries m;
   m.number = p.number;
   std::size_t size = 0;

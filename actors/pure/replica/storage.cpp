@@ -151,6 +151,10 @@ void replica_core::impl::set_commit_due(time_point now) {
 void replica_core::impl::order_commit_if_due(time_point now) {
   if (commit_ || commit_due_ == never)
     return;
+  if (install_ && install_->finishing) {
+    commit_due_ = std::max(commit_due_, now + 10ms);
+    return; // it would land on top of the rows that are switched in
+  }
   if (now < commit_due_ && overlay_.bytes_used() < config_.state_commit_bytes)
     return;
   // Applied never passes committed, nor what this disk holds of the log.

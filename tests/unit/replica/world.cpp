@@ -573,6 +573,10 @@ void world::check_states_equal() {
     problems.push_back("the replicas don't settle");
     for (std::size_t i = 0; i < nodes.size(); ++i)
       if (nodes[i].up) {
+        for (const auto& p : nodes[i].core->status().progress)
+          problems.push_back("  " + std::to_string(i) + " has one at "
+                             + std::to_string(p.durable.value())
+                             + (p.snapshot ? " in a snapshot" : ""));
         const auto s = nodes[i].core->status();
         problems.push_back(std::to_string(i) + ": role "
                            + std::to_string(int(s.role)) + " term "
@@ -593,14 +597,22 @@ void world::check_states_equal() {
     }
     if (nd.meta->hash != first->meta->hash)
       problems.push_back("hash chains differ");
-    if (nd.rows.size() != first->rows.size()
-        || !std::equal(nd.rows.begin(), nd.rows.end(), first->rows.begin(),
-                       [](const auto& a, const auto& b) {
-                         return a.first == b.first
-                                && a.second.value == b.second.value
-                                && a.second.index == b.second.index;
-                       }))
-      problems.push_back("applied states differ at one index");
+    const auto describe = [](const store::row& r) {
+      return to_hex(r.key) + " by " + std::to_string(r.index.value()) + ": "
+             + to_hex(r.value.view()).substr(0, 80);
+    };
+    const auto missing = [&](const node& a, const node& b, const char* what) {
+      for (const auto& [key, row] : a.rows) {
+        const auto it = b.rows.find(key);
+        if (it == b.rows.end() || !(it->second.value == row.value)
+            || it->second.index != row.index)
+          problems.push_back(
+              "applied states differ at one index: " + describe(row) + what
+              + (it == b.rows.end() ? "" : describe(it->second)));
+      }
+    };
+    missing(nd, *first, " elsewhere ");
+    missing(*first, nd, " at the first, later ");
   }
 }
 
