@@ -37,6 +37,7 @@ std::vector<const candidate*> ranked(const digest& group,
                               : a.second->node < b.second->node;
   });
   std::vector<const candidate*> out;
+  out.reserve(scored.size());
   for (const auto& s : scored)
     out.push_back(s.second);
   return out;

@@ -201,8 +201,8 @@ void member_book::recount(std::vector<change>& out) {
           ++m.accusers;
       }
       const auto& record = m.document.record;
-      const bool enough =
-          m.accusers * 2 > watching && (m.accusers >= 2 || watching < 2);
+      const bool enough = std::size_t{m.accusers} * 2 > watching
+                          && (m.accusers >= 2 || watching < 2);
       m.condemned = enough;
       // This node knows best about itself; it refutes what others count.
       if (enough && subject != self_ && record.word != member_word::left

@@ -47,7 +47,7 @@ public:
   struct change {
     node_id node;
     std::optional<member_state> from;
-    member_state to;
+    member_state to = member_state::alive;
   };
 
   member_book(const node_id& self, const mesh_id& mesh,

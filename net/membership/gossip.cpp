@@ -247,7 +247,14 @@ put_outcome membership::state::take_record(const node_id& from,
     out.emplace_back(misbehaved{from, "a record with a bad signature"});
     break;
   case put_outcome::unsponsored:
-    if (d.admitted && waiting_.size() < cfg_.waiting_max) {
+    if (d.admitted && d.admitted->sponsor != node
+        && waiting_.size() < cfg_.waiting_max && waiting_.count(node) == 0) {
+      // What waits is genuine: later nobody is there to be blamed for it.
+      if (!d.verify(cfg_.mesh) || !d.admitted->verify(cfg_.mesh, node)) {
+        ++counters_.signatures_bad;
+        out.emplace_back(misbehaved{from, "a record with a bad signature"});
+        return put_outcome::forged;
+      }
       ++counters_.admissions_waiting;
       waiting_[node] = d;
     }
@@ -264,9 +271,8 @@ put_outcome membership::state::take_record(const node_id& from,
 void membership::state::retry_waiting(time_point now, membership_effects& out) {
   const auto waiting = std::exchange(waiting_, {});
   for (const auto& [node, d] : waiting)
-    if (!is_member(d.admitted->sponsor))
-      waiting_.emplace(node, d);
-    else if (take_record(self_, d, now, out) == put_outcome::rationed)
+    if (!is_member(d.admitted->sponsor)
+        || take_record(self_, d, now, out) == put_outcome::rationed)
       waiting_.emplace(node, d);
 }
 

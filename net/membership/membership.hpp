@@ -62,7 +62,8 @@ struct membership_config {
   /// Members whose sponsor is not known yet, kept in the hope of it.
   std::size_t waiting_max = 64;
   duration flood_interval = 10ms; ///< at most one frame of news per peer and
-  std::size_t frame_bytes_max = 16 * 1024; ///< so large; more waits
+  std::size_t frame_bytes_max =
+      std::size_t{16} * 1024; ///< so large; more waits
   duration digest_interval = 1s;
   /// A silent peer's link is cut after so long, so that a fresh dial can find
   /// the way if there is one.

@@ -17,7 +17,8 @@ inline constexpr std::size_t news_reports_max = 1024;
 inline constexpr std::size_t digest_entries_max = 1024;
 inline constexpr std::size_t want_ids_max = 1024;
 inline constexpr std::size_t heard_max = 4096;
-inline constexpr std::size_t membership_frame_bytes_max = 64 * 1024;
+inline constexpr std::size_t membership_frame_bytes_max =
+    std::size_t{64} * 1024;
 /// @}
 
 /// First on every link, from both sides.

@@ -245,10 +245,11 @@ void membership::state::watch(time_point now, membership_effects& out) {
       continue;
     if (p.link && p.next_beat <= now)
       send_beat(node, p, false, now, out);
-    if (p.saw == sight::heard && p.life.silent_at(stretch) <= now)
-      mark_lost(node, p, evidence::silence, now, out);
-    else if (p.saw == sight::unheard && !has_left(*m)
-             && p.since + cfg_.liveness.grace <= now)
+    const bool silent =
+        (p.saw == sight::heard && p.life.silent_at(stretch) <= now)
+        || (p.saw == sight::unheard && !has_left(*m)
+            && p.since + cfg_.liveness.grace <= now);
+    if (silent)
       mark_lost(node, p, evidence::silence, now, out);
     else if (p.saw == sight::silent && p.link && !p.cut
              && p.since + cfg_.cut_after <= now) {

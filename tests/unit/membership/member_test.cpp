@@ -332,6 +332,35 @@ TEST(foreign_input, a_member_nobody_shook_hands_with_is_not_let_in) {
   EXPECT_TRUE(offer());
 }
 
+TEST(foreign_input, a_member_whose_sponsor_comes_later_waits_for_it) {
+  mesh m{29};
+  m.found(4);
+  m[0].log.clear();
+  seeded_random random{98};
+  const auto sponsor = identity::generate(random);
+  const auto stranger = identity::generate(random);
+  const auto document = [&](const identity& of, const identity& by) {
+    member_record r;
+    r.node = of.id();
+    r.incarnation = incarnation{1};
+    auto d = member_document::make(of, m.mesh_name(), r);
+    d.admitted = admission::make(by, m.mesh_name(), of.id());
+    return d;
+  };
+  const auto offer = [&](const member_document& d) {
+    m.inject(1, 0, channel::membership, encode(news_message{{d}, {}}));
+  };
+  auto forged = document(stranger, sponsor);
+  forged.admitted->by = forged.by;
+  offer(forged);
+  EXPECT_EQ(m.all<misbehaved>(0).size(), 1U); // nothing bad waits
+  offer(document(stranger, sponsor));
+  EXPECT_FALSE(m.core(0).find(stranger.id()));
+  offer(document(sponsor, m[1].key));
+  EXPECT_TRUE(m.core(0).find(sponsor.id()));
+  EXPECT_TRUE(m.core(0).find(stranger.id()));
+}
+
 TEST(foreign_input, whoever_is_no_member_yet_can_only_say_hello) {
   mesh m{17};
   m.found(3);
