@@ -1,0 +1,103 @@
+// Peers that stop and come back, all of them, and one without its disk.
+#include "tests/integration/integration.hpp"
+
+namespace banyan::test {
+namespace {
+
+/// Three peers with a ledger that has taken transfers.
+struct fed_mesh {
+  process_mesh mesh{{{"here"}, {"here"}, {"here"}}};
+  words_on_failure words{mesh};
+  ledger_load load{mesh, {"ledger", 8, 8, 0ms, 40s}};
+
+  fed_mesh() {
+    mesh.start_all();
+    mesh.wait_members(3);
+    mesh.deploy("ledger", ledger_of_three);
+    mesh.wait_healthy("ledger", 3);
+    load.start();
+    more(200);
+  }
+  void more(std::uint64_t transfers) {
+    const auto goal = load.acknowledged() + transfers;
+    ASSERT_TRUE(wait_until([&] { return load.acknowledged() >= goal; }, 30s));
+  }
+  void check() {
+    load.stop();
+    const auto report = load.audit();
+    std::cout << report.text();
+    EXPECT_TRUE(report.clean()) << report.text();
+    EXPECT_EQ(mesh.casualties(), "");
+  }
+};
+
+TEST(restart, all_peers_stopped_by_SIGTERM_keep_every_transfer) {
+  fed_mesh f;
+  f.load.stop();
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    EXPECT_EQ(f.mesh.terminate(i), 0) << "peer " << i;
+  f.mesh.start_all();
+  f.mesh.wait_healthy("ledger", 3);
+  f.check();
+}
+
+TEST(restart, all_peers_killed_at_once_under_load_keep_every_transfer) {
+  fed_mesh f;
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    f.mesh.kill(i);
+  f.mesh.start_all();
+  f.mesh.wait_healthy("ledger", 3);
+  f.more(50);
+  f.check();
+}
+
+TEST(restart, the_mesh_serves_once_any_majority_is_back) {
+  fed_mesh f;
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    f.mesh.kill(i);
+  f.mesh.start(2);
+  f.mesh.start(1);
+  f.more(50);
+  f.mesh.start(0);
+  f.mesh.wait_healthy("ledger", 3);
+  f.check();
+}
+
+TEST(restart, a_wiped_peer_is_a_stranger_whose_replicas_are_rebuilt) {
+  process_mesh mesh{{{"here"}, {"here"}, {"here"}, {"here"}}};
+  const words_on_failure words{mesh};
+  mesh.start_all();
+  mesh.wait_members(4);
+  mesh.deploy("ledger", ledger_of_three + "replace_after = \"2s\"\n");
+  mesh.wait_healthy("ledger", 3);
+  ledger_load load{mesh, {"ledger", 8, 8, 0ms, 40s}};
+  load.start();
+  ASSERT_TRUE(wait_until([&] { return load.acknowledged() > 200; }, 30s));
+  const auto victim = mesh.leader_of("ledger").value_or(1);
+  const auto old_node = mesh.node(victim);
+  mesh.kill(victim);
+  mesh.wipe(victim);
+  mesh.start(victim);
+  EXPECT_NE(mesh.node(victim), old_node);
+  mesh.wait_healthy("ledger", 3, 40s);
+  load.stop();
+  const auto report = load.audit();
+  std::cout << report.text();
+  EXPECT_TRUE(report.clean()) << report.text();
+  EXPECT_EQ(mesh.casualties(), "");
+}
+
+TEST(restart, a_frozen_leader_that_thaws_acknowledges_nothing_of_its_own) {
+  fed_mesh f;
+  const auto leader = f.mesh.leader_of("ledger");
+  ASSERT_TRUE(leader);
+  f.mesh.freeze(*leader);
+  f.more(100);
+  f.mesh.thaw(*leader);
+  f.more(100);
+  f.mesh.wait_healthy("ledger", 3);
+  f.check();
+}
+
+} // namespace
+} // namespace banyan::test
