@@ -320,10 +320,12 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
                                  "app '" + c.app + "' has no command or query '"
                                      + c.command + "'")));
     if (only_query && !info->query)
-      return bad("'" + c.command + "' is a command: use POST");
+      return bad("'" + c.command
+                 + "' is a command: use POST, or `banyan call`");
     if (consistency != nullptr && !info->query)
       return bad("'" + c.command
-                 + "' is a command: consistency is for queries");
+                 + "' is a command: consistency is for queries; use "
+                   "`banyan call`, or POST without it");
     is_query = info->query;
     known = true;
   }

@@ -60,8 +60,9 @@ result<value, problem> wait_for_leaders(peer_client& peer,
       if (all > 0 && led == all)
         return app;
     }
-    const auto progress = "waiting: " + std::to_string(led) + " of "
-                          + counted(all, "group") + " lead";
+    const auto progress = "waiting for leaders: " + std::to_string(led) + " of "
+                          + counted(all, "group")
+                          + (all == 1 ? " has one" : " have one");
     if (clock::now() >= until)
       return failure{problem{
           exit_code::failed,
