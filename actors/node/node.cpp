@@ -76,6 +76,10 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
                                                   ctx.loop.now());
   ctx.links = n->links_.get();
   ctx.members = n->members_.get();
+  // Those of an earlier boot too: no change tells of them, and ranks of an
+  // election must be the same on every voter.
+  for (const auto& known : n->members_->members())
+    ctx.regions[known.record.node] = known.record.region;
   ctx.regions[ctx.self()] = ctx.settings.region;
   return n;
 }
