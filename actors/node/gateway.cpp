@@ -105,6 +105,10 @@ result<app_spec, config_error> read_spec(const io::http_request& q) {
   return parse_spec_map(*map);
 }
 
+const std::string admin_rights =
+    "use the control socket, or `Authorization: Bearer` with the token in "
+    "DIR/admin.token (`banyan --token FILE`)";
+
 } // namespace
 
 http_code http_code_of(reply_status s) noexcept {
@@ -414,8 +418,9 @@ void http_gateway::plan(io::http_request& q, responder r) {
   const auto* prepare = q.parameter("prepare");
   in.prepare = prepare != nullptr && *prepare == "1";
   if (in.prepare && !is_admin(q))
-    return void(r.send(refusal(reply_status::unauthorized,
-                               "preparing a deploy needs admin rights")));
+    return void(r.send(
+        refusal(reply_status::unauthorized,
+                "preparing a deploy needs admin rights: " + admin_rights)));
   in.done = [this, q = std::make_shared<io::http_request>(std::move(q)),
              r](const deploy_answer& a) mutable {
     r.send(a.status == reply_status::ok ? answer(*q, view_deploy(ctx_, a))
@@ -427,8 +432,9 @@ void http_gateway::plan(io::http_request& q, responder r) {
 // What an owner needs to sign an app's next version or its deletion.
 void http_gateway::papers(io::http_request& q, responder r) {
   if (!is_admin(q))
-    return void(r.send(refusal(reply_status::unauthorized,
-                               "an app's documents need admin rights")));
+    return void(r.send(
+        refusal(reply_status::unauthorized,
+                "an app's documents need admin rights: " + admin_rights)));
   const auto found = ctx_.papers.find(q.path[2]);
   if (found == ctx_.papers.end())
     return void(r.send(refusal(reply_status::not_found,
@@ -439,8 +445,9 @@ void http_gateway::papers(io::http_request& q, responder r) {
 
 void http_gateway::remove(io::http_request& q, responder r) {
   if (!is_admin(q))
-    return void(r.send(refusal(reply_status::unauthorized,
-                               "removing an app needs admin rights")));
+    return void(
+        r.send(refusal(reply_status::unauthorized,
+                       "removing an app needs admin rights: " + admin_rights)));
   const auto done = [this, q = std::make_shared<io::http_request>(q),
                      r](const deploy_answer& a) mutable {
     r.send(a.status == reply_status::ok ? answer(*q, view_deploy(ctx_, a))

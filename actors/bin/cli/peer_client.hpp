@@ -41,7 +41,7 @@ public:
 
 private:
   peer_client(io::http_target to, std::string authorization, std::string hint);
-  problem unreached(const io::net_error& e, effect what) const;
+  [[nodiscard]] problem unreached(const io::net_error& e, effect what) const;
 
   io::http_client client_;
   std::string authorization_;

@@ -1,0 +1,95 @@
+// The command line against real peers of a mesh with an owner.
+#include "actors/docs/key_files.hpp"
+#include "crypto/system_random.hpp"
+#include "tests/support/process_mesh.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace banyan::test {
+namespace {
+
+class OwnedMesh : public ::testing::Test {
+protected:
+  void SetUp() override {
+    system_random random;
+    ASSERT_TRUE(init_mesh(dir_.path(), "orchard", random).ok());
+    mesh_options o;
+    o.mesh_file = dir_.path() / "orchard.mesh";
+    mesh_ = std::make_unique<process_mesh>(std::vector<peer_place>(3), o);
+    mesh_->start_all();
+    mesh_->wait_members(3);
+    write_spec("");
+  }
+  void TearDown() override {
+    if (HasFailure() && mesh_)
+      std::printf("%s\n", mesh_->last_words().c_str());
+  }
+
+  void write_spec(const std::string& more) {
+    std::ofstream{spec()} << "name = \"ledger\"\nmodule = \"ledger\"\n"
+                             "shards = 2\nreplicas = 3\n"
+                          << more;
+  }
+  [[nodiscard]] std::string spec() const { return dir_.path() / "ledger.toml"; }
+  [[nodiscard]] std::string owner() const {
+    return dir_.path() / "orchard.owner";
+  }
+  run_result banyan(std::size_t peer, std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {BANYAN_PROGRAM, "--data", mesh_->data(peer).string()});
+    return run_program(words, 30s);
+  }
+  [[nodiscard]] std::uint64_t version(std::size_t peer) const {
+    return static_cast<std::uint64_t>(
+        mesh_->get(peer, "/v1/apps/ledger")["version"].integer);
+  }
+
+  temporary_directory dir_;
+  std::unique_ptr<process_mesh> mesh_;
+};
+
+TEST_F(OwnedMesh, LivesThroughDeployCallUpdateAndRemove) {
+  const auto unsigned_deploy = banyan(0, {"deploy", spec()});
+  EXPECT_EQ(unsigned_deploy.end.code, 1);
+  EXPECT_NE(unsigned_deploy.err.find("--owner"), std::string::npos);
+
+  const auto deployed =
+      banyan(0, {"deploy", spec(), "--owner", owner(), "--strict"});
+  ASSERT_EQ(deployed.end.code, 0) << deployed.err;
+  EXPECT_NE(deployed.out.find("survives 1 failed node"), std::string::npos)
+      << deployed.out;
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "ledger.deploy"));
+
+  const std::vector<std::string> deposit{
+      "call", "ledger/alice", "deposit", "{\"cents\":5}", "--key", "first"};
+  for (const std::size_t peer : {0, 1, 0}) { // one key: one deposit
+    const auto r = banyan(peer, deposit);
+    EXPECT_EQ(r.end.code, 0) << r.err;
+    EXPECT_EQ(r.out, "5\n");
+  }
+  EXPECT_EQ(banyan(2, {"query", "ledger/alice", "balance"}).out, "5\n");
+
+  write_spec("replace_after = \"2s\"\n");
+  const auto updated = banyan(1, {"deploy", spec(), "--owner", owner()});
+  ASSERT_EQ(updated.end.code, 0) << updated.err;
+  for (std::size_t i = 0; i < mesh_->size(); ++i)
+    EXPECT_TRUE(wait_until([&] { return version(i) == 2; }, 10s)) << i;
+  EXPECT_EQ(banyan(2, {"query", "ledger/alice", "balance"}).out, "5\n");
+
+  const auto removed =
+      banyan(2, {"remove", "ledger", "--yes", "--owner", owner()});
+  ASSERT_EQ(removed.end.code, 0) << removed.err;
+  for (std::size_t i = 0; i < mesh_->size(); ++i)
+    EXPECT_TRUE(
+        wait_until([&] { return mesh_->get(i, "/v1/apps").list.empty(); }, 10s))
+        << i;
+
+  const auto anew = banyan(0, {"deploy", spec(), "--owner", owner()});
+  ASSERT_EQ(anew.end.code, 0) << anew.err;
+  EXPECT_EQ(banyan(0, {"query", "ledger/alice", "balance"}).out, "0\n");
+}
+
+} // namespace
+} // namespace banyan::test
