@@ -5,12 +5,6 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
-namespace {
-
-constexpr std::array<duration, 5> ladder{0ms, 50ms, 200ms, 1000ms, 5000ms};
-
-} // namespace
-
 app_actor_state::~app_actor_state() {
   if (host != nullptr)
     host->stop();
@@ -25,7 +19,8 @@ void app_actor_state::begin(host_options options) {
     ctx->handlers[app] = info;
     for (const auto& g : groups)
       ctx->tell_replica(g, host_up_in{});
-    caf::anon_send(ctx->supervisor, host_news{app, true, {}});
+    ladder.started(ctx->loop.now());
+    tell(true, {});
   };
   handlers.on_results = [this](std::vector<turn_result> r) {
     on_results(std::move(r));
@@ -34,7 +29,7 @@ void app_actor_state::begin(host_options options) {
   std::string error;
   host = ctx->hosts.make(std::move(options), std::move(handlers), error);
   if (host == nullptr) {
-    caf::anon_send(ctx->supervisor, host_news{app, false, std::move(error)});
+    tell(false, std::move(error));
     return;
   }
   host->start();
@@ -60,19 +55,28 @@ void app_actor_state::on_failed(const host_failed& f) {
       down.running = f.running;
     ctx->tell_replica(g, std::move(down));
   }
-  caf::anon_send(ctx->supervisor, host_news{app, false, f.message});
-  const auto now = ctx->loop.now();
-  while (!failures.empty() && failures.front() + 60s < now)
-    failures.pop_front();
-  const auto step = std::min(failures.size(), ladder.size() - 1);
-  failures.push_back(now);
+  const auto again = ladder.failed(ctx->loop.now());
+  tell(false, f.message);
   restart_timer->arm(
-      now + ladder[step],
+      again,
       [this] {
         host->restart();
         arm();
       },
       "host restart");
+}
+
+void app_actor_state::tell(bool is_up, std::string message) {
+  caf::anon_send(ctx->supervisor,
+                 host_news{app, is_up, ladder.exhausted(ctx->loop.now()),
+                           std::move(message)});
+}
+
+void app_actor_state::on_restart_order() {
+  ladder.operator_stops();
+  up = false;
+  if (host != nullptr)
+    host->restart();
 }
 
 void app_actor_state::arm() {
@@ -112,11 +116,7 @@ caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
         if (s.up)
           s.ctx->tell_replica(m.group, host_up_in{});
       },
-      [&s](restart_host) {
-        s.up = false;
-        if (s.host != nullptr)
-          s.host->restart();
-      },
+      [&s](restart_host) { s.on_restart_order(); },
   };
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/node/context.hpp"
+#include "actors/pure/supervision.hpp"
 
 #include <caf/stateful_actor.hpp>
 
@@ -8,8 +9,8 @@
 namespace banyan::actors {
 
 /// One app on this node: owns its host, gathers the turns of all of its groups
-/// into batches, and restarts the host when it fails, by the ladder
-/// 0 / 50 / 200 / 1000 / 5000 ms.
+/// into batches, and restarts the host when it fails, by the ladder (DESIGN
+/// section 8). The supervisor hears of every failure.
 struct app_actor_state {
   static inline const char* name = "app";
   ~app_actor_state();
@@ -21,11 +22,13 @@ struct app_actor_state {
   std::unique_ptr<io::timer> restart_timer;
   std::set<group_id> groups;
   bool up = false;
-  std::deque<time_point> failures; ///< of the last minute
+  restart_ladder ladder;
 
   void begin(host_options options);
   void on_results(std::vector<turn_result> results);
   void on_failed(const host_failed& f);
+  void tell(bool is_up, std::string message);
+  void on_restart_order();
   void arm();
 };
 caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,

@@ -43,6 +43,25 @@ bool node_context::same_region(const node_id& a, const node_id& b) const {
   return ra != regions.end() && rb != regions.end() && ra->second == rb->second;
 }
 
+std::uint64_t node_context::leads_hash(const node_id& leader,
+                                       const node_id& other) const {
+  std::uint64_t sum = 0;
+  known.each_view([&](const group_view& v) {
+    const auto is_other = [&](const replica_view& r) {
+      return r.who.node == other;
+    };
+    if (v.leader.node != leader
+        || (std::none_of(v.voters.begin(), v.voters.end(), is_other)
+            && std::none_of(v.learners.begin(), v.learners.end(), is_other)))
+      return;
+    std::uint64_t h = std::hash<group_id>{}(v.group);
+    h ^= (v.term.value() + 1) * 0x9E3779B97F4A7C15;
+    h *= 0xBF58476D1CE4E5B9;
+    sum += h ^ (h >> 31);
+  });
+  return sum;
+}
+
 bool node_context::send(const node_id& to, net::channel c,
                         const_bytes payload) {
   if (links == nullptr)

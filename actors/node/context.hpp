@@ -46,6 +46,8 @@ struct node_settings {
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
   log_function log = [](log_level, const std::string&) {};
+  /// For checkers that stand outside: each role that a replica here takes.
+  std::function<void(const group_id&, const role_changed&)> on_role;
 };
 
 struct node_counters {
@@ -113,6 +115,10 @@ public:
   std::map<std::string, module_info> handlers; ///< of hosts that are up here
   std::set<std::string> conflicts; ///< one name, two apps: neither is served
   /// @}
+  /// Groups of one node pair whose leader is the first and where the second
+  /// has a replica, as a hash of (group, term): both ends compute it.
+  [[nodiscard]] std::uint64_t leads_hash(const node_id& leader,
+                                         const node_id& other) const;
   std::set<replica_id> made_this_boot; ///< the supervisor's
 
   net::membership* members = nullptr;               ///< the node's
@@ -170,7 +176,7 @@ enum class control_kind : std::uint8_t {
   make_replica = 5, ///< please make an empty replica and tell its id
   replica_made = 6, ///< its id, synced
   failover = 7,     ///< a leader reports its failover
-  drop_replica = 8, ///< a reservation that no genesis will use
+  host_state = 9,   ///< an app's host is exhausted on the sender, or well
 };
 
 } // namespace banyan::actors

@@ -198,6 +198,7 @@ struct replica_news {
 struct host_news {
   std::string app;
   bool up = false;
+  bool exhausted = false; ///< more failures than the ladder's budget
   std::string message;
 };
 

@@ -153,6 +153,13 @@ void node_shell::on_dial_failed(const net::dial_target& target,
     });
 }
 
+void node_shell::on_own_key_met(const net::boot_id& boot,
+                                const net::address& at) {
+  member_input([&](auto& m, auto now, auto& out) {
+    m.on_own_key_met(boot, at, now, out);
+  });
+}
+
 void node_shell::on_writable(const net::link_info&, net::lane) {
 }
 
@@ -413,6 +420,10 @@ void node_shell::refresh_leads() {
   const auto pending = ctx_.disk.log->oldest_pending();
   members_->set_oldest_fsync(
       pending == never ? std::nullopt : std::optional<time_point>{pending});
+  for (const auto& m : members_->members())
+    if (m.linked && m.record.node != ctx_.self())
+      members_->set_leads(m.record.node,
+                          ctx_.leads_hash(ctx_.self(), m.record.node));
 }
 
 void node_shell::tell_all_replicas(const node_id& node, node_evidence what) {
@@ -498,7 +509,24 @@ void node_shell::carry(net::peer_back& e) {
   tell_all_replicas(e.node, node_evidence::link_up);
 }
 
-void node_shell::carry(net::beat_heard&) {
+// A peer leads other groups with us than we think: whoever sleeps under it
+// asks, and we say anew what we lead. At most once a second per peer, since
+// views may be on their way.
+void node_shell::carry(net::beat_heard& e) {
+  if (e.leads == ctx_.leads_hash(e.node, ctx_.self())) {
+    mismatches_.erase(e.node);
+    return;
+  }
+  const auto now = ctx_.loop.now();
+  auto& since = mismatches_.try_emplace(e.node, now).first->second;
+  if (now - since < 1s)
+    return;
+  since = now;
+  for (const auto& [group, actor] : ctx_.replicas)
+    if (const auto* v = ctx_.known.view(group);
+        v == nullptr || v->leader.node == e.node)
+      caf::anon_send(actor, wake_in{});
+  caf::anon_send(ctx_.supervisor, peer_up_in{e.node});
 }
 
 void node_shell::carry(net::member_changed& e) {

@@ -45,6 +45,8 @@ public:
                  const std::vector<net::frame_view>& frames) override;
   void on_dial_failed(const net::dial_target& target, net::dial_error why,
                       time_point retry_at) override;
+  void on_own_key_met(const net::boot_id& boot,
+                      const net::address& at) override;
   void on_writable(const net::link_info& info, net::lane l) override;
   void
   on_probed(std::uint64_t token,
@@ -104,6 +106,7 @@ private:
   net::membership_effects effects_;
   io::timer link_timer_;
   io::timer member_timer_;
+  std::map<node_id, time_point> mismatches_;
   time_point links_due_ = never;
   time_point members_due_ = never;
   bool flush_asked_ = false;

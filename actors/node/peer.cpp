@@ -80,15 +80,25 @@ void peer::stop(std::function<void()> done) {
 }
 
 peer::~peer() {
-  std::vector<caf::actor> roots;
-  for (auto& [group, actor] : ctx_.replicas)
-    roots.push_back(actor);
-  for (auto& [name, actor] : ctx_.apps)
-    roots.push_back(actor);
-  for (auto* a : {&ctx_.supervisor, &ctx_.router, &ctx_.node, &gateway_actor_})
-    if (*a)
-      roots.push_back(*a);
-  const auto left = system_->shut_down(std::move(roots));
+  const auto end = [this](const auto& collect) {
+    std::vector<caf::actor> roots;
+    on_loop(parts_.loop, [&] { collect(roots); });
+    return system_->shut_down(std::move(roots));
+  };
+  // The supervisor first: whatever came in before, it makes no actors now.
+  end([this](auto& roots) {
+    if (ctx_.supervisor)
+      roots.push_back(ctx_.supervisor);
+  });
+  const auto left = end([this](auto& roots) {
+    for (auto& [group, actor] : ctx_.replicas)
+      roots.push_back(actor);
+    for (auto& [name, actor] : ctx_.apps)
+      roots.push_back(actor);
+    for (auto* a : {&ctx_.router, &ctx_.node, &gateway_actor_})
+      if (*a)
+        roots.push_back(*a);
+  });
   BANYAN_ASSERT(left == 0);
   on_loop(parts_.loop, [this] {
     ctx_.replicas.clear();
@@ -97,6 +107,10 @@ peer::~peer() {
     node_.reset();
     gateway_.reset();
     parts_.streams.reset();
+    // What the disk's threads have posted counts for nothing from here on.
+    parts_.disk.log.reset();
+    parts_.disk.state.reset();
+    parts_.disk.documents.reset();
   });
   system_.reset();
 }

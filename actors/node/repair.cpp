@@ -8,7 +8,6 @@ namespace {
 
 constexpr duration step_timeout = 60s; ///< for a change to come about
 constexpr duration retry_pause = 1s;   ///< after a candidate refused
-constexpr std::size_t repairs_max = 2; ///< transfers out of one node at once
 constexpr duration other_region_after = 10s;
 
 } // namespace
@@ -30,128 +29,129 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
     return;
   const auto& spec = app->second.version.spec;
   const auto& conf = r.configuration;
-  const auto is_self = [&](const replica_ref& w) {
-    return w.node == ctx_.self();
-  };
-  // Who is reached, and since when who isn't.
-  for (const auto& v : conf.voters) {
-    if (is_self(v))
-      continue;
-    const auto at = r.lost.find(v);
-    if (ctx_.members->hears(v.node)) {
-      if (at != r.lost.end() && at->second != time_point::min())
-        r.lost.erase(at);
-    } else if (at == r.lost.end()) {
-      r.lost.emplace(v, now);
-    }
-  }
-  for (auto i = r.lost.begin(); i != r.lost.end();) {
-    const bool member =
-        std::find(conf.voters.begin(), conf.voters.end(), i->first)
-            != conf.voters.end()
-        || std::find(conf.learners.begin(), conf.learners.end(), i->first)
-               != conf.learners.end();
-    i = member ? std::next(i) : r.lost.erase(i);
-  }
+  r.watch.set_config({spec.replace_after, other_region_after});
+  for (const auto& v : conf.voters)
+    if (v.node == ctx_.self() || ctx_.members->hears(v.node))
+      r.watch.reached(v);
+    else
+      r.watch.unreached(v, now);
   if (r.adding) {
-    if (now >= r.give_up) {
-      r.adding = false;
-      if (r.newcomer)
-        r.refused.push_back(r.newcomer->node);
-      r.newcomer.reset();
-      r.retry_at = now + retry_pause;
-    }
-    return;
+    if (now < r.give_up)
+      return;
+    r.adding = false;
+    if (r.newcomer)
+      r.refused.push_back(r.newcomer->node);
+    r.newcomer.reset();
+    r.retry_at = now + retry_pause;
   }
-  if (now < r.retry_at || conf.joint())
+  if (now < r.retry_at || conf.joint() || drop_lost_learner(g, r, now))
     return;
-  std::size_t busy = 0;
-  for (const auto& [other, o] : replicas_)
-    busy += o.adding ? 1 : 0;
-  if (busy >= repairs_max)
-    return;
-  std::optional<replica_ref> out;
-  time_point since = now;
-  for (const auto& [who, at] : r.lost)
-    if ((at == time_point::min() || now - at >= spec.replace_after)
-        && std::find(conf.voters.begin(), conf.voters.end(), who)
-               != conf.voters.end()) {
-      out = who;
-      since = at;
-      break;
-    }
-  std::vector<replica_ref> learners;
-  for (const auto& l : conf.learners)
-    if (ctx_.members->hears(l.node) && r.lost.count(l) == 0)
-      learners.push_back(l);
-  for (const auto& l : conf.learners) // one that is gone only burdens the group
-    if (r.lost.count(l) != 0
-        || (!ctx_.members->hears(l.node)
-            && ctx_.members->state_of(l.node) != net::member_state::alive)) {
-      group_order o;
-      o.what = group_order::kind::remove_learner;
-      o.who = l;
-      r.adding = true;
-      r.refused.push_back(l.node);
-      r.give_up = now + step_timeout;
-      return order(g, r, std::move(o));
-    }
-  if (out) {
-    if (learners.empty())
-      return add_newcomer(g, r, out, since, now);
+  const auto change = [&](std::vector<replica_ref> in,
+                          std::vector<replica_ref> out) {
     group_order o;
     o.what = group_order::kind::change_voters;
-    o.in = {learners.front()};
-    o.out = {*out};
+    o.in = std::move(in);
+    o.out = std::move(out);
     r.adding = true;
     r.give_up = now + step_timeout;
+    order(g, r, std::move(o));
+  };
+  std::vector<replica_ref> learners;
+  for (const auto& l : conf.learners)
+    if (ctx_.members->hears(l.node))
+      learners.push_back(l);
+  if (const auto due = r.watch.next(now)) {
+    if (learners.empty())
+      return add_newcomer(g, r, due, now);
     ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
                                   + ": replacing voter "
-                                  + short_string(out->node) + " by "
+                                  + short_string(due->voter.node) + " by "
                                   + short_string(learners.front().node));
-    return order(g, r, std::move(o));
+    return change({learners.front()}, {due->voter});
   }
   if (conf.voters.size() >= spec.replicas)
     return;
-  if (learners.size() >= 2) {
-    group_order o;
-    o.what = group_order::kind::change_voters;
-    o.in = {learners[0], learners[1]};
-    r.adding = true;
-    r.give_up = now + step_timeout;
-    return order(g, r, std::move(o));
-  }
+  if (learners.size() >= 2)
+    return change({learners[0], learners[1]}, {});
   if (conf.voters.size() + learners.size() < spec.replicas)
-    add_newcomer(g, r, std::nullopt, now, now);
+    add_newcomer(g, r, std::nullopt, now);
 }
 
-void group_supervisor::add_newcomer(const group_id& g, local_replica& r,
-                                    const std::optional<replica_ref>& instead,
-                                    time_point lost_since, time_point now) {
+bool group_supervisor::drop_lost_learner(const group_id& g, local_replica& r,
+                                         time_point now) {
+  for (const auto& l : r.configuration.learners) {
+    const bool gone =
+        r.lost_learners.count(l) != 0
+        || (!ctx_.members->hears(l.node)
+            && ctx_.members->state_of(l.node) != net::member_state::alive);
+    if (!gone)
+      continue;
+    group_order o;
+    o.what = group_order::kind::remove_learner;
+    o.who = l;
+    r.adding = true;
+    r.give_up = now + step_timeout;
+    r.lost_learners.erase(l);
+    r.refused.push_back(l.node);
+    order(g, r, std::move(o));
+    return true;
+  }
+  return false;
+}
+
+// At most two transfers out of this node at once, least redundancy first.
+bool group_supervisor::may_begin(const group_id& g, time_point now) const {
+  std::vector<transfer> wanted;
+  std::vector<transfer> running;
+  for (const auto& [other, r] : replicas_) {
+    if (r.role.now != role_changed::role::leader || !r.configured)
+      continue;
+    const auto voters = r.configuration.voters.size();
+    std::int32_t reached = 0;
+    for (const auto& v : r.configuration.voters)
+      reached += v.node == ctx_.self() || ctx_.members->hears(v.node) ? 1 : 0;
+    transfer t;
+    t.group = other;
+    t.from = ctx_.self();
+    t.redundancy = reached - static_cast<std::int32_t>(voters / 2 + 1);
+    if (r.adding)
+      running.push_back(t);
+    else if (other == g || r.watch.next(now))
+      wanted.push_back(t);
+  }
+  for (const auto i : transfers_to_begin(wanted, running))
+    if (wanted[i].group == g)
+      return true;
+  return false;
+}
+
+void group_supervisor::add_newcomer(
+    const group_id& g, local_replica& r,
+    const std::optional<voter_watch::due>& instead, time_point now) {
+  if (!may_begin(g, now))
+    return;
   const auto& app = apps_.at(g.app);
   const auto& spec = app.version.spec;
   std::vector<node_id> kept;
   std::vector<node_id> excluded = r.refused;
-  for (const auto* list : {&r.configuration.voters, &r.configuration.learners})
-    for (const auto& w : *list) {
-      excluded.push_back(w.node);
-      if (!instead || w != *instead)
-        kept.push_back(w.node);
-    }
+  const auto note = [&](const replica_ref& w) {
+    excluded.push_back(w.node);
+    if (!instead || w != instead->voter)
+      kept.push_back(w.node);
+  };
+  for (const auto& w : r.configuration.voters)
+    note(w);
+  for (const auto& w : r.configuration.learners)
+    note(w);
   const auto hash = placement_hash(app.genesis.nonce, g.shard);
   const auto need = need_of(spec);
   const auto all = candidates();
   std::optional<node_id> next;
   if (instead) {
-    const auto region = ctx_.regions.find(instead->node);
+    const auto region = ctx_.regions.find(instead->voter.node);
     if (region != ctx_.regions.end())
       next = next_candidate(hash, need, all, kept, excluded, region->second);
-    const auto patience =
-        std::min<duration>(other_region_after, spec.replace_after);
-    const bool any_region =
-        lost_since == time_point::min()
-        || now - lost_since >= spec.replace_after + patience;
-    if (!next && !any_region)
+    if (!next && !instead->any_region)
       return;
   }
   if (!next)

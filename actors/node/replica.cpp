@@ -276,6 +276,8 @@ void replica_shell::carry(probe_node& e) {
 }
 
 void replica_shell::carry(role_changed& e) {
+  if (ctx_.settings.on_role)
+    ctx_.settings.on_role(group_, e);
   const bool serving = e.serving;
   publish_now();
   caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});

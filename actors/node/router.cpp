@@ -82,7 +82,7 @@ caf::behavior router_actor(caf::stateful_actor<router_actor_state>* self,
       [&s](const link_change_in& m) {
         s.input([&](auto& c, auto now, auto& out) {
           if (m.up)
-            c.on_link_up(m.node, now, out);
+            c.on_link_up(m.node, m.incarnation, now, out);
           else
             c.on_link_down(m.node, m.incarnation, now, out);
         });

@@ -439,6 +439,8 @@ void group_supervisor::on_control(control_in& m) {
     return on_replica_made(m.from, m.body);
   case control_kind::failover:
     return on_failover_frame(m.body);
+  case control_kind::host_state:
+    return on_host_state(m.from, m.body);
   default:
     return;
   }
@@ -469,19 +471,23 @@ void group_supervisor::on_news(replica_news& m) {
     if (role->now != role_changed::role::leader) {
       r.adding = false;
       r.newcomer.reset();
-      r.lost.clear();
+      r.watch.set_voters({});
+      r.cut_off.clear();
     }
     r.role = *role;
   } else if (const auto* conf = std::get_if<configuration_changed>(&m.what)) {
     if (conf->committed) {
       r.configuration = conf->configuration;
       r.configured = true;
+      const auto& voters = r.configuration.voters;
+      r.watch.set_voters({voters.begin(), voters.end()});
       refresh_sharing();
     }
   } else if (const auto* f = std::get_if<failover_report>(&m.what)) {
     on_failover(m.group, *f);
   } else if (const auto* lost = std::get_if<replica_lost>(&m.what)) {
-    r.lost[lost->who] = time_point::min();
+    r.watch.give_up(lost->who, ctx_.loop.now());
+    r.lost_learners.insert(lost->who);
   } else if (std::get_if<replica_retired>(&m.what) != nullptr) {
     forget_replica(m.group);
   } else if (const auto* t = std::get_if<host_trouble>(&m.what)) {
@@ -504,6 +510,7 @@ void group_supervisor::on_host_news(const host_news& m) {
     ctx_.host_errors.erase(m.app);
   else
     ctx_.host_errors[m.app] = m.message;
+  exhausted_here(m.app, m.exhausted);
 }
 
 void group_supervisor::on_down(const caf::down_msg& m) {
@@ -561,8 +568,10 @@ void group_supervisor::on_tick() {
   }
   for (auto& [g, r] : replicas_)
     if (r.role.now == role_changed::role::leader && r.role.serving
-        && r.configured)
+        && r.configured) {
       repair(g, r, now);
+      hand_over_if_cut_off(g, r, now);
+    }
 }
 
 caf::behavior

@@ -2,6 +2,7 @@
 #include "actors/node/context.hpp"
 #include "actors/node/replica.hpp"
 #include "actors/pure/placement.hpp"
+#include "actors/pure/supervision.hpp"
 
 #include <caf/stateful_actor.hpp>
 
@@ -50,7 +51,10 @@ private:
     role_changed role;
     raft::configuration configuration;
     bool configured = false;
-    std::map<replica_ref, time_point> lost; ///< unreached voters, since
+    std::set<replica_ref> lost_learners; ///< said that they aren't there
+    voter_watch watch;        ///< voters that this leader can't reach
+    time_point handed_over{}; ///< last, because it was cut off itself
+    std::map<node_id, time_point> cut_off; ///< voters only others hear, since
     bool adding = false;      ///< a learner or voter change is under way
     std::uint64_t number = 0; ///< of the order that is under way
     time_point give_up = never;
@@ -107,13 +111,23 @@ private:
   // ---- repair (repair.cpp)
   void repair(const group_id& g, local_replica& r, time_point now);
   void add_newcomer(const group_id& g, local_replica& r,
-                    const std::optional<replica_ref>& instead,
-                    time_point lost_since, time_point now);
+                    const std::optional<voter_watch::due>& instead,
+                    time_point now);
+  /// A learner that is gone only burdens its group. True: it is being removed.
+  bool drop_lost_learner(const group_id& g, local_replica& r, time_point now);
+  [[nodiscard]] bool may_begin(const group_id& g, time_point now) const;
   void order(const group_id& g, local_replica& r, group_order o);
   void on_change_done(const group_id& g, const change_done& d);
   void on_failover(const group_id& g, const failover_report& f);
   void on_failover_frame(const_bytes body);
   void keep(failover_record r);
+
+  // ---- the ladder and hand-overs (ladder.cpp)
+  void exhausted_here(const std::string& app, bool is);
+  void on_host_state(const node_id& from, const_bytes body);
+  void judge_exhaustion(const std::string& app);
+  void hand_over_if_cut_off(const group_id& g, local_replica& r,
+                            time_point now);
 
   caf::event_based_actor* self_;
   node_context& ctx_;
@@ -122,6 +136,8 @@ private:
   std::map<group_id, local_replica> replicas_;
   std::map<group_id, std::function<void()>> first_writes_;
   std::map<std::uint64_t, making> makings_;
+  std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where
+  std::set<std::string> parked_;
   std::uint64_t next_number_ = 0;
   std::function<void()> stopped_;
   time_point stop_until_ = never;

@@ -2,6 +2,8 @@
 
 #include "base/codec.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 
 const char* to_string(group_health h) noexcept {
@@ -83,6 +85,8 @@ bool decode(const_bytes in, group_view& out) {
 
 void directory::put_app(app a) {
   BANYAN_ASSERT(a.shards > 0 && a.born.size() == a.shards);
+  if (const auto* other = find_app(a.name); other && other->id != a.id)
+    remove_app(app_id{other->id}); // one name, one app
   names_[a.id] = a.name;
   auto name = a.name;
   apps_.insert_or_assign(std::move(name), std::move(a));
@@ -155,12 +159,6 @@ std::optional<node_id> directory::leader(const group_id& g) const {
   if (v == nullptr || v->leader.node.is_none())
     return std::nullopt;
   return v->leader.node;
-}
-
-void directory::leader_gone(const node_id& node) {
-  for (auto& [group, v] : views_)
-    if (v.leader.node == node)
-      v.leader = {};
 }
 
 } // namespace banyan

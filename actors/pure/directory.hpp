@@ -63,6 +63,7 @@ public:
     std::vector<std::vector<replica_ref>> born;
   };
 
+  /// Another app of that name goes.
   void put_app(app a);
   void remove_app(const app_id& id);
   [[nodiscard]] const app* find_app(std::string_view name) const;
@@ -77,12 +78,15 @@ public:
   bool put_view(const group_view& v);
   /// Null until a leader has announced itself.
   [[nodiscard]] const group_view* view(const group_id& g) const;
+  template <class F>
+  void each_view(F f) const {
+    for (const auto& [group, v] : views_)
+      f(v);
+  }
   /// The nodes to ask for `g`, the leader first if known; empty for an unknown
   /// group.
   [[nodiscard]] std::vector<node_id> candidates(const group_id& g) const;
   [[nodiscard]] std::optional<node_id> leader(const group_id& g) const;
-  /// `node` stopped leading, as far as we can see (its link is gone).
-  void leader_gone(const node_id& node);
 
 private:
   std::map<std::string, app, std::less<>> apps_;
