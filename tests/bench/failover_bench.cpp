@@ -163,7 +163,9 @@ bool strike(const settings& s, process_mesh& mesh, steady_load& load,
   const auto term = mesh.app(leader, "counter")->groups.front().term;
   load.avoid(leader);
   const auto served = load.acknowledged();
-  if (!wait_until([&] { return load.acknowledged() > served + callers; }, 10s))
+  // Calm first: a peer that has just started has to be heard a few times.
+  if (!wait_until([&] { return load.acknowledged() > served + 20 * callers; },
+                  10s))
     return false;
   const auto begun = now();
   if (s.freeze)
@@ -187,10 +189,10 @@ bool strike(const settings& s, process_mesh& mesh, steady_load& load,
           std::max(0.0, out.caller.back() - out.reply.back()));
     }
   }
-  if (s.freeze)
-    mesh.thaw(leader);
-  else
-    mesh.start(leader);
+  // A frozen leader isn't thawed but killed: what it missed would make it
+  // patient with others for many seconds, and it is the next one's observer.
+  mesh.kill(leader);
+  mesh.start(leader);
   load.avoid(SIZE_MAX);
   return true;
 }

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace banyan::test {
@@ -16,8 +17,9 @@ protected:
   run_result peer(std::vector<std::string> flags,
                   const std::vector<std::string>& environment = {}) {
     std::vector<std::string> argv{BANYAN_PEER_BINARY, "--data",
-                                  (dir.path() / "data").string(), "--listen",
-                                  "127.0.0.1:0"};
+                                  (dir.path() / "data").string()};
+    if (std::find(flags.begin(), flags.end(), "--listen") == flags.end())
+      argv.insert(argv.end(), {"--listen", "127.0.0.1:0"});
     argv.insert(argv.end(), flags.begin(), flags.end());
     return run_program(argv, 10s, environment);
   }

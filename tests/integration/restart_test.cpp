@@ -31,6 +31,28 @@ struct fed_mesh {
   }
 };
 
+// The checker itself: what it would say if something went wrong.
+TEST(audit, tells_a_transfer_applied_twice_and_one_lost) {
+  fed_mesh f;
+  f.load.stop();
+  const auto tamper = [&](std::size_t i, const char* command) {
+    const auto r = f.mesh.command(
+        0, "/v1/apps/ledger/actors/" + f.load.recipient(i) + "/" + command,
+        R"({"cents":1000007})");
+    EXPECT_EQ(r.status, 200) << r.body;
+  };
+  EXPECT_TRUE(f.load.audit().clean());
+  tamper(0, "deposit");
+  const auto twice = f.load.audit(1s);
+  EXPECT_EQ(twice.twice, 1U);
+  EXPECT_EQ(twice.lost, 0U);
+  tamper(1, "withdraw");
+  const auto both = f.load.audit(1s);
+  EXPECT_EQ(both.twice, 1U);
+  EXPECT_EQ(both.lost, 1U);
+  EXPECT_FALSE(both.clean());
+}
+
 TEST(restart, all_peers_stopped_by_SIGTERM_keep_every_transfer) {
   fed_mesh f;
   f.load.stop();

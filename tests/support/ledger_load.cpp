@@ -173,8 +173,7 @@ void ledger_load::run(client& c) {
 }
 
 void ledger_load::transfer(client& c) {
-  const auto to =
-      "shared-" + run_ + "-" + std::to_string(c.random() % options_.recipients);
+  const auto to = recipient(c.random() % options_.recipients);
   const bool too_much = ++c.transfers % 50 == 0;
   const auto cents =
       too_much ? 2 * opening : unit + static_cast<std::int64_t>(++numbers_);
@@ -228,7 +227,7 @@ audit_report ledger_load::audit(duration limit) {
   audit_report r;
   std::map<std::string, std::int64_t> expected;
   for (std::size_t i = 0; i < options_.recipients; ++i)
-    expected["shared-" + run_ + "-" + std::to_string(i)] = 0;
+    expected[recipient(i)] = 0;
   for (const auto& c : clients_) {
     expected[c->account] = c->balance;
     r.deposits += c->balance;

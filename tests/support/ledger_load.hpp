@@ -61,6 +61,10 @@ public:
   /// After `stop`: waits until nothing is in flight or `limit`, then compares
   /// every account with what its answers promise.
   audit_report audit(duration limit = 30s);
+  /// The account that some transfers went to.
+  [[nodiscard]] std::string recipient(std::size_t i) const {
+    return "shared-" + run_ + "-" + std::to_string(i);
+  }
   term_watch terms; ///< of the answers; tells failovers of a one-shard app
 
 private:
