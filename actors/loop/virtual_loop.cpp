@@ -56,6 +56,20 @@ bool virtual_loop::step(time_point limit) {
   return true;
 }
 
+time_point virtual_loop::next() {
+  BANYAN_ASSERT(on_thread() && !in_turn_);
+  if (ready())
+    return now_;
+  time_point due;
+  earliest(due);
+  return due == never ? never : std::max(due, now_);
+}
+
+void virtual_loop::advance(time_point t) {
+  BANYAN_ASSERT(on_thread() && !in_turn_);
+  now_ = std::max(now_, t);
+}
+
 void virtual_loop::run_until(time_point t) {
   while (step(t)) {
   }

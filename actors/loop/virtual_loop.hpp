@@ -40,6 +40,18 @@ public:
   }
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
 
+  /// @name Several loops on one time
+  /// Whoever drives them takes the one with the least `next()`, lets `advance`
+  /// tell all others that time, and steps it. A loop that is left out stands
+  /// still as a stopped process does: its timers are late when it goes on.
+  /// @{
+  /// When the next step has something to do: `now()` if anything is ready,
+  /// `never` if there is nothing. Runs what was put off by `flush_later`.
+  [[nodiscard]] time_point next();
+  /// It is `t`, if that is later; runs nothing.
+  void advance(time_point t);
+  /// @}
+
   /// Adds the present time and `values` to the hash over all that happened:
   /// the same seed gives the same hash, in any process.
   template <class... T>

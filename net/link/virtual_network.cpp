@@ -110,6 +110,9 @@ public:
     return id;
   }
 
+  /// For a dial by a process that is dead: nothing ever follows.
+  stream_id no_stream() { return stream_id{++last_stream_}; }
+
   void write(stream_id id, const_bytes data) {
     const auto c = find(id);
     if (!c || data.empty())
@@ -523,8 +526,8 @@ virtual_streams::~virtual_streams() {
 }
 
 stream_id virtual_streams::dial(const address& to) {
-  BANYAN_ASSERT(alive_ && events_ != nullptr);
-  return net_->dial(*this, to);
+  BANYAN_ASSERT(events_ != nullptr);
+  return alive_ ? net_->dial(*this, to) : net_->no_stream();
 }
 
 result<address, stream_end> virtual_streams::listen(const address& at) {

@@ -1,0 +1,213 @@
+#include "sim/machine.hpp"
+
+#include "sim/world.hpp"
+
+#include <algorithm>
+
+namespace banyan::sim {
+
+/// A virtual host that its machine can reach for as long as it lives.
+class machine::sim_host final : public host {
+public:
+  sim_host(machine& m, host_options options, host_handlers handlers)
+      : machine_{m}, inner_{
+                         std::move(options),
+                         std::move(handlers),
+                         [&l = m.loop_](duration d, std::function<void()> f) {
+                           l.after(d, std::move(f), "host");
+                         },
+                         [&l = m.loop_] { return l.now(); },
+                         m.world_.catalog,
+                         m.random_} {
+    inner_.delays(m.host_low_, m.host_high_);
+    machine_.hosts_.push_back(this);
+  }
+  ~sim_host() override {
+    auto& all = machine_.hosts_;
+    all.erase(std::find(all.begin(), all.end(), this));
+  }
+  sim_host(const sim_host&) = delete;
+  sim_host& operator=(const sim_host&) = delete;
+
+  void start() override { inner_.start(); }
+  void submit(std::vector<turn_order> orders) override {
+    inner_.submit(std::move(orders));
+  }
+  void restart() override { inner_.restart(); }
+  void stop() override { inner_.stop(); }
+  [[nodiscard]] time_point deadline() const override {
+    return inner_.deadline();
+  }
+  void on_time(time_point now) override { inner_.on_time(now); }
+  [[nodiscard]] std::size_t outstanding() const override {
+    return inner_.outstanding();
+  }
+  virtual_host& inner() { return inner_; }
+
+private:
+  machine& machine_;
+  virtual_host inner_;
+};
+
+class machine::sim_hosts final : public actors::host_factory {
+public:
+  explicit sim_hosts(machine& m) : machine_{m} {}
+  std::unique_ptr<banyan::host>
+  make(host_options options, host_handlers handlers, std::string&) override {
+    return std::make_unique<sim_host>(machine_, std::move(options),
+                                      std::move(handlers));
+  }
+  [[nodiscard]] bool has(const std::string& module) const override {
+    return machine_.world_.catalog.find(module).ok();
+  }
+
+private:
+  machine& machine_;
+};
+
+namespace {
+
+identity make_key(std::uint64_t seed) {
+  seeded_random r{seed};
+  return identity::generate(r);
+}
+
+store::virtual_disk::options disk_options(std::uint64_t seed) {
+  store::virtual_disk::options o;
+  o.seed = seed;
+  o.segment_bytes = std::size_t{1} << 20;
+  return o;
+}
+
+} // namespace
+
+machine::machine(world& w, std::size_t number, std::uint64_t seed)
+    : world_{w}, number_{number}, seed_{seed}, host_{"10.0.0."
+                                                     + std::to_string(number
+                                                                      + 1)},
+      loop_{seed | 1}, random_{seed ^ 0x4057}, key_{make_key(seed)},
+      disk_{disk_options(seed),
+            [this](duration d, std::function<void()> f) {
+              loop_.after(d, std::move(f), "disk");
+            },
+            [this] { return loop_.now(); }} {
+}
+
+machine::~machine() {
+  peer_.reset();
+}
+
+void machine::boot() {
+  BANYAN_ASSERT(!up());
+  ++boots_;
+  paused_ = false;
+  loop_.advance(world_.now());
+  peer_random_ = std::make_unique<seeded_random>(seed_ + boots_ * 0x9E37U);
+  actors::node_settings settings;
+  auto mesh = mesh_file::local();
+  settings.mesh_name = mesh.name;
+  settings.mesh = mesh.id;
+  settings.region = "here";
+  settings.zone = "z" + std::to_string(number_);
+  settings.version = "sim";
+  settings.unix_ms = [this] {
+    return 1'700'000'000'000
+           + std::chrono::duration_cast<std::chrono::milliseconds>(
+                 loop_.now().time_since_epoch())
+                 .count();
+  };
+  settings.log = [this](actors::log_level l, const std::string& line) {
+    if (l >= actors::log_level::info)
+      world_.trace("node " + std::to_string(number_) + ": " + line);
+  };
+  settings.on_role = [this](const group_id& g, const role_changed& r) {
+    world_.on_role(number_, g, r);
+  };
+  actors::peer_parts parts{loop_,
+                           *peer_random_,
+                           key_.clone(),
+                           std::move(mesh),
+                           std::move(settings),
+                           disk_.open(),
+                           world_.net.attach(host_),
+                           std::make_unique<sim_hosts>(*this)};
+  parts.listen = address();
+  parts.advertise = address();
+  parts.seeds = world_.seeds_for(number_);
+  parts.fatal = [this](int code, const std::string& why) {
+    on_fatal(code, why);
+  };
+  peer_ = std::make_unique<actors::peer>(std::move(parts));
+  std::string error;
+  if (!peer_->begin(error))
+    world_.problem("machine " + std::to_string(number_) + ": " + error);
+}
+
+void machine::kill(end how) {
+  BANYAN_ASSERT(up());
+  if (how == end::power) {
+    world_.net.power_off(host_);
+    disk_.crash();
+  } else {
+    world_.net.kill(host_);
+    disk_.kill();
+  }
+  paused_ = false;
+  ++boots_; // answers that its actors still give as they end count for nothing
+  auto dead = std::move(peer_);
+  loop_.advance(world_.now());
+  // Its actors end here, and what they still say reaches nothing: neither the
+  // network nor the disk hears this process any more.
+  dead.reset();
+  loop_.clear_timers();
+}
+
+void machine::pause() {
+  BANYAN_ASSERT(up() && !paused_);
+  paused_ = true;
+  world_.net.freeze(host_);
+}
+
+void machine::resume() {
+  BANYAN_ASSERT(up() && paused_);
+  paused_ = false;
+  loop_.advance(world_.now());
+  world_.net.thaw(host_);
+}
+
+void machine::on_fatal(int code, const std::string& why) {
+  world_.problem("machine " + std::to_string(number_) + " gave up with code "
+                 + std::to_string(code) + ": " + why);
+  // As its runner would have it: the process ends, and begins anew.
+  world_.after(0ms, [this, before = boots_] {
+    if (boots_ == before && up())
+      kill(end::process);
+  });
+  world_.after(200ms, [this, before = boots_] {
+    if (boots_ == before + 1 && !up())
+      boot();
+  });
+}
+
+void machine::host_delays(duration low, duration high) {
+  host_low_ = low;
+  host_high_ = high;
+  for (auto* h : hosts_)
+    h->inner().delays(low, high);
+}
+
+bool machine::kill_a_host() {
+  if (hosts_.empty())
+    return false;
+  hosts_[random_.below(hosts_.size())]->inner().die();
+  return true;
+}
+
+bool machine::hang_a_host() {
+  if (hosts_.empty())
+    return false;
+  hosts_[random_.below(hosts_.size())]->inner().hang();
+  return true;
+}
+
+} // namespace banyan::sim

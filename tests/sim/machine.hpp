@@ -1,0 +1,75 @@
+#pragma once
+#include "actors/host/virtual_host.hpp"
+#include "actors/loop/virtual_loop.hpp"
+#include "actors/node/peer.hpp"
+#include "store/virtual_disk.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace banyan::sim {
+
+class world;
+
+/// One machine: a disk that outlives its processes, and at most one peer.
+/// `boot`, `kill` and the like are for the world's loop, never for a turn of
+/// this machine's own.
+class machine {
+public:
+  machine(world& w, std::size_t number, std::uint64_t seed);
+  ~machine();
+  machine(const machine&) = delete;
+  machine& operator=(const machine&) = delete;
+
+  void boot();
+  enum class end {
+    process, ///< kill -9: what was written stays, far ends are told
+    power    ///< what was not synced is lost or torn, nobody is told
+  };
+  void kill(end how);
+  void pause();  ///< SIGSTOP: loop, disk threads and hosts stand still
+  void resume(); ///< SIGCONT
+
+  [[nodiscard]] bool up() const { return peer_ != nullptr; }
+  [[nodiscard]] bool paused() const { return paused_; }
+  /// Counts the boots: what was asked of an earlier one gets no answer.
+  [[nodiscard]] std::uint64_t boots() const { return boots_; }
+  [[nodiscard]] const std::string& host() const { return host_; }
+  [[nodiscard]] net::address address() const { return {host_, 7117}; }
+  [[nodiscard]] const node_id& id() const { return key_.id(); }
+  [[nodiscard]] actors::peer& peer() { return *peer_; }
+  [[nodiscard]] const actors::peer& peer() const { return *peer_; }
+  [[nodiscard]] actors::virtual_loop& loop() { return loop_; }
+  [[nodiscard]] store::virtual_disk& disk() { return disk_; }
+  [[nodiscard]] const store::virtual_disk& disk() const { return disk_; }
+
+  /// Of every app host that runs here, and of those that will.
+  void host_delays(duration low, duration high);
+  /// Of one host by chance; false if none runs.
+  bool kill_a_host();
+  bool hang_a_host();
+
+private:
+  class sim_host;
+  class sim_hosts;
+  void on_fatal(int code, const std::string& why);
+
+  world& world_;
+  std::size_t number_;
+  std::uint64_t seed_;
+  std::string host_;
+  actors::virtual_loop loop_;
+  seeded_random random_;
+  identity key_;
+  store::virtual_disk disk_;
+  std::unique_ptr<seeded_random> peer_random_;
+  std::unique_ptr<actors::peer> peer_;
+  std::vector<sim_host*> hosts_;
+  duration host_low_ = 20us;
+  duration host_high_ = 200us;
+  std::uint64_t boots_ = 0;
+  bool paused_ = false;
+};
+
+} // namespace banyan::sim
