@@ -74,18 +74,23 @@ bool node_context::send(const node_id& to, net::channel c,
   return true;
 }
 
-void node_context::send_group(const node_id& to, const group_id& g, bool bulk,
-                              const_bytes frame) {
+void node_context::prove(const node_id& to, const group_id& g) {
   const auto* link = links == nullptr ? nullptr : links->find(to);
   if (link == nullptr)
     return;
-  if (const auto proof = guard.prove(*link, g)) {
-    bytes b;
-    writer w{b};
-    w.array(4).uint(static_cast<std::uint64_t>(control_kind::proof));
-    w.id(g.app).uint(g.shard).id(*proof);
-    send(to, net::channel::group, b);
-  }
+  const auto proof = guard.prove(*link, g);
+  if (!proof)
+    return;
+  bytes b;
+  writer w{b};
+  w.array(4).uint(static_cast<std::uint64_t>(control_kind::proof));
+  w.id(g.app).uint(g.shard).id(*proof);
+  send(to, net::channel::group, b);
+}
+
+void node_context::send_group(const node_id& to, const group_id& g, bool bulk,
+                              const_bytes frame) {
+  prove(to, g);
   send(to, bulk ? net::channel::bulk : net::channel::raft, frame);
 }
 
@@ -106,6 +111,7 @@ void node_context::send_stream(const stream_frame& f) {
     tell_replica(to, stream_in{f});
     return;
   }
+  prove(*leader, f.is_ack ? f.to : f.from);
   bytes b;
   encode(f, b);
   send(*leader, net::channel::outbox, b);

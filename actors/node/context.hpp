@@ -138,6 +138,8 @@ public:
   /// Queues a frame for a peer's link and sees that it leaves at the end of
   /// this turn. False when there is no link or its lane is full: lost.
   bool send(const node_id& to, net::channel c, const_bytes payload);
+  /// Proves on the link to `to`, once, that this node belongs to `g`.
+  void prove(const node_id& to, const group_id& g);
   /// A frame between replicas, after the proof that this link still lacks.
   void send_group(const node_id& to, const group_id& g, bool bulk,
                   const_bytes frame);

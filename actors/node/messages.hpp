@@ -181,6 +181,10 @@ struct remove_in {
   std::string app;
   deploy_function done;
 };
+/// This disk is older than what the mesh saw of this node.
+struct rolled_back_in {
+  std::function<void()> done; ///< every replica is given up, on disk
+};
 /// The peer stops: hand over what is led; `done` when nothing is led any more
 /// or nothing can be handed over.
 struct stop_in {
@@ -238,6 +242,7 @@ BANYAN_LOCAL_MESSAGE(plan_in)
 BANYAN_LOCAL_MESSAGE(deploy_in)
 BANYAN_LOCAL_MESSAGE(papers_in)
 BANYAN_LOCAL_MESSAGE(remove_in)
+BANYAN_LOCAL_MESSAGE(rolled_back_in)
 BANYAN_LOCAL_MESSAGE(stop_in)
 BANYAN_LOCAL_MESSAGE(replica_news)
 BANYAN_LOCAL_MESSAGE(host_news)

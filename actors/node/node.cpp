@@ -222,12 +222,19 @@ void node_shell::on_frames(const net::link_info& info,
     }
     case net::channel::outbox: {
       stream_in in;
-      if (decode(f.payload, in.frame)) {
-        const auto to = addressee(in.frame);
-        ctx_.tell_replica(to, std::move(in));
-      } else {
+      if (!decode(f.payload, in.frame)) {
         ++ctx_.counters.frames_bad;
+        break;
       }
+      // The sender must belong to the group that it speaks for. Of an app that
+      // has no replica here this node has no secret to check that with.
+      const auto& by = in.frame.is_ack ? in.frame.to : in.frame.from;
+      if (ctx_.guard.knows(by.app) && !ctx_.guard.may_speak(info.id, by)) {
+        ++ctx_.counters.frames_unproven;
+        break;
+      }
+      const auto to = addressee(in.frame);
+      ctx_.tell_replica(to, std::move(in));
       break;
     }
     case net::channel::link:
@@ -545,12 +552,18 @@ void node_shell::carry(net::member_changed& e) {
   links_->set_known(known);
 }
 
+// Its logs and votes are old: as voters they could vote twice. They are given
+// up on disk before the process ends, so that no start brings them back.
 void node_shell::carry(net::rolled_back& e) {
-  start_.fatal(1, "this data directory is older than what the mesh has seen of "
-                  "this node (incarnation "
-                      + std::to_string(e.seen.value())
-                      + "): it was restored from an image. Start it again: its "
-                        "replicas come back as learners");
+  caf::anon_send(
+      ctx_.supervisor,
+      rolled_back_in{[fatal = start_.fatal, seen = e.seen.value()] {
+        fatal(1, "this data directory is older than what the mesh has seen of "
+                 "this node (incarnation "
+                     + std::to_string(seen)
+                     + "): it was restored from an image. Start it again: its "
+                       "replicas come back as learners");
+      }});
 }
 
 void node_shell::carry(net::cloned& e) {

@@ -55,7 +55,7 @@ void replica_shell::on_page(page_in& in) {
   if (in.order.number != loading_)
     return;
   if (!in.page.ok() || !in.page->damaged.empty()) {
-    replica_failed failed{"the group's own rows can't be read"};
+    replica_failed failed{"the group's own rows can't be read", true};
     return carry(failed);
   }
   for (auto& r : in.page->rows)
@@ -74,7 +74,8 @@ void replica_shell::start_core() {
   if (!core_.start(std::move(r), ctx_.loop.now(), effects_)) {
     started_ = false;
     replica_failed failed{"what the disk holds of this replica contradicts "
-                          "itself"};
+                          "itself",
+                          true};
     return carry(failed);
   }
   carry_out();

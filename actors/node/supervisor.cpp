@@ -33,7 +33,16 @@ group_supervisor::group_supervisor(caf::event_based_actor* self,
 }
 
 void group_supervisor::begin() {
-  load_papers();
+  if (!ctx_.disk.documents->damaged())
+    return load_papers();
+  // A vote's replica id or an app's newer document may be missing.
+  ctx_.log(log_level::error,
+           "the documents file was damaged: this node gives up its replicas "
+           "and comes back as a learner; the bad file is kept in DIR/aside");
+  give_up_all([this] {
+    static_cast<void>(ctx_.disk.documents->forget_damage());
+    load_papers();
+  });
 }
 
 void group_supervisor::put_documents(
@@ -355,6 +364,30 @@ void group_supervisor::forget_replica(const group_id& g) {
                 nullptr);
 }
 
+void group_supervisor::give_up_replica(const group_id& g,
+                                       const std::string& why) {
+  ctx_.log(log_level::error, "replica " + short_string(g.app) + "/"
+                                 + std::to_string(g.shard)
+                                 + " is given up: " + why
+                                 + ". Its leader makes another; what is on "
+                                   "this disk is kept");
+  stop_replica(g);
+  put_documents({document(document_kind::replica,
+                          shard_name(g.app.view(), g.shard), std::nullopt)},
+                nullptr);
+}
+
+void group_supervisor::give_up_all(std::function<void()> then) {
+  std::vector<store::documents::change> changes;
+  for (const auto kind : {document_kind::replica, document_kind::reservation})
+    for (const auto& [name, content] :
+         ctx_.disk.documents->list(static_cast<std::uint8_t>(kind)))
+      changes.push_back(document(kind, name, std::nullopt));
+  if (changes.empty())
+    return then();
+  put_documents(std::move(changes), std::move(then));
+}
+
 void group_supervisor::uninstall(const app_record& a) {
   const auto& name = a.genesis.name;
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
@@ -498,10 +531,14 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (const auto* d = std::get_if<change_done>(&m.what)) {
     on_change_done(m.group, *d);
   } else if (const auto* bad = std::get_if<replica_failed>(&m.what)) {
+    if (bad->at_start)
+      return give_up_replica(m.group, bad->message);
     start_.fatal(1, bad->message);
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
     ctx_.log(log_level::error,
              "a stored row failed its checksum: " + to_hex(row->key));
+    if (r.role.now == role_changed::role::leader)
+      order(m.group, r, group_order{}); // another voter's row is whole
   }
 }
 
@@ -610,6 +647,7 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](deploy_in& m) { s->deploy(m); },
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
+      [s](rolled_back_in& m) { s->give_up_all(std::move(m.done)); },
       [s](stop_in& m) { s->stop(m); },
   };
 }

@@ -31,6 +31,9 @@ public:
 
   void begin();
   void on_tick();
+  /// The disk is older than what the mesh saw, or lost documents: gives up
+  /// every replica, then calls `then`.
+  void give_up_all(std::function<void()> then);
   void on_control(control_in& m);
   void on_peer_up(const node_id& node);
   void on_news(replica_news& m);
@@ -75,6 +78,9 @@ private:
   void start_app(const app_record& a);
   void stop_replica(const group_id& g);
   void forget_replica(const group_id& g);
+  /// This node's log or vote of a group can't be trusted any more: the replica
+  /// ends here and its leader replaces it. Log and rows stay, for `recover`.
+  void give_up_replica(const group_id& g, const std::string& why);
   void uninstall(const app_record& a);
   void tell_papers(const node_id& to, const app_papers& p);
   void refresh_sharing();

@@ -217,6 +217,8 @@ struct row_damaged {
 /// any more; the node gives up its roles.
 struct replica_failed {
   std::string message;
+  /// What was recovered can't be used: only this replica is affected.
+  bool at_start = false;
 };
 /// How an operator's or supervisor's order (by its number) ended.
 struct change_done {

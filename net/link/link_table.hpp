@@ -65,9 +65,9 @@ struct link_limits {
   duration settled = 1s;
   /// Handed to the stream at once; more waits where it can be overtaken.
   std::size_t unsent_max = 128 * 1024;
-  std::size_t control_queue_max = 8 * 1024 * 1024;
-  std::size_t request_queue_max = 8 * 1024 * 1024;
-  std::size_t bulk_queue_max = 4 * 1024 * 1024;
+  std::size_t control_queue_max = 16 * 1024 * 1024;
+  std::size_t request_queue_max = 16 * 1024 * 1024;
+  std::size_t bulk_queue_max = 16 * 1024 * 1024;
   ration_config rations;
 };
 

@@ -45,8 +45,8 @@ constexpr bool client_may_use(channel c) noexcept {
 
 /// @name Limits
 /// @{
-/// One frame's payload: a 1 MiB argument and what the router wraps around it.
-inline constexpr std::size_t frame_bytes_max = 1024 * 1024 + 64 * 1024;
+/// One frame's payload: the largest log entry and what Raft wraps around it.
+inline constexpr std::size_t frame_bytes_max = 8 * 1024 * 1024 + 64 * 1024;
 /// channel, flags, and the size of this fragment in two bytes.
 inline constexpr std::size_t fragment_header_bytes = 4;
 /// Longer frames are cut into fragments of this size; four fill a record.

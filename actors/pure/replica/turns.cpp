@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t poison_records_max = 3;
 constexpr unsigned restarts_max = 100;
 constexpr std::size_t timer_name_max = 200;
-constexpr std::size_t entry_effects_max = std::size_t{12} << 20;
+/// With the answer and its copy for a sender (a MiB each, and the argument's)
+/// an entry stays below what one link frame carries.
+constexpr std::size_t entry_effects_max = std::size_t{4} << 20;
 
 std::string cut(std::string text) {
   if (text.size() > message_text_bytes_max)
