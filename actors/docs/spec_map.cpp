@@ -100,6 +100,9 @@ result<app_spec, config_error> parse_spec_map(const_bytes in) {
   const auto n = r.map(64);
   for (std::size_t i = 0; i < n && r.ok(); ++i) {
     const std::string name{r.text(64)};
+    if (!r.ok())
+      return failure{config_error{
+          "spec: a field's name is no string, or longer than 64 bytes"}};
     if (!seen.insert(name).second)
       return failure{config_error{"spec." + name + ": given twice"}};
     if (const auto* want = field(r, name, s)) {

@@ -1,13 +1,17 @@
 #include "actors/pure/client_wire.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 namespace {
 
 constexpr std::uint64_t milliseconds_max = 24ULL * 3600 * 1000;
 
+// Rounded up, and never more than the far side takes.
 std::uint64_t to_count(duration d) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d);
-  return ms.count() < 0 ? 0 : static_cast<std::uint64_t>(ms.count());
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(d).count();
+  return ms < 0 ? 0
+                : std::min(static_cast<std::uint64_t>(ms), milliseconds_max);
 }
 
 duration from_count(std::uint64_t ms) {

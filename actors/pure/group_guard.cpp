@@ -25,6 +25,8 @@ void group_guard::forget(const app_id& app) {
   };
   of_app(given_);
   of_app(taken_);
+  for (auto i = waiting_.begin(); i != waiting_.end();)
+    i = i->first.second.app == app ? waiting_.erase(i) : std::next(i);
 }
 
 bool group_guard::knows(const app_id& app) const {
@@ -52,7 +54,8 @@ bool group_guard::on_proof(const net::link_info& link, const group_id& group,
       waiting_.insert_or_assign({link.id, group}, waiting{link, proof});
     return true;
   }
-  if (group_proof(*s, link.handshake_hash, link.node, group) != proof)
+  const auto right = group_proof(*s, link.handshake_hash, link.node, group);
+  if (!same_secret(right.view(), proof.view()))
     return false;
   taken_.insert({link.id, group});
   return true;

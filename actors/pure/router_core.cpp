@@ -1,14 +1,19 @@
 #include "actors/pure/router_core.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace banyan {
 namespace {
 
 constexpr duration pause_min = 2ms;
 constexpr duration pause_max = 50ms;
 
-bool repeatable(const request_frame& f) {
-  return f.kind != request_kind::command
-         || !std::holds_alternative<std::monostate>(f.identity);
+// Verdicts that a leader gives before it looks for an earlier attempt's end.
+bool says_not_run(reply_status s) {
+  return s == reply_status::parked || s == reply_status::stopped
+         || s == reply_status::disk_full || s == reply_status::expired
+         || s == reply_status::deadline;
 }
 
 reply ended(reply_status s, std::string message) {
@@ -27,8 +32,14 @@ router_core::router_core(node_id self, const directory& known,
                                                        << 8} {
 }
 
-void router_core::arm(time_point at, std::uint64_t id) {
-  alarms_.push({at, id});
+void router_core::arm(std::uint64_t id, pending& c) {
+  const auto at = std::min(c.retry_at, c.until);
+  if (at == c.alarm_at)
+    return;
+  if (c.alarm_at != never)
+    alarms_.erase({c.alarm_at, id});
+  alarms_.emplace(at, id);
+  c.alarm_at = at;
 }
 
 void router_core::call(call_request c, time_point now, effects& out) {
@@ -46,10 +57,25 @@ void router_core::call(call_request c, time_point now, effects& out) {
     return refuse(reply_status::overloaded, "this peer has "
                                                 + std::to_string(calls_max)
                                                 + " calls under way");
+  if (c.key.empty() || c.key.size() > actor_key_bytes_max || c.command.empty()
+      || c.command.size() > name_bytes_max)
+    return refuse(reply_status::invalid_argument,
+                  "the actor's key and the command must be 1 to 255 bytes, "
+                  "they have "
+                      + std::to_string(c.key.size()) + " and "
+                      + std::to_string(c.command.size()));
+  if (const auto* k = std::get_if<idempotency_request>(&c.identity);
+      k != nullptr && k->key.size() > idempotency_key_bytes_max)
+    return refuse(reply_status::invalid_argument,
+                  "the idempotency key is longer than 255 bytes");
+  if (c.argument.size() > argument_bytes_max)
+    return refuse(reply_status::too_large,
+                  "the argument has " + std::to_string(c.argument.size())
+                      + " bytes as msgpack; it may have 1 MiB");
   const std::uint64_t id = ++next_call_;
   pending p;
   p.token = c.token;
-  p.until = now + c.deadline;
+  p.until = now + std::clamp(c.deadline, duration{}, deadline_max);
   p.frame.call = id;
   p.frame.group = {app->id, shard_of(c.key, app->shards)};
   p.frame.kind = c.kind;
@@ -57,11 +83,13 @@ void router_core::call(call_request c, time_point now, effects& out) {
   p.frame.command = std::move(c.command);
   p.frame.argument = std::move(c.argument);
   p.frame.identity = std::move(c.identity);
-  p.frame.max_staleness = c.max_staleness;
+  if (c.max_staleness)
+    p.frame.max_staleness =
+        std::clamp(*c.max_staleness, duration{}, staleness_max);
   p.own_session = c.kind == request_kind::command
                   && std::holds_alternative<std::monostate>(p.frame.identity);
-  arm(p.until, id);
   groups_[p.frame.group].calls.insert(id);
+  arm(id, p);
   calls_.emplace(id, std::move(p));
   start(id, now, out);
 }
@@ -88,22 +116,31 @@ bool router_core::give_session(pending& c, std::uint64_t id) {
   return false;
 }
 
+// Calls wait for one that opens a session; it lives as long as any of them.
 void router_core::want_session(std::uint64_t id, time_point now, effects& out) {
-  const auto group = calls_.at(id).frame.group;
+  const auto& c = calls_.at(id);
+  const auto group = c.frame.group;
+  const auto until = c.until;
   auto& g = groups_[group];
-  g.want_session.push_back(id);
-  if (g.opening != 0)
+  g.want_session.insert(id);
+  if (g.opening != 0) {
+    auto& o = calls_.at(g.opening);
+    if (until > o.until) {
+      o.until = until;
+      arm(g.opening, o);
+    }
     return;
+  }
   const std::uint64_t open = ++next_call_;
   pending p;
   p.internal = true;
-  p.until = now + 10s;
+  p.until = until;
   p.frame.call = open;
   p.frame.group = group;
   p.frame.kind = request_kind::open_session;
   g.opening = open;
   g.calls.insert(open);
-  arm(p.until, open);
+  arm(open, p);
   calls_.emplace(open, std::move(p));
   send_to_best(open, now, out);
 }
@@ -141,6 +178,7 @@ void router_core::send(std::uint64_t id, const node_id& to, time_point now,
   c.in_flight = true;
   c.at = to;
   c.retry_at = never;
+  arm(id, c);
   c.frame.deadline_left = c.until - now;
   if (auto* s = std::get_if<session_request>(&c.frame.identity);
       s != nullptr && c.own_session)
@@ -170,27 +208,39 @@ void router_core::retry_later(std::uint64_t id, time_point now) {
   auto& c = calls_.at(id);
   ++retries_;
   c.in_flight = false;
+  c.hops = 0;
   c.pause =
       c.pause == duration{} ? pause_min : std::min(c.pause * 2, pause_max);
   c.retry_at = now + random_.between(c.pause / 2, c.pause);
-  if (c.retry_at < c.until)
-    arm(c.retry_at, id);
+  arm(id, c);
+}
+
+bool router_core::may_have_run(const pending& c) const {
+  return c.frame.kind == request_kind::command && (c.submitted || c.in_flight);
 }
 
 reply router_core::out_of_time(const pending& c) const {
-  if (c.submitted || c.in_flight) {
-    auto r = ended(reply_status::unknown,
-                   "sent, but no answer in time; repeat it with the same key "
-                   "to learn or make its outcome");
-    if (c.frame.kind != request_kind::command)
-      r = ended(reply_status::deadline, "no answer in time; nothing changed");
-    return r;
-  }
-  if (c.last == reply_status::no_quorum)
+  if (may_have_run(c))
+    return ended(reply_status::unknown,
+                 "sent, but no answer in time; repeat it with the same key "
+                 "to learn or make its outcome");
+  auto last = c.last;
+  if (c.own_session)
+    if (const auto g = groups_.find(c.frame.group);
+        g != groups_.end() && g->second.want_session.count(c.frame.call) != 0)
+      if (const auto o = calls_.find(g->second.opening); o != calls_.end())
+        last = o->second.last;
+  const auto* v = known_.view(c.frame.group);
+  if (last == reply_status::no_quorum
+      || (v != nullptr && v->health == group_health::no_quorum))
     return ended(reply_status::no_quorum,
                  "no majority of the group's voters is reachable; not "
                  "executed. `banyan apps` shows which are missing");
-  return ended(reply_status::deadline, "no leader in time; not executed");
+  if (c.in_flight)
+    return ended(reply_status::deadline, "no answer in time; nothing changed");
+  return ended(reply_status::deadline,
+               "no leader in time; not executed. `banyan apps` shows how the "
+               "group stands");
 }
 
 void router_core::finish(std::uint64_t id, reply r, time_point now,
@@ -199,8 +249,10 @@ void router_core::finish(std::uint64_t id, reply r, time_point now,
   BANYAN_ASSERT(at != calls_.end());
   auto c = std::move(at->second);
   calls_.erase(at);
+  alarms_.erase({c.alarm_at, id});
   auto& g = groups_[c.frame.group];
   g.calls.erase(id);
+  g.want_session.erase(id);
   if (c.internal) {
     g.opening = 0;
     if (r.status == reply_status::ok)
@@ -227,83 +279,99 @@ void router_core::on_reply(const node_id& from, reply_frame f, time_point now,
     return;
   auto& c = at->second;
   auto& r = f.reply;
+  c.in_flight = false;
   switch (r.status) {
   case reply_status::not_leader:
     c.submitted |= r.submitted;
-    c.in_flight = false;
-    if (r.leader && r.leader->node != from && c.pause < pause_max) {
-      c.pause += pause_min; // two that name each other don't spin
+    if (r.leader && r.leader->node != from && c.hops < hops_max) {
+      ++c.hops;
       return send(f.call, r.leader->node, now, out);
     }
-    ++c.next_candidate;
-    return retry_later(f.call, now);
-  case reply_status::no_such_replica:
-    c.in_flight = false;
     ++c.next_candidate;
     return retry_later(f.call, now);
   case reply_status::no_quorum:
     c.submitted |= r.submitted;
     c.last = reply_status::no_quorum;
-    c.in_flight = false;
+    ++c.next_candidate;
+    return retry_later(f.call, now);
+  case reply_status::no_such_replica:
     ++c.next_candidate;
     return retry_later(f.call, now);
   case reply_status::unknown:
     c.submitted = true;
-    if (repeatable(c.frame)) {
-      ++c.next_candidate;
+    ++c.next_candidate;
+    return retry_later(f.call, now);
+  case reply_status::overloaded:
+    if (may_have_run(c)) // "not run" holds for this attempt alone
       return retry_later(f.call, now);
-    }
-    break;
-  case reply_status::deadline:
-    if (c.submitted)
-      return finish(f.call, out_of_time(c), now, out);
     break;
   case reply_status::expired:
     if (c.own_session && !c.submitted) { // our session was closed: a new one
       forget_session(c);
-      c.in_flight = false;
       return start(f.call, now, out);
     }
-    if (c.own_session)
-      r = ended(reply_status::unknown,
-                "the peer's session ended before the outcome was known");
     break;
   default:
     break;
   }
+  if (may_have_run(c) && says_not_run(r.status))
+    r = ended(reply_status::unknown,
+              std::string{"an earlier attempt's outcome is not known; now: "}
+                  + to_string(r.status)
+                  + (r.message.empty() ? "" : ": " + r.message));
   finish(f.call, std::move(r), now, out);
 }
 
-void router_core::on_link_up(const node_id&, time_point now, effects& out) {
+void router_core::on_link_up(const node_id& node, incarnation at,
+                             time_point now, effects& out) {
+  if (at.value() != 0) {
+    const auto [known, fresh] = linked_.try_emplace(node, at);
+    const auto before = std::exchange(known->second, at);
+    if (!fresh && before < at)
+      cut(node, before, now, out);
+  }
   std::vector<std::uint64_t> waiting;
-  for (const auto& [id, c] : calls_)
-    if (!c.in_flight && c.retry_at != never)
-      waiting.push_back(id);
+  for (const auto& [g, state] : groups_) {
+    if (state.calls.empty())
+      continue;
+    const auto nodes = known_.candidates(g);
+    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end())
+      continue;
+    for (const auto id : state.calls)
+      if (const auto& c = calls_.at(id); !c.in_flight && c.retry_at != never)
+        waiting.push_back(id);
+  }
   std::sort(waiting.begin(), waiting.end());
   for (const auto id : waiting)
-    send_to_best(id, now, out);
+    if (calls_.count(id) != 0)
+      send_to_best(id, now, out);
 }
 
 void router_core::on_link_down(const node_id& node, incarnation at,
                                time_point now, effects& out) {
-  std::vector<std::uint64_t> cut;
+  cut(node, at, now, out);
+}
+
+void router_core::cut(const node_id& node, incarnation at, time_point now,
+                      effects& out) {
+  std::vector<std::uint64_t> ids;
   for (const auto& [id, c] : calls_)
     if (c.in_flight && c.at == node)
-      cut.push_back(id);
-  std::sort(cut.begin(), cut.end());
-  for (const auto id : cut) {
-    auto& c = calls_.at(id);
+      ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (const auto id : ids) {
+    const auto found = calls_.find(id);
+    if (found == calls_.end())
+      continue;
+    auto& c = found->second;
     c.in_flight = false;
     if (c.frame.kind == request_kind::command) {
       c.submitted = true;
-      c.frame.outstanding = outstanding_at{node, at};
+      if (at.value() != 0)
+        c.frame.outstanding = outstanding_at{node, at};
     }
-    if (!repeatable(c.frame)) {
-      finish(id, out_of_time(c), now, out);
-      continue;
-    }
-    c.next_candidate = 0;
     const auto leader = known_.leader(c.frame.group);
+    c.next_candidate = leader && *leader == node ? 1 : 0; // the leader is 0
     if (leader && *leader != node)
       send(id, *leader, now, out);
     else
@@ -316,16 +384,24 @@ void router_core::on_view(const group_id& g, time_point now, effects& out) {
   const auto leader = known_.leader(g);
   if (at == groups_.end() || !leader)
     return;
-  std::vector<std::uint64_t> waiting;
+  std::vector<std::uint64_t> ids;
   for (const auto id : at->second.calls) {
     const auto& c = calls_.at(id);
-    if (!c.in_flight && c.retry_at != never)
-      waiting.push_back(id);
+    if (c.in_flight ? c.at != *leader && !c.frame.max_staleness
+                    : c.retry_at != never)
+      ids.push_back(id);
   }
-  std::sort(waiting.begin(), waiting.end());
-  for (const auto id : waiting) {
-    calls_.at(id).next_candidate = 0;
-    calls_.at(id).pause = {};
+  std::sort(ids.begin(), ids.end());
+  for (const auto id : ids) {
+    const auto found = calls_.find(id);
+    if (found == calls_.end())
+      continue;
+    auto& c = found->second;
+    c.submitted |= may_have_run(c);
+    c.in_flight = false;
+    c.next_candidate = 0;
+    c.pause = {};
+    c.hops = 0;
     send(id, *leader, now, out);
   }
 }
@@ -337,30 +413,34 @@ void router_core::on_app_removed(const app_id& app, time_point now,
     if (c.frame.group.app == app)
       ids.push_back(id);
   std::sort(ids.begin(), ids.end());
-  for (const auto id : ids)
-    if (calls_.count(id) != 0)
-      finish(id, ended(reply_status::not_found, "the app was removed"), now,
-             out);
+  for (const auto id : ids) {
+    const auto at = calls_.find(id);
+    if (at == calls_.end())
+      continue;
+    finish(id,
+           may_have_run(at->second)
+               ? ended(reply_status::unknown,
+                       "the app was removed before the outcome was known")
+               : ended(reply_status::not_found, "the app was removed"),
+           now, out);
+  }
   for (auto g = groups_.begin(); g != groups_.end();)
     g = g->first.app == app ? groups_.erase(g) : std::next(g);
 }
 
 void router_core::on_tick(time_point now, effects& out) {
-  while (!alarms_.empty() && alarms_.top().at <= now) {
-    const auto id = alarms_.top().call;
-    alarms_.pop();
-    const auto at = calls_.find(id);
-    if (at == calls_.end())
-      continue;
-    if (now >= at->second.until)
-      finish(id, out_of_time(at->second), now, out);
-    else if (!at->second.in_flight && at->second.retry_at <= now)
+  while (!alarms_.empty() && alarms_.begin()->first <= now) {
+    const auto id = alarms_.begin()->second;
+    auto& c = calls_.at(id);
+    if (now >= c.until)
+      finish(id, out_of_time(c), now, out);
+    else
       send_to_best(id, now, out);
   }
 }
 
 time_point router_core::deadline() const {
-  return alarms_.empty() ? never : alarms_.top().at;
+  return alarms_.empty() ? never : alarms_.begin()->first;
 }
 
 } // namespace banyan

@@ -3,8 +3,8 @@
 #include "actors/pure/replica_wire.hpp"
 #include "base/random.hpp"
 
-#include <deque>
-#include <queue>
+#include <map>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <variant>
@@ -45,13 +45,21 @@ using router_effect = std::variant<router_send, router_answer>;
 /// a peer died. Pure; one per node, also inside the native client.
 ///
 /// Ends of a call besides the replica's own: `not_found` (no such app),
-/// `overloaded` (more than `calls_max` at once), `deadline` (never handed to a
+/// `overloaded` (more than `calls_max` at once), `invalid_argument` and
+/// `too_large` (over a bound of the wire's), `deadline` (never handed to a
 /// leader: provably not executed), `no_quorum` (the same, and a leader said
 /// why), `unknown` (handed over, no answer in time; the same identity is safe).
+/// What may stand in an earlier leader's log never ends as "not executed".
 class router_core {
 public:
   static constexpr std::size_t calls_max = 16384;
   static constexpr std::uint64_t session_window = 1000; ///< of 1,024 allowed
+  /// Later ends and staler reads than these are cut down to them.
+  static constexpr duration deadline_max = std::chrono::hours{1};
+  static constexpr duration staleness_max = std::chrono::hours{24};
+  /// So many hints are followed at once, then the call pauses: two nodes that
+  /// name each other don't make it spin.
+  static constexpr std::uint8_t hops_max = 3;
 
   /// `known` and `random` must outlive the router.
   router_core(node_id self, const directory& known, random_source& random);
@@ -60,20 +68,25 @@ public:
   /// An answer by `from`; one that nobody waits for is dropped.
   void on_reply(const node_id& from, reply_frame f, time_point now,
                 std::vector<router_effect>& out);
-  /// A link that can carry requests to `node` is up.
-  void on_link_up(const node_id& node, time_point now,
+  /// A link that can carry requests to `node` is up. A higher incarnation than
+  /// before (0: not known) means that what was outstanding there died.
+  void on_link_up(const node_id& node, incarnation at, time_point now,
                   std::vector<router_effect>& out);
   /// The link is gone or its far node silent: what is outstanding there is
-  /// asked again elsewhere, and says where it may have run.
+  /// asked again elsewhere, and says where it may have run. With incarnation 0
+  /// (silence only) no death is told.
   void on_link_down(const node_id& node, incarnation at, time_point now,
                     std::vector<router_effect>& out);
-  /// The directory has news of `g`.
+  /// The directory has news of `g`: its calls go to the leader that it names,
+  /// also those that wait for an answer of another node.
   void on_view(const group_id& g, time_point now,
                std::vector<router_effect>& out);
-  /// The app is gone: its calls end with `not_found`.
+  /// The app is gone: its calls end with `not_found`, commands that may have
+  /// been executed with `unknown`.
   void on_app_removed(const app_id& app, time_point now,
                       std::vector<router_effect>& out);
   void on_tick(time_point now, std::vector<router_effect>& out);
+  /// When `on_tick` is due: the next end or retry of a call that is under way.
   [[nodiscard]] time_point deadline() const;
   [[nodiscard]] std::size_t outstanding() const { return calls_.size(); }
   [[nodiscard]] std::uint64_t retries() const { return retries_; }
@@ -89,9 +102,11 @@ private:
     request_frame frame; ///< `call` is our number
     time_point until;
     time_point retry_at = never;
+    time_point alarm_at = never; ///< as it stands in `alarms_`
     duration pause{};
     node_id at;
     std::uint32_t next_candidate = 0;
+    std::uint8_t hops = 0; ///< hints followed since the last pause
   };
   struct session {
     std::uint64_t id = 0;
@@ -101,7 +116,7 @@ private:
   struct group_state {
     std::vector<session> sessions;
     std::uint64_t opening = 0; ///< the internal call that opens one; 0: none
-    std::deque<std::uint64_t> want_session;
+    std::set<std::uint64_t> want_session;
     std::unordered_set<std::uint64_t> calls;
   };
   using effects = std::vector<router_effect>;
@@ -116,8 +131,10 @@ private:
   void session_opened(const group_id& g, std::uint64_t session_id,
                       time_point now, effects& out);
   void forget_session(pending& c);
+  void cut(const node_id& node, incarnation at, time_point now, effects& out);
+  bool may_have_run(const pending& c) const;
   reply out_of_time(const pending& c) const;
-  void arm(time_point at, std::uint64_t id);
+  void arm(std::uint64_t id, pending& c);
 
   node_id self_;
   const directory& known_;
@@ -126,14 +143,9 @@ private:
   std::unordered_map<std::uint64_t, pending> calls_;
   std::unordered_map<group_id, group_state> groups_;
   std::uint64_t retries_ = 0;
-  struct alarm {
-    time_point at;
-    std::uint64_t call;
-    bool operator<(const alarm& o) const {
-      return at != o.at ? at > o.at : call > o.call;
-    }
-  };
-  std::priority_queue<alarm> alarms_; ///< stale ones are skipped
+  std::unordered_map<node_id, incarnation> linked_;
+  /// One for each call: its retry or its end.
+  std::set<std::pair<time_point, std::uint64_t>> alarms_;
 };
 
 } // namespace banyan
