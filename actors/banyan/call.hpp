@@ -112,11 +112,11 @@ struct call_options {
   std::chrono::milliseconds deadline{5000};
   /// Queries only: any voter may answer with state that was current no longer
   /// ago than this. None: linearizable.
-  std::optional<std::chrono::milliseconds> max_staleness;
+  std::optional<std::chrono::milliseconds> max_staleness{};
   /// Commands only: the same key is the same call, whoever makes it and
   /// whenever (for at least 10 minutes). Without one, a call that is repeated
   /// by whoever carries it still takes effect once.
-  std::string idempotency_key;
+  std::string idempotency_key{};
 };
 
 namespace detail {

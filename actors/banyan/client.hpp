@@ -25,7 +25,7 @@ struct client_options {
   /// the next one when one is silent or gone.
   std::vector<std::string> peers;
   /// `NAME.client` of `banyan keygen client`. Empty: the mesh `local`.
-  std::string client_key_file;
+  std::string client_key_file{};
   std::chrono::milliseconds connect_timeout{5000};
 };
 

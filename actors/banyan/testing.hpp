@@ -3,7 +3,7 @@
 /// loopback, real encryption and real disks (in a temporary directory), which
 /// can be killed, frozen, cut off, wiped and started again.
 ///
-///   banyan::testing::local_mesh mesh{{5}};
+///   banyan::testing::local_mesh mesh{5};
 ///   mesh.add_app<ledger>();
 ///   mesh.deploy("ledger");
 ///   mesh.call<&ledger::deposit>("alice", amount{5});
@@ -29,16 +29,16 @@ class mesh_engine;
 struct mesh_options {
   std::size_t nodes = 3;
   /// By node; the last one serves the rest. Empty: one region for all.
-  std::vector<std::string> regions;
+  std::vector<std::string> regions{};
   /// Makes a mesh of its own, with mesh, owner and client key; otherwise it is
   /// the mesh `local`.
   bool with_mesh_file = false;
   /// Directories with modules (`*.so`), as `--apps`.
-  std::vector<std::string> apps;
+  std::vector<std::string> apps{};
 };
 
 struct app_options {
-  std::string module; ///< empty: as the app
+  std::string module{}; ///< empty: as the app
   std::uint32_t shards = 8;
   std::uint32_t replicas = 3;
   std::chrono::milliseconds replace_after{300'000};
@@ -66,6 +66,7 @@ public:
 
   /// Starts the peers and waits until each hears every other.
   explicit local_mesh(mesh_options options = {});
+  explicit local_mesh(std::size_t nodes) : local_mesh(mesh_options{nodes}) {}
   /// Ends every peer at once, frozen ones too, and removes the directory.
   ~local_mesh();
   local_mesh(const local_mesh&) = delete;

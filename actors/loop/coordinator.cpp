@@ -120,6 +120,9 @@ public:
     on_loop([this] {
       clock_.cancel_all();
       loop_.detach(clock_);
+      // A spawn leaves a handle of the system's logger with its thread, and
+      // ~actor_system waits for all of them.
+      caf::logger::set_current_actor_system(nullptr);
     });
     loop_.drain(); // what the timers had kept
     utility_actors_[printer_id] = nullptr;

@@ -1,0 +1,346 @@
+#include "actors/client/client_core.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace banyan {
+namespace {
+
+node_id peer(std::uint8_t n) {
+  std::array<std::uint8_t, 32> a{};
+  a[0] = n;
+  return node_id{a};
+}
+
+/// A core and what it wants, with time in hand.
+struct client_world {
+  client_core core{100};
+  time_point now{std::chrono::seconds{1}};
+  std::deque<client_send> sent;
+  std::vector<client_answer> answers;
+  client_core::effects out;
+
+  void take() {
+    for (auto& e : out)
+      if (auto* s = std::get_if<client_send>(&e))
+        sent.push_back(std::move(*s));
+      else
+        answers.push_back(std::move(std::get<client_answer>(e)));
+    out.clear();
+  }
+  void up(std::uint8_t n) {
+    core.on_peer_up(peer(n), now, out);
+    take();
+  }
+  void down(std::uint8_t n) {
+    core.on_peer_down(peer(n), now, out);
+    take();
+  }
+  void command(std::uint64_t token, duration deadline = 5s) {
+    client_request r;
+    r.token = token;
+    r.app = "counter";
+    r.key = "hits";
+    r.command = "add";
+    r.deadline = deadline;
+    core.call(std::move(r), now, out);
+    take();
+  }
+  void query(std::uint64_t token) {
+    client_request r;
+    r.token = token;
+    r.app = "counter";
+    r.key = "hits";
+    r.command = "get";
+    r.query = true;
+    core.call(std::move(r), now, out);
+    take();
+  }
+  client_send next() {
+    if (sent.empty()) {
+      ADD_FAILURE() << "nothing was sent";
+      return {};
+    }
+    auto s = std::move(sent.front());
+    sent.pop_front();
+    return s;
+  }
+  void answer(const client_send& s, reply_status status,
+              std::uint64_t session = 0, std::uint32_t shards = 0) {
+    client_reply_frame f;
+    f.call = s.frame.call;
+    f.reply.status = status;
+    f.reply.session = session;
+    f.shards = shards;
+    core.on_reply(s.to, std::move(f), now, out);
+    take();
+  }
+  /// Runs every timer up to `d` from now.
+  void pass(duration d) {
+    const auto end = now + d;
+    while (core.deadline() <= end) {
+      now = std::max(now, core.deadline());
+      core.on_tick(now, out);
+      take();
+    }
+    now = end;
+  }
+  /// Through look-up and session, so that the next command goes straight out.
+  void open(std::uint64_t session = 7) {
+    const auto lookup = next();
+    EXPECT_EQ(lookup.frame.kind, client_call_kind::lookup);
+    answer(lookup, reply_status::ok, 0, 1);
+    const auto open = next();
+    EXPECT_EQ(open.frame.kind, client_call_kind::open_session);
+    answer(open, reply_status::ok, session);
+  }
+};
+
+session_request numbers(const client_send& s) {
+  return std::get<session_request>(s.frame.identity);
+}
+
+TEST(client_core, a_command_is_numbered_in_a_session) {
+  client_world w;
+  w.up(1);
+  w.command(1);
+  w.command(2);
+  w.open();
+  const auto first = w.next();
+  const auto second = w.next();
+  EXPECT_EQ(numbers(first).session, 7U);
+  EXPECT_EQ(numbers(first).number, 1U);
+  EXPECT_EQ(numbers(second).number, 2U);
+  w.answer(first, reply_status::ok);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].token, 1U);
+  w.command(3); // the floor follows the answers
+  const auto third = w.next();
+  EXPECT_EQ(numbers(third).number, 3U);
+  EXPECT_EQ(numbers(third).floor, 2U);
+}
+
+TEST(client_core, a_query_needs_no_session) {
+  client_world w;
+  w.up(1);
+  w.query(1);
+  const auto q = w.next();
+  EXPECT_EQ(q.frame.kind, client_call_kind::query);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(q.frame.identity));
+  w.answer(q, reply_status::ok);
+  EXPECT_EQ(w.answers.size(), 1U);
+}
+
+TEST(client_core, a_dead_link_repeats_the_same_number_elsewhere) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.open();
+  const auto first = w.next();
+  w.down(1);
+  const auto again = w.next();
+  EXPECT_EQ(again.to, peer(2));
+  EXPECT_EQ(numbers(again).session, numbers(first).session);
+  EXPECT_EQ(numbers(again).number, numbers(first).number);
+  EXPECT_EQ(w.core.repeated(), 1U);
+  w.answer(again, reply_status::ok);
+  ASSERT_EQ(w.answers.size(), 1U);
+  w.answer(first, reply_status::ok); // nobody waits for it
+  EXPECT_EQ(w.answers.size(), 1U);
+}
+
+TEST(client_core, a_silent_peer_is_left_for_the_next) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.open();
+  const auto first = w.next();
+  w.pass(client_core::silence_max - 1ms);
+  EXPECT_TRUE(w.sent.empty());
+  w.pass(2ms);
+  const auto again = w.next();
+  EXPECT_EQ(again.to, peer(2));
+  EXPECT_EQ(numbers(again).number, numbers(first).number);
+  w.command(2); // later calls begin elsewhere
+  EXPECT_EQ(w.next().to, peer(2));
+  w.answer(first, reply_status::ok); // the silent one may still be first
+  EXPECT_EQ(w.answers.size(), 1U);
+}
+
+TEST(client_core, a_peer_that_answers_others_gets_more_time) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.open();
+  const auto slow = w.next();
+  w.pass(200ms);
+  w.query(2);
+  w.answer(w.next(), reply_status::ok);
+  w.pass(200ms);
+  EXPECT_TRUE(w.sent.empty());
+  w.pass(client_core::patience);
+  EXPECT_EQ(w.next().to, peer(2));
+  w.answer(slow, reply_status::ok);
+  EXPECT_EQ(w.answers.size(), 2U);
+}
+
+TEST(client_core, an_open_outcome_is_asked_again_until_the_deadline) {
+  client_world w;
+  w.up(1);
+  w.command(1, 1s);
+  w.open();
+  auto s = w.next();
+  const auto number = numbers(s).number;
+  int asked = 0;
+  for (; w.answers.empty() && asked < 1000; ++asked) {
+    w.answer(s, reply_status::unknown);
+    while (w.sent.empty() && w.answers.empty())
+      w.pass(5ms);
+    if (!w.sent.empty()) {
+      s = w.next();
+      EXPECT_EQ(numbers(s).number, number);
+    }
+  }
+  EXPECT_GT(asked, 3);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::unknown);
+}
+
+TEST(client_core, no_answer_at_all_is_unknown) {
+  client_world w;
+  w.up(1);
+  w.command(1, 1s);
+  w.open();
+  w.next();
+  w.pass(1s + 2 * client_core::grace);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::unknown);
+  EXPECT_FALSE(w.answers[0].unreachable);
+}
+
+TEST(client_core, without_a_peer_a_call_was_never_sent) {
+  client_world w;
+  w.command(1, 1s);
+  w.pass(2s);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::deadline);
+  EXPECT_TRUE(w.answers[0].unreachable);
+}
+
+TEST(client_core, a_call_waits_for_a_peer) {
+  client_world w;
+  w.query(1);
+  EXPECT_TRUE(w.sent.empty());
+  w.pass(1s);
+  w.up(1);
+  w.answer(w.next(), reply_status::ok);
+  EXPECT_EQ(w.answers.size(), 1U);
+}
+
+TEST(client_core, expired_before_any_other_attempt_gets_a_new_session) {
+  client_world w;
+  w.up(1);
+  w.command(1);
+  w.open(7);
+  w.answer(w.next(), reply_status::expired);
+  w.open(9); // the app is looked up again as well
+  const auto again = w.next();
+  EXPECT_EQ(numbers(again).session, 9U);
+  EXPECT_EQ(numbers(again).number, 1U);
+  w.answer(again, reply_status::ok);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::ok);
+}
+
+TEST(client_core, expired_after_a_lost_attempt_is_an_error) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.open();
+  w.next();
+  w.down(1);
+  w.answer(w.next(), reply_status::expired);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::expired);
+}
+
+TEST(client_core, a_session_has_a_window) {
+  client_world w;
+  w.up(1);
+  const auto calls = client_core::session_window + 5;
+  for (std::uint64_t i = 1; i <= calls; ++i)
+    w.command(i);
+  w.open();
+  ASSERT_EQ(w.sent.size(), client_core::session_window);
+  const auto first = w.next();
+  const auto second = w.next();
+  w.answer(second, reply_status::ok); // the floor stays: 1 has no answer
+  EXPECT_EQ(w.sent.size(), client_core::session_window - 2);
+  w.answer(first, reply_status::ok);
+  EXPECT_EQ(w.sent.size(), client_core::session_window);
+  while (!w.sent.empty())
+    w.answer(w.next(), reply_status::ok);
+  EXPECT_EQ(w.answers.size(), calls);
+  EXPECT_EQ(w.core.outstanding(), 0U);
+}
+
+TEST(client_core, an_unknown_app_is_asked_for_at_every_peer) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.answer(w.next(), reply_status::not_found);
+  const auto second = w.next();
+  EXPECT_EQ(second.to, peer(2));
+  w.answer(second, reply_status::not_found);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::not_found);
+}
+
+TEST(client_core, a_strangers_answer_counts_for_nothing) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.query(1);
+  auto s = w.next();
+  auto forged = s;
+  forged.to = peer(2); // was never asked
+  w.answer(forged, reply_status::ok);
+  EXPECT_TRUE(w.answers.empty());
+  ++s.frame.call;
+  w.answer(s, reply_status::ok);
+  EXPECT_TRUE(w.answers.empty());
+}
+
+TEST(client_core, close_ends_calls_and_gives_sessions_back) {
+  client_world w;
+  w.up(1);
+  w.command(1);
+  w.open();
+  w.next();
+  w.core.close(w.out);
+  w.take();
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::unknown);
+  const auto closed = w.next();
+  EXPECT_EQ(closed.frame.kind, client_call_kind::close_session);
+  EXPECT_EQ(numbers(closed).session, 7U);
+}
+
+TEST(client_core, overload_is_told_before_anything_is_queued) {
+  client_world w;
+  for (std::uint64_t i = 0; i < client_core::calls_max; ++i)
+    w.query(i);
+  EXPECT_TRUE(w.answers.empty());
+  w.query(client_core::calls_max);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
+}
+
+} // namespace
+} // namespace banyan
