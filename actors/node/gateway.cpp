@@ -7,6 +7,7 @@
 #include "base/codec.hpp"
 #include "crypto/secret.hpp"
 
+#include <banyan/detail/codec.hpp>
 #include <caf/all.hpp>
 
 namespace banyan::actors {
@@ -70,24 +71,6 @@ bool parse_milliseconds(std::string_view text, duration& out) {
     v = v * 10 + (c - '0');
   }
   out = std::chrono::milliseconds{v};
-  return true;
-}
-
-bool is_utf8(std::string_view s) {
-  for (std::size_t i = 0; i < s.size();) {
-    const auto b = static_cast<unsigned char>(s[i]);
-    const std::size_t n = b < 0x80                ? 1
-                          : b >= 0xC2 && b < 0xE0 ? 2
-                          : b >= 0xE0 && b < 0xF0 ? 3
-                          : b >= 0xF0 && b < 0xF5 ? 4
-                                                  : 0;
-    if (n == 0 || i + n > s.size())
-      return false;
-    for (std::size_t k = 1; k < n; ++k)
-      if ((static_cast<unsigned char>(s[i + k]) & 0xC0) != 0x80)
-        return false;
-    i += n;
-  }
   return true;
 }
 
@@ -175,8 +158,9 @@ bool http_gateway::may_call(const io::http_request& q,
   if (q.from.unix_socket || q.from.loopback)
     return true;
   const auto spec = ctx_.specs.find(app);
-  return spec == ctx_.specs.end() || spec->second.access == app_access::everyone
-         || is_admin(q);
+  if (spec == ctx_.specs.end())
+    return ctx_.known.find_app(app) == nullptr || is_admin(q);
+  return spec->second.access == app_access::everyone || is_admin(q);
 }
 
 void http_gateway::handle(io::http_request q, responder r) {
@@ -264,7 +248,8 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
     return bad("'" + c.app
                + "' is no app name: 1 to 63 of a-z, 0-9, _ and -, "
                  "a letter first");
-  if (c.key.empty() || c.key.size() > actor_key_bytes_max || !is_utf8(c.key))
+  if (c.key.empty() || c.key.size() > actor_key_bytes_max
+      || !detail::is_utf8(c.key))
     return bad("the actor's key has " + std::to_string(c.key.size())
                + " bytes; it must be 1 to 255 bytes of UTF-8");
   if (c.command.empty() || c.command.size() > name_bytes_max

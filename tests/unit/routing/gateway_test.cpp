@@ -1,0 +1,300 @@
+// The gateway's rules, over real HTTP, in front of a router that notes what
+// it is asked and a supervisor that is not there.
+#include "actors/loop/coordinator.hpp"
+#include "actors/node/gateway.hpp"
+#include "base/codec.hpp"
+#include "net/io/asio_loop.hpp"
+#include "net/io/http_client.hpp"
+
+#include <caf/all.hpp>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+namespace banyan::actors {
+namespace {
+
+class no_hosts final : public host_factory {
+public:
+  std::unique_ptr<host> make(host_options, host_handlers,
+                             std::string&) override {
+    return nullptr;
+  }
+  [[nodiscard]] bool has(const std::string&) const override { return false; }
+};
+
+/// With the header `x-far`, a request comes from another machine.
+class from_afar final : public io::http_handler {
+public:
+  explicit from_afar(io::http_handler& to) : to_{to} {}
+  void handle(io::http_request q, io::http_responder r) override {
+    if (!q.header("x-far").empty())
+      q.from.loopback = false;
+    to_.handle(std::move(q), std::move(r));
+  }
+
+private:
+  io::http_handler& to_;
+};
+
+class gateway : public ::testing::Test {
+protected:
+  gateway() {
+    std::string name = "/tmp/banyan-gateway-XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    dir = name;
+    ctx.known.put_app({app_id{}, "ledger", 1, {{}}});
+    ctx.specs["ledger"].name = "ledger";
+    ctx.known.put_app({other_id(1), "open", 1, {{}}});
+    ctx.specs["open"].access = app_access::everyone;
+    ctx.known.put_app({other_id(2), "twice", 1, {{}}});
+    ctx.conflicts.insert("twice");
+    module_info info;
+    info.app = "ledger";
+    info.handlers.push_back(handler("deposit", false));
+    info.handlers.push_back(handler("balance", true));
+    ctx.handlers["ledger"] = info;
+    ctx.router =
+        system.get().spawn([this](caf::event_based_actor*) -> caf::behavior {
+          return {[this](call_in& m) {
+            asked.push_back(m.request);
+            reply r = next;
+            m.answer(std::move(r), 0);
+          }};
+        });
+    writer{next.result}.uint(5);
+    next.term = term{3};
+    next.index = log_index{17};
+    io::http_server_config c;
+    c.host = "127.0.0.1";
+    c.unix_socket = dir / "control.sock";
+    auto s = io::http_server::open(l, std::move(c), far);
+    EXPECT_TRUE(s.ok());
+    server = std::move(s).value();
+  }
+  ~gateway() override {
+    server.reset();
+    system.shut_down({std::exchange(ctx.router, {})});
+    l.drain();
+    std::filesystem::remove_all(dir);
+  }
+  static app_id other_id(std::uint8_t n) {
+    std::array<std::uint8_t, 32> a{};
+    a[0] = n;
+    return app_id{a};
+  }
+  static handler_info handler(std::string name, bool query) {
+    handler_info h;
+    h.name = std::move(name);
+    h.query = query;
+    return h;
+  }
+  io::http_reply send(const char* method, std::string target,
+                      std::string body = {},
+                      std::vector<io::http_request::field> headers = {}) {
+    io::http_target t;
+    t.host = "127.0.0.1";
+    t.port = server->port();
+    if (unix_socket)
+      t.unix_socket = dir / "control.sock";
+    io::http_client client{t};
+    io::http_call c;
+    c.method = method;
+    c.target = std::move(target);
+    c.body = std::move(body);
+    c.headers = std::move(headers);
+    auto r = client.call(c);
+    EXPECT_TRUE(r.ok());
+    return r.ok() ? std::move(r).value() : io::http_reply{};
+  }
+  static void expect(const io::http_reply& r, int status, const char* code,
+                     const char* words) {
+    EXPECT_EQ(r.status, status) << r.body;
+    EXPECT_NE(r.body.find("\"" + std::string{code} + "\""), std::string::npos)
+        << r.body;
+    EXPECT_NE(r.body.find(words), std::string::npos) << r.body;
+  }
+
+  std::filesystem::path dir;
+  io::asio_loop l;
+  seeded_random random{5};
+  identity key = identity::generate(random);
+  store::disk disk;
+  no_hosts hosts;
+  loop_system system{l};
+  node_context ctx{l, random, key, {}, disk, hosts};
+  http_gateway shell{ctx, {"the-token", true}};
+  from_afar far{shell};
+  std::vector<call_request> asked; ///< read when the answer is here
+  reply next;
+  bool unix_socket = false;
+  std::unique_ptr<io::http_server> server;
+  const std::string alice = "/v1/apps/ledger/actors/alice/";
+};
+
+TEST_F(gateway, a_command_is_answered_with_its_place_in_the_log) {
+  const auto r =
+      send("POST", alice + "deposit", R"({"cents":5})",
+           {{"Idempotency-Key", "k1"}, {"Banyan-Deadline-Ms", "250"}});
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body, "{\"result\":5,\"term\":3,\"index\":17}\n");
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].kind, request_kind::command);
+  EXPECT_EQ(asked[0].deadline, 250ms);
+  EXPECT_EQ(std::get<idempotency_request>(asked[0].identity).key, "k1");
+}
+
+TEST_F(gateway, a_query_may_be_got_or_posted) {
+  EXPECT_EQ(send("GET", alice + "balance?arg=%7B%22a%22%3A1%7D").status, 200);
+  EXPECT_EQ(send("POST", alice + "balance", R"({"a":1})").status, 200);
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].kind, request_kind::query);
+  EXPECT_EQ(asked[1].kind, request_kind::query);
+  EXPECT_EQ(asked[0].argument, asked[1].argument);
+}
+
+TEST_F(gateway, a_stale_query_says_how_stale) {
+  EXPECT_EQ(send("GET", alice + "balance?consistency=stale").status, 200);
+  EXPECT_EQ(send("GET", alice + "balance?consistency=stale&max_staleness_ms=70")
+                .status,
+            200);
+  EXPECT_EQ(send("GET", alice + "balance?consistency=linearizable").status,
+            200);
+  ASSERT_EQ(asked.size(), 3U);
+  EXPECT_EQ(asked[0].max_staleness, duration{10s});
+  EXPECT_EQ(asked[1].max_staleness, duration{70ms});
+  EXPECT_FALSE(asked[2].max_staleness);
+  expect(send("GET", alice + "balance?consistency=later"), 400,
+         "invalid_argument", "linearizable or stale");
+  expect(send("GET", alice + "balance?consistency=stale&max_staleness_ms=-1"),
+         400, "invalid_argument", "max_staleness_ms");
+  expect(send("POST", alice + "deposit?consistency=stale", "{}"), 400,
+         "invalid_argument", "consistency is for queries");
+}
+
+TEST_F(gateway, names_and_keys_are_checked) {
+  expect(send("POST", "/v1/apps/%2e%2e/actors/a/deposit", "{}"), 400,
+         "invalid_argument", "is no app name");
+  expect(send("POST", "/v1/apps/ledger/actors//deposit", "{}"), 400,
+         "invalid_argument", "0 bytes; it must be 1 to 255");
+  EXPECT_EQ(send("POST",
+                 "/v1/apps/ledger/actors/" + std::string(255, 'k') + "/deposit",
+                 "{}")
+                .status,
+            200);
+  expect(send("POST",
+              "/v1/apps/ledger/actors/" + std::string(256, 'k') + "/deposit",
+              "{}"),
+         400, "invalid_argument", "256 bytes; it must be 1 to 255");
+  expect(send("POST",
+              "/v1/apps/ledger/actors/" + std::string(5000, 'k') + "/deposit",
+              "{}"),
+         400, "invalid_argument", "5000 bytes");
+  for (const auto* bad :
+       {"%ff%fe", "%c0%80", "%ed%a0%80", "%f4%90%80%80", "%e0%80%80", "%e2%82"})
+    expect(send("POST",
+                "/v1/apps/ledger/actors/" + std::string{bad} + "/deposit",
+                "{}"),
+           400, "invalid_argument", "UTF-8");
+  EXPECT_EQ(
+      send("POST", "/v1/apps/ledger/actors/%e2%82%ac/deposit", "{}").status,
+      200);
+  expect(send("POST", alice + "launder", "{}"), 404, "not_found",
+         "no command or query 'launder'");
+  expect(send("POST", alice + "_state", "{}"), 400, "invalid_argument",
+         "is no command or query");
+  expect(send("GET", alice + "deposit"), 400, "invalid_argument", "use POST");
+}
+
+TEST_F(gateway, bad_bodies_and_headers_are_told) {
+  expect(send("POST", alice + "deposit", "{\"cents\":"), 400,
+         "invalid_argument", "at byte ");
+  expect(send("POST", alice + "deposit", "\xc1",
+              {{"Content-Type", "application/msgpack"}}),
+         400, "invalid_argument", "not one msgpack value");
+  expect(send("POST", alice + "deposit", "{}",
+              {{"Idempotency-Key", std::string(256, 'i')}}),
+         400, "invalid_argument", "longer than 255");
+  for (const auto* ms : {"soon", "-1", "600001", "99999999999999"})
+    expect(send("POST", alice + "deposit", "{}", {{"Banyan-Deadline-Ms", ms}}),
+           400, "invalid_argument", "Banyan-Deadline-Ms");
+  EXPECT_TRUE(asked.empty());
+}
+
+TEST_F(gateway, each_end_of_a_call_has_its_status) {
+  const std::pair<reply_status, int> cases[] = {
+      {reply_status::invalid_argument, 400}, {reply_status::not_found, 404},
+      {reply_status::conflict, 409},         {reply_status::expired, 410},
+      {reply_status::too_large, 413},        {reply_status::overloaded, 429},
+      {reply_status::app_failed, 500},       {reply_status::poisoned, 500},
+      {reply_status::no_quorum, 503},        {reply_status::parked, 503},
+      {reply_status::deadline, 504},         {reply_status::unknown, 504},
+      {reply_status::disk_full, 507}};
+  for (const auto& [status, number] : cases) {
+    next = {};
+    next.status = status;
+    next.message = "why";
+    expect(send("POST", alice + "deposit", "{}"), number, to_string(status),
+           "why");
+  }
+  next.status = reply_status::overloaded;
+  next.retry_after = 50ms;
+  expect(send("POST", alice + "deposit", "{}"), 429, "overloaded",
+         "\"retry_after_ms\":");
+  next = {};
+  next.status = reply_status::rejected;
+  next.code = "insufficient_funds";
+  next.message = "too \"poor\"";
+  expect(send("POST", alice + "deposit", "{}"), 422, "rejected",
+         "\"code\":\"insufficient_funds\"");
+}
+
+TEST_F(gateway, two_apps_of_one_name_are_a_conflict) {
+  expect(send("POST", "/v1/apps/twice/actors/a/go", "{}"), 409, "conflict",
+         "remove one of them");
+}
+
+TEST_F(gateway, off_loopback_an_app_call_needs_a_token) {
+  const std::pair<std::string, std::string> afar{"x-far", "1"};
+  expect(send("POST", alice + "deposit", "{}", {afar}), 401, "unauthorized",
+         "Authorization: Bearer");
+  expect(send("POST", alice + "deposit", "{}",
+              {afar, {"Authorization", "Bearer the-tokem"}}),
+         401, "unauthorized", "Bearer");
+  EXPECT_TRUE(asked.empty());
+  EXPECT_EQ(send("POST", alice + "deposit", "{}",
+                 {afar, {"Authorization", "Bearer the-token"}})
+                .status,
+            200);
+  EXPECT_EQ(send("POST", "/v1/apps/open/actors/a/go", "{}", {afar}).status,
+            200);
+}
+
+TEST_F(gateway, admin_calls_over_tcp_need_the_token) {
+  expect(send("PUT", "/v1/apps/ledger", "{}"), 401, "unauthorized",
+         "admin.token");
+  expect(send("DELETE", "/v1/apps/ledger"), 401, "unauthorized",
+         "admin rights");
+  expect(send("GET", "/v1/apps/ledger/_papers"), 401, "unauthorized",
+         "admin rights");
+  const std::pair<std::string, std::string> token{"Authorization",
+                                                  "Bearer the-token"};
+  expect(send("PUT", "/v1/apps/ledger", "{\"name\":", {token}), 400,
+         "invalid_argument", "no JSON");
+  expect(send("PUT", "/v1/apps/ledger", R"({"name":"kv"})", {token}), 400,
+         "invalid_argument", "the path says 'ledger'");
+  unix_socket = true;
+  expect(send("PUT", "/v1/apps/..", R"({"name":".."})"), 400,
+         "invalid_argument", "is no app name");
+}
+
+TEST_F(gateway, unknown_paths_are_not_found) {
+  for (const auto* path : {"/v2/status", "/v1", "/v1/nothing",
+                           "/v1/apps/ledger/actors/alice", "/v1/apps/%2e%2e"})
+    EXPECT_EQ(send("GET", path).status, 404) << path;
+  EXPECT_EQ(send("GET", "/healthz").status, 200);
+}
+
+} // namespace
+} // namespace banyan::actors
