@@ -315,10 +315,11 @@ void router_core::on_reply(const node_id& from, reply_frame f, time_point now,
     break;
   }
   if (may_have_run(c) && says_not_run(r.status))
-    r = ended(reply_status::unknown,
-              std::string{"an earlier attempt's outcome is not known; now: "}
-                  + to_string(r.status)
-                  + (r.message.empty() ? "" : ": " + r.message));
+    r = ended(
+        reply_status::unknown,
+        std::string{"an earlier attempt's outcome is not known; now: "}
+            + to_string(r.status)
+            + (r.message.empty() ? "" : ": " + r.message.substr(0, 1024)));
   finish(f.call, std::move(r), now, out);
 }
 
