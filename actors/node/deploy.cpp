@@ -102,6 +102,45 @@ void group_supervisor::deploy(deploy_in& m) {
                           "this peer has no module '" + m.spec.module
                               + "': put " + m.spec.module
                               + ".so into a directory given by --apps"));
+  try_module(m.spec, [this, m](std::string why) mutable {
+    if (!why.empty())
+      return m.done(refused(reply_status::invalid_argument, std::move(why)));
+    deploy_tried(m);
+  });
+}
+
+void group_supervisor::try_module(const app_spec& s,
+                                  std::function<void(std::string why)> done) {
+  auto& trial = trials_.emplace_back();
+  trial.until = ctx_.loop.now() + start_.request_timeout;
+  trial.done = std::move(done);
+  const auto end = [&trial](std::string why) {
+    if (const auto f = std::exchange(trial.done, nullptr))
+      f(std::move(why));
+  };
+  host_options options;
+  options.module = s.module;
+  options.config = s.config;
+  host_handlers handlers;
+  handlers.on_ready = [end](const module_info&) { end({}); };
+  handlers.on_results = [](std::vector<turn_result>) {};
+  handlers.on_failed = [end](const host_failed& f) { end(f.message); };
+  std::string error;
+  trial.on = ctx_.hosts.make(std::move(options), std::move(handlers), error);
+  if (trial.on == nullptr)
+    return end(std::move(error));
+  trial.on->start();
+}
+
+void group_supervisor::end_trials(time_point now) {
+  for (auto& t : trials_)
+    if (t.done && t.until <= now)
+      std::exchange(t.done, nullptr)("the module does not open in time: what "
+                                     "does it do before its first turn?");
+  trials_.remove_if([](const auto& t) { return !t.done; });
+}
+
+void group_supervisor::deploy_tried(deploy_in& m) {
   if (const auto* known = ctx_.known.find_app(m.spec.name)) { // an update
     const auto& old = apps_.at(known->id);
     if (m.spec.shards != old.genesis.shards())
@@ -251,6 +290,7 @@ void group_supervisor::make_here(
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
   std::vector<store::documents::change> changes;
   std::map<std::uint32_t, replica_id> made;
+  std::map<std::uint32_t, replica_id> waiting;
   if (!app.is_none()) {
     if (a == nullptr || a->deleted)
       return done({}, "the app isn't known here yet");
@@ -268,25 +308,36 @@ void group_supervisor::make_here(
                        app.view().copy(), secret.view().copy()});
   }
   for (const auto shard : shards) {
-    if (!app.is_none() && replicas_.count({app, shard}) != 0)
-      return done({}, "a replica of that group is here already");
+    if (const auto here = replicas_.find({app, shard});
+        here != replicas_.end()) {
+      // A leader that asked before may have died before its group took the
+      // replica in: it still waits, so it is the one to name.
+      if (here->second.configured)
+        return done({}, "a replica of that group is here already");
+      waiting[shard] = here->second.id;
+      continue;
+    }
     const replica_id id{ctx_.random.array<16>()};
     made[shard] = id;
     if (app.is_none())
       changes.push_back({static_cast<std::uint8_t>(document_kind::reservation),
                          shard_name(nonce, shard), id.view().copy()});
   }
-  put_documents(std::move(changes), [this, app, made, done] {
+  put_documents(std::move(changes), [this, app, made, waiting, done] {
     if (app.is_none() || apps_.count(app) == 0)
       return done(made, {});
+    if (made.empty())
+      return done(waiting, {});
     // For a group that lives: the replica exists at once, empty, and waits for
     // its leader. It runs before the answer, or its leader would hear that
     // there is no such replica.
     const auto open = std::make_shared<std::size_t>(made.size());
+    auto all = made;
+    all.insert(waiting.begin(), waiting.end());
     for (const auto& [shard, id] : made)
-      begin_replica(apps_.at(app), shard, id, true, [open, made, done] {
+      begin_replica(apps_.at(app), shard, id, true, [open, all, done] {
         if (--*open == 0)
-          done(made, {});
+          done(all, {});
       });
   });
 }

@@ -590,6 +590,7 @@ void group_supervisor::on_tick() {
     i = makings_.erase(i);
     m.done({}, "no answer from " + short_string(m.node));
   }
+  end_trials(now);
   if (stopped_) {
     bool leads = false;
     for (auto& [g, r] : replicas_) {

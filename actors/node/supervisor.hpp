@@ -6,6 +6,7 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include <list>
 #include <map>
 #include <set>
 
@@ -94,6 +95,16 @@ private:
         done;
     time_point until;
   };
+  struct module_trial { ///< a host that only shows whether a module opens
+    std::unique_ptr<host> on;
+    std::function<void(std::string why)> done; ///< null: over
+    time_point until;
+  };
+  /// Opens the module with the spec's configuration, here; `why` is empty if
+  /// that went well.
+  void try_module(const app_spec& s, std::function<void(std::string why)> done);
+  void end_trials(time_point now);
+  void deploy_tried(deploy_in& m);
   [[nodiscard]] std::vector<candidate> candidates() const;
   [[nodiscard]] placement_need need_of(const app_spec& s) const;
   deploy_answer place_all(const app_spec& s,
@@ -142,6 +153,7 @@ private:
   std::map<group_id, local_replica> replicas_;
   std::map<group_id, std::function<void()>> first_writes_;
   std::map<std::uint64_t, making> makings_;
+  std::list<module_trial> trials_;
   std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where
   std::set<std::string> parked_;
   std::uint64_t next_number_ = 0;
