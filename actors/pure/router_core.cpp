@@ -57,7 +57,10 @@ void router_core::call(call_request c, time_point now, effects& out) {
     return refuse(reply_status::overloaded, "this peer has "
                                                 + std::to_string(calls_max)
                                                 + " calls under way");
-  if (c.key.empty() || c.key.size() > actor_key_bytes_max || c.command.empty()
+  const bool runs =
+      c.kind == request_kind::command || c.kind == request_kind::query;
+  if (c.key.empty() || c.key.size() > actor_key_bytes_max
+      || (runs && c.command.empty()) // a session has none
       || c.command.size() > name_bytes_max)
     return refuse(reply_status::invalid_argument,
                   "the actor's key and the command must be 1 to 255 bytes, "
