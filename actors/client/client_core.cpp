@@ -432,7 +432,7 @@ void client_core::check_silence(std::uint64_t id, time_point now,
   if (now < c.sent_at + silence_max)
     return; // an alarm of an earlier attempt
   auto* last = find(c.asked.back());
-  const bool silent = last != nullptr && last->heard < c.sent_at;
+  const bool silent = last != nullptr && last->heard <= c.sent_at;
   if (!silent && now < c.sent_at + patience) {
     alarms_.push({std::min(now + silence_max, c.sent_at + patience), id});
     return;

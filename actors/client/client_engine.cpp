@@ -284,8 +284,7 @@ client_engine::connect(const std::vector<std::string>& peers,
   auto made = std::make_unique<engine>(std::move(key), at);
   if (!made->wait_linked(patience))
     return make_error(call_errc::unreachable,
-                      "no peer of " + mesh + " answered at "
-                          + peers.front()
+                      "no peer of " + mesh + " answered at " + peers.front()
                           + (peers.size() > 1 ? " and the others" : "")
                           + ": is one running, with this mesh and key?");
   return std::unique_ptr<client_engine>{std::move(made)};

@@ -45,8 +45,8 @@ TEST(local_mesh, a_killed_leader_is_replaced) {
     const auto leader = mesh.leader();
     const auto at = mesh.other_than(leader);
     ASSERT_TRUE(mesh.call_at<&counter::add>(at, "hits", {1}).ok());
-    mesh.kill(leader);
     const auto begin = steady::now();
+    mesh.kill(leader);
     const auto sum = mesh.call_at<&counter::add>(at, "hits", {1});
     ASSERT_TRUE(sum.ok()) << sum.error().code << ": " << sum.error().message;
     EXPECT_EQ(*sum, 2 * round);
