@@ -134,10 +134,13 @@ void group_supervisor::add_newcomer(
   const auto& spec = app.version.spec;
   std::vector<node_id> kept;
   std::vector<node_id> excluded = r.refused;
+  // The lost one's own node may have a new replica, under a new id: it lives
+  // and lost a log, say. One that is gone is no candidate anyway.
   const auto note = [&](const replica_ref& w) {
+    if (instead && w == instead->voter)
+      return;
     excluded.push_back(w.node);
-    if (!instead || w != instead->voter)
-      kept.push_back(w.node);
+    kept.push_back(w.node);
   };
   for (const auto& w : r.configuration.voters)
     note(w);

@@ -254,7 +254,22 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
         });
   };
   ctx_.made_this_boot.insert(id);
-  ctx_.disk.log->submit(std::move(first));
+  // Rows that a replica left here which was given up are not the new one's: it
+  // begins with none, and gets all from its leader.
+  const auto& states = ctx_.disk.recovered_states;
+  if (std::none_of(states.begin(), states.end(),
+                   [&](const auto& r) { return r.group == g; }))
+    return ctx_.disk.log->submit(std::move(first));
+  ctx_.disk.state->drop(
+      first.order, [weak = weak_from_this(),
+                    first](const result<void, store::state_error>& dropped) {
+        const auto self = weak.lock();
+        if (self == nullptr)
+          return;
+        if (!dropped.ok())
+          return self->start_.fatal(1, dropped.error().message);
+        self->ctx_.disk.log->submit(first);
+      });
 }
 
 void group_supervisor::on_log_done(const log_done_in& m) {
