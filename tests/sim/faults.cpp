@@ -36,6 +36,14 @@ const char* to_string(faults::kind k) noexcept {
     return "host hangs";
   case faults::kind::transfer:
     return "transfer";
+  case faults::kind::disk_full:
+    return "disk full";
+  case faults::kind::wipe:
+    return "wipe";
+  case faults::kind::rot_log:
+    return "log rot";
+  case faults::kind::rot_row:
+    return "row rot";
   }
   return "?";
 }
@@ -47,7 +55,8 @@ void faults::next() {
       k::power,     k::all_die,   k::cut,        k::cut_one_way, k::isolate,
       k::isolate,   k::pause,     k::pause,      k::stall,       k::reset,
       k::slow_disk, k::slow_host, k::host_dies,  k::host_dies,   k::host_hangs,
-      k::transfer,  k::transfer};
+      k::transfer,  k::transfer,  k::disk_full,  k::wipe,        k::rot_log,
+      k::rot_row};
   world_.after(random_.between(100ms, 2500ms), [this] {
     if (stopped_)
       return;
@@ -67,7 +76,9 @@ void faults::down(std::size_t n, machine::end how, duration for_how_long) {
 }
 
 void faults::harm(kind k) {
-  const auto n = any();
+  const bool loses =
+      k == kind::wipe || k == kind::rot_log || k == kind::rot_row;
+  const auto n = loses ? unlucky_ : any();
   const auto b = other(n);
   auto& m = world_.at(n);
   auto& net = world_.net;
@@ -81,6 +92,8 @@ void faults::harm(kind k) {
   case kind::power:
   case kind::pause:
   case kind::transfer:
+  case kind::wipe:
+  case kind::rot_log:
     if (!m.up())
       return;
     break;
@@ -153,6 +166,21 @@ void faults::harm(kind k) {
     for (const auto& [group, actor] : m.peer().context().replicas)
       m.peer().context().tell_replica(group, actors::group_order{});
     return;
+  case kind::disk_full:
+    m.disk().set_full(true);
+    world_.after(while_, [&m] { m.disk().set_full(false); });
+    return;
+  case kind::wipe:
+    down(n, machine::end::power, shortly);
+    m.wipe();
+    return;
+  case kind::rot_log:
+    down(n, machine::end::process, shortly);
+    m.disk().rot_log();
+    return;
+  case kind::rot_row:
+    m.disk().rot_row();
+    return;
   }
   world_.after(while_, [this, n] {
     for (std::size_t i = 0; i < world_.machines.size(); ++i)
@@ -167,6 +195,7 @@ void faults::heal() {
   world_.net.heal_all();
   for (const auto& m : world_.machines) {
     m->disk().set_sync_delay(0ms);
+    m->disk().set_full(false);
     m->host_delays(20us, 200us);
     if (!m->up())
       m->boot();

@@ -24,9 +24,18 @@ public:
     slow_host,
     host_dies,
     host_hangs,
-    transfer, ///< an operator moves a leadership
+    transfer,  ///< an operator moves a leadership
+    disk_full, ///< for a while
+    /// @name Loss of what was synced: on one machine of each run alone, as a
+    /// minority is all that a group promises to outlive
+    /// @{
+    wipe,    ///< its data directory is gone, identity and all
+    rot_log, ///< a bit of its log flips while it is down
+    rot_row, ///< a bit of a stored row flips
+    /// @}
   };
-  explicit faults(world& w) : world_{w}, random_{w.seed ^ 0xfa17} {}
+  explicit faults(world& w)
+      : world_{w}, random_{w.seed ^ 0xfa17}, unlucky_{any()} {}
 
   void start() { next(); }
   /// No more of it: everything runs, hears everybody and is fast again.
@@ -49,6 +58,7 @@ private:
 
   world& world_;
   seeded_random random_;
+  std::size_t unlucky_; ///< the machine that loses what was synced
   bool stopped_ = false;
   std::map<std::string, std::uint64_t> counts_;
 };

@@ -75,7 +75,7 @@ identity make_key(std::uint64_t seed) {
 store::virtual_disk::options disk_options(std::uint64_t seed) {
   store::virtual_disk::options o;
   o.seed = seed;
-  o.segment_bytes = std::size_t{1} << 20;
+  o.segment_bytes = std::size_t{4} << 20;
   return o;
 }
 
@@ -160,6 +160,12 @@ void machine::kill(end how) {
   // network nor the disk hears this process any more.
   dead.reset();
   loop_.clear_timers();
+}
+
+void machine::wipe() {
+  BANYAN_ASSERT(!up());
+  disk_.wipe();
+  key_ = make_key(seed_ ^ (boots_ << 32));
 }
 
 void machine::pause() {

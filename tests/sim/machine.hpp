@@ -28,6 +28,8 @@ public:
     power    ///< what was not synced is lost or torn, nobody is told
   };
   void kill(end how);
+  /// Of a machine that is down: its next process is a node that never was.
+  void wipe();
   void pause();  ///< SIGSTOP: loop, disk threads and hosts stand still
   void resume(); ///< SIGCONT
 

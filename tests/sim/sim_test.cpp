@@ -5,9 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <sstream>
 
@@ -101,6 +104,29 @@ std::vector<std::uint64_t> kept_seeds() {
   return out;
 }
 
+/// What another process finds of `seed`: the hash in its report.
+std::string hash_elsewhere(std::uint64_t seed) {
+  const auto self = std::filesystem::read_symlink("/proc/self/exe");
+  const auto command = "BANYAN_SEED=" + std::to_string(seed) + " "
+                       + self.string() + " --gtest_filter='*whole_nodes*'";
+  const std::unique_ptr<FILE, int (*)(FILE*)> out{popen(command.c_str(), "r"),
+                                                  pclose};
+  if (!out)
+    return {};
+  std::string all;
+  std::array<char, 256> piece{};
+  while (std::fgets(piece.data(), piece.size(), out.get()) != nullptr)
+    all += piece.data();
+  return all;
+}
+
+std::string text_of(std::uint64_t hash) {
+  std::array<char, 17> out{};
+  std::snprintf(out.data(), out.size(), "%016llx",
+                static_cast<unsigned long long>(hash));
+  return out.data();
+}
+
 } // namespace
 
 TEST(sim, whole_nodes_keep_every_acknowledged_write) {
@@ -130,6 +156,18 @@ TEST(sim, the_same_seed_gives_the_same_trace) {
     return;
   for (const std::uint64_t seed : {1, 2, 3})
     EXPECT_EQ(run_seed(seed).hash, run_seed(seed).hash) << "seed " << seed;
+}
+
+TEST(sim, the_same_seed_gives_the_same_trace_in_another_process) {
+  if (one_seed())
+    return;
+  for (const std::uint64_t seed : {4, 5}) {
+    const auto here = text_of(run_seed(seed).hash);
+    const auto there = hash_elsewhere(seed);
+    EXPECT_NE(there.find(here), std::string::npos)
+        << "seed " << seed << ": " << here << " here, there:\n"
+        << there;
+  }
 }
 
 } // namespace banyan::sim
