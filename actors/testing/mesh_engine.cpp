@@ -119,6 +119,8 @@ private:
              const std::function<std::string()>& done);
   std::string why_unformed();
   std::string why_unserved(const std::string& app, bool all_voters);
+  std::string why_unhealthy(const group_view& v,
+                            const std::string& shard) const;
   /// The newest view of the key's group that any awake peer has.
   std::optional<group_view> view_of(const std::string& app,
                                     const std::string& key);
@@ -282,6 +284,17 @@ void engine::deploy(const engine_app& app) {
         [&] { return why_unserved(app.name, false); });
 }
 
+std::string engine::why_unhealthy(const group_view& v,
+                                  const std::string& shard) const {
+  if (v.health != group_health::healthy)
+    return shard + " is " + to_string(v.health);
+  // A leader may not have missed its voter yet.
+  for (const auto& r : v.voters)
+    if (!number_of(r.who.node))
+      return shard + " has a voter that doesn't run";
+  return {};
+}
+
 std::string engine::why_unserved(const std::string& name, bool all_voters) {
   std::string why;
   for (std::size_t i = 0; i < nodes_.size() && why.empty(); ++i)
@@ -298,9 +311,8 @@ std::string engine::why_unserved(const std::string& name, bool all_voters) {
         if (v == nullptr || v->leader.node.is_none()
             || !number_of(v->leader.node))
           why = "peer " + std::to_string(i) + " knows no leader of " + shard;
-        else if (all_voters && v->health != group_health::healthy)
-          why = shard + " is " + to_string(v->health) + " as peer "
-                + std::to_string(i) + " knows";
+        else if (all_voters)
+          why = why_unhealthy(*v, shard);
       }
     });
   return why;
