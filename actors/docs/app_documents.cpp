@@ -181,8 +181,11 @@ bool app_deletion::decode(const_bytes in, app_deletion& out) {
 }
 
 bytes group_secret_context(const std::array<std::uint8_t, 16>& nonce) {
-  bytes out = to_bytes("group secret ");
-  append(out, nonce);
+  constexpr std::string_view words = "group secret ";
+  bytes out(words.size() + nonce.size());
+  std::copy(words.begin(), words.end(), out.begin());
+  std::copy(nonce.begin(), nonce.end(),
+            out.begin() + static_cast<std::ptrdiff_t>(words.size()));
   return out;
 }
 
