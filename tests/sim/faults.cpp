@@ -14,6 +14,8 @@ const char* to_string(faults::kind k) noexcept {
     return "power cut";
   case faults::kind::all_die:
     return "all die";
+  case faults::kind::blackout:
+    return "blackout";
   case faults::kind::cut:
     return "cut";
   case faults::kind::cut_one_way:
@@ -51,12 +53,12 @@ const char* to_string(faults::kind k) noexcept {
 void faults::next() {
   using k = kind;
   static constexpr k table[] = {
-      k::kill,      k::kill,      k::quick_kill, k::quick_kill,  k::power,
-      k::power,     k::all_die,   k::cut,        k::cut_one_way, k::isolate,
-      k::isolate,   k::pause,     k::pause,      k::stall,       k::reset,
-      k::slow_disk, k::slow_host, k::host_dies,  k::host_dies,   k::host_hangs,
-      k::transfer,  k::transfer,  k::disk_full,  k::wipe,        k::rot_log,
-      k::rot_row};
+      k::kill,        k::kill,       k::quick_kill, k::quick_kill, k::power,
+      k::power,       k::all_die,    k::blackout,   k::blackout,   k::cut,
+      k::cut_one_way, k::isolate,    k::isolate,    k::pause,      k::pause,
+      k::stall,       k::reset,      k::slow_disk,  k::slow_host,  k::host_dies,
+      k::host_dies,   k::host_hangs, k::transfer,   k::transfer,   k::disk_full,
+      k::wipe,        k::rot_log,    k::rot_row};
   world_.after(random_.between(100ms, 2500ms), [this] {
     if (stopped_)
       return;
@@ -119,6 +121,17 @@ void faults::harm(kind k) {
         down(i, how, random_.between(1ms, 1500ms));
     return;
   }
+  case kind::blackout:
+    for (const auto& each : world_.machines)
+      each->disk().set_sync_delay(random_.between(5ms, 50ms));
+    world_.after(random_.between(300ms, 600ms), [this] {
+      for (std::size_t i = 0; i < world_.machines.size(); ++i) {
+        world_.at(i).disk().set_sync_delay(0ms);
+        if (!stopped_ && world_.at(i).up())
+          down(i, machine::end::power, random_.between(1ms, 500ms));
+      }
+    });
+    return;
   case kind::cut:
     net.cut(host, far);
     break;

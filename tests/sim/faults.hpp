@@ -14,6 +14,8 @@ public:
     quick_kill, ///< back within 150 ms
     power,      ///< power cut: what was not synced is lost or torn
     all_die,    ///< every machine at once
+    blackout,   ///< disks are slow, then all lose power in one instant: what
+                ///< was acknowledged without a majority's fsync is gone
     cut,        ///< between two machines, both ways
     cut_one_way,
     isolate, ///< one machine from all others
