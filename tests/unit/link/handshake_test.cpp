@@ -206,7 +206,7 @@ TEST(WireFormat, PrologueWelcomeAndGoodbyeAreWhatTheDocumentSays) {
   EXPECT_EQ(message_1_bytes, 48U);
   EXPECT_EQ(message_2_bytes, 864U);
   EXPECT_EQ(message_3_bytes, 832U);
-  EXPECT_EQ(frame_bytes_max, 1'114'112U);
+  EXPECT_EQ(frame_bytes_max, 8'454'144U);
   answering_table t;
   seeded_random random{1};
   side_keys far{1, random};
