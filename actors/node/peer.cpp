@@ -54,6 +54,10 @@ bool peer::begin(std::string& error) {
   if (node_ == nullptr)
     return false;
   begun_ = true;
+  ctx_.known.set_liveness([this](const node_id& who) {
+    return who == ctx_.self()
+           || (ctx_.members != nullptr && ctx_.members->hears(who));
+  });
   listening_ = node_->bound();
   auto& sys = system_->get();
   auto start = std::make_shared<supervisor_start>();

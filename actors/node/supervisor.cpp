@@ -421,6 +421,11 @@ void group_supervisor::uninstall(const app_record& a) {
     }
   }
   caf::anon_send(ctx_.router, app_gone_in{a.id});
+  // Of two apps that bore this name the other one is served from now on.
+  if (ctx_.conflicts.erase(name) != 0)
+    for (const auto& [id, other] : apps_)
+      if (id != a.id && !other.deleted && other.genesis.name == name)
+        return install(other);
 }
 
 // ---- peers

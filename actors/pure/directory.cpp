@@ -161,4 +161,18 @@ std::optional<node_id> directory::leader(const group_id& g) const {
   return v->leader.node;
 }
 
+bool directory::majority_alive(const group_id& g) const {
+  std::vector<node_id> voters;
+  if (const auto* v = view(g)) {
+    for (const auto& r : v->voters)
+      voters.push_back(r.who.node);
+  } else {
+    voters = candidates(g);
+  }
+  const auto living =
+      std::count_if(voters.begin(), voters.end(),
+                    [&](const node_id& n) { return !alive_ || alive_(n); });
+  return static_cast<std::size_t>(living) * 2 > voters.size();
+}
+
 } // namespace banyan

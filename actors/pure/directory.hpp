@@ -3,6 +3,7 @@
 #include "store/types.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -87,8 +88,15 @@ public:
   /// group.
   [[nodiscard]] std::vector<node_id> candidates(const group_id& g) const;
   [[nodiscard]] std::optional<node_id> leader(const group_id& g) const;
+  /// Who is heard right now; without it everybody is.
+  void set_liveness(std::function<bool(const node_id&)> alive) {
+    alive_ = std::move(alive);
+  }
+  /// More than half of the group's known voters are heard.
+  [[nodiscard]] bool majority_alive(const group_id& g) const;
 
 private:
+  std::function<bool(const node_id&)> alive_;
   std::map<std::string, app, std::less<>> apps_;
   std::unordered_map<app_id, std::string> names_;
   std::unordered_map<group_id, group_view> views_;

@@ -234,7 +234,7 @@ reply router_core::out_of_time(const pending& c) const {
       if (const auto o = calls_.find(g->second.opening); o != calls_.end())
         last = o->second.last;
   const auto* v = known_.view(c.frame.group);
-  if (last == reply_status::no_quorum
+  if (last == reply_status::no_quorum || !known_.majority_alive(c.frame.group)
       || (v != nullptr && v->health == group_health::no_quorum))
     return ended(reply_status::no_quorum,
                  "no majority of the group's voters is reachable; not "

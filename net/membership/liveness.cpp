@@ -40,8 +40,11 @@ void peer_liveness::heard(time_point now) noexcept {
 void peer_liveness::beat(duration its_interval, time_point now) noexcept {
   interval_ = its_interval;
   if (beats_ > 0) {
-    // Only lateness widens the patience: two beats at once are no news.
-    const auto late = std::max(now - last_beat_ - its_interval, duration{});
+    // Only lateness widens the patience: two beats at once are no news. A
+    // silence that was noticed counts as no more than what it took to notice:
+    // else a peer that froze for seconds would be missed late the next time.
+    const auto late = std::clamp(now - last_beat_ - its_interval, duration{},
+                                 cfg_->silence_floor);
     gap_deviation_ += (late - gap_deviation_) / 8;
   }
   last_beat_ = now;

@@ -13,7 +13,7 @@ struct liveness_config {
   duration silence_cap = 2s;        ///< before stretching
   duration silence_unknown = 500ms; ///< until enough beats were seen
   duration late_tolerated = 20ms;   ///< a timer that much late is ordinary
-  duration late_half_life = 5s;     ///< how fast a stall is forgiven
+  duration late_half_life = 1s;     ///< how fast a stall is forgiven
   duration late_cap = 2s;           ///< the most that silence is stretched by
   duration grace = 2s; ///< for a member never heard since this node's start
 };
