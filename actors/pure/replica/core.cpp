@@ -214,16 +214,20 @@ void replica_core::impl::on_effect(const raft::role_changed& e,
   default:
     role_ = role::candidate;
   }
-  if (leads && !leading_)
+  if (leads && !leading_) {
+    leading_term_ = e.term;
     take_over(now);
-  else if (leader_ && !leads)
+  } else if (leader_ && !leads)
     detected_.reset(); // somebody else saw to it
   report_role();
 }
 
+/// The Raft core may have seen a later term already, whose effects come next:
+/// what this replica leads, it leads in the term that it was elected in.
 void replica_core::impl::report_role() {
-  out_.emplace_back(
-      role_changed{role_, raft_->term(), leader_, leading_ && released_});
+  out_.emplace_back(role_changed{role_,
+                                 leading_ ? leading_term_ : raft_->term(),
+                                 leader_, leading_ && released_});
 }
 
 void replica_core::impl::take_over(time_point now) {
@@ -236,7 +240,6 @@ void replica_core::impl::take_over(time_point now) {
   runs_.clear();
   leading_ = true;
   released_ = false;
-  leading_term_ = raft_->term();
   log_time_at_ = now;
   if (!catch_up(raft_->log().last_index(), true))
     return;
@@ -325,7 +328,7 @@ replica_status replica_core::impl::status() const {
     return s;
   s.role = role_;
   s.serving = leading_ && released_ && !failed_;
-  s.term = raft_->term();
+  s.term = leading_ ? leading_term_ : raft_->term();
   s.leader = raft_->leader();
   s.last = raft_->log().last_index();
   s.committed = committed_;
