@@ -311,9 +311,8 @@ void group_supervisor::make_here(
     if (const auto here = replicas_.find({app, shard});
         here != replicas_.end()) {
       // A leader that asked before may have died before its group took the
-      // replica in: it still waits, so it is the one to name.
-      if (here->second.configured)
-        return done({}, "a replica of that group is here already");
+      // replica in, or before it could retire it: it is the one to name. Its
+      // log and votes are whole, so that it may come back under its id.
       waiting[shard] = here->second.id;
       continue;
     }

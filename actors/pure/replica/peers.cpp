@@ -1,6 +1,8 @@
 // Frames between the replicas of the group, evidence about their nodes.
 #include "actors/pure/replica/impl.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 
 void replica_core::impl::send_frame(const replica_ref& to,
@@ -151,10 +153,15 @@ void replica_core::impl::on_effect(const raft::configuration_changed& e,
   effect.configuration = e.configuration;
   effect.committed = e.committed;
   out_.emplace_back(std::move(effect));
-  if (!e.committed)
-    return;
   const auto members = e.configuration.members();
   const std::set<replica_ref> next{members.begin(), members.end()};
+  leaving_.erase(std::remove_if(leaving_.begin(), leaving_.end(),
+                                [&](const auto& l) { // it is back
+                                  return next.count(l.who) != 0;
+                                }),
+                 leaving_.end());
+  if (!e.committed)
+    return;
   for (const auto& who : committed_members_)
     if (leading_ && next.count(who) == 0 && who != config_.self)
       leaving_.push_back({who, e.index, now, 0});
