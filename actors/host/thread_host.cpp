@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -20,7 +22,10 @@ public:
   }
 
   void begin() {
-    thread_ = std::thread{[self = shared_from_this()] { self->work(); }};
+    thread_ = std::thread{[self = shared_from_this()] {
+      pthread_setname_np(pthread_self(), "banyan-host");
+      self->work();
+    }};
   }
 
   void push(std::vector<turn_order> orders) {

@@ -1,5 +1,7 @@
 #include "store/detail/threaded_log.hpp"
 
+#include <pthread.h>
+
 namespace banyan::store::detail {
 
 result<std::unique_ptr<threaded_log>, store_error>
@@ -69,6 +71,7 @@ time_point threaded_log::oldest_pending() const {
 }
 
 void threaded_log::run() {
+  pthread_setname_np(pthread_self(), "banyan-log");
   std::deque<log_order> taken;
   bool more = engine_->tidy();
   for (;;) {

@@ -1,8 +1,14 @@
 #include "store/detail/worker_thread.hpp"
 
+#include <pthread.h>
+
 namespace banyan::store::detail {
 
-worker_thread::worker_thread() : thread_{[this] { run(); }} {
+worker_thread::worker_thread()
+    : thread_{[this] {
+        pthread_setname_np(pthread_self(), "banyan-store");
+        run();
+      }} {
 }
 
 worker_thread::~worker_thread() {
