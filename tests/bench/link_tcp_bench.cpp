@@ -10,6 +10,8 @@
 // came. On two cores each process of
 // ours has one core; CAF, which has several threads, may use both. CPU is that
 // of all threads of both processes; CAF's includes its start (some 10 ms).
+// CAF's scheduler is as it comes: idle workers poll and nap, and its round
+// trips wait for them; the one-way figures are free of that.
 //
 // Prints a line of JSON per measurement, then medians and ratios.
 #include "crypto/system_random.hpp"
