@@ -5,13 +5,14 @@
 //
 // A side of ours is what a node has below its actors: the loop, TCP streams and
 // a link table with a real handshake. CAF's side is its middleman and one actor
-// each. One way: both keep a window of 4096 messages, granted by 512; ours also
+// each, its scheduler as it comes: idle workers poll and nap, which its round
+// trips contain.
+//
+// One way: both keep a window of 4096 messages, granted by 512; ours also
 // without one, its lane always full. It ends with the far side's word that all
-// came. On two cores each process of
-// ours has one core; CAF, which has several threads, may use both. CPU is that
-// of all threads of both processes; CAF's includes its start (some 10 ms).
-// CAF's scheduler is as it comes: idle workers poll and nap, and its round
-// trips wait for them; the one-way figures are free of that.
+// came. On two cores each process of ours has one core; CAF, which has several
+// threads, may use both. CPU is that of all threads of both processes; CAF's
+// includes its start (some 10 ms).
 //
 // Prints a line of JSON per measurement, then medians and ratios.
 #include "crypto/system_random.hpp"
