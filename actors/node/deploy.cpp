@@ -9,6 +9,12 @@
 namespace banyan::actors {
 namespace {
 
+/// Replica ids made for deploys that no genesis has used.
+constexpr std::size_t reservations_max = 16'384;
+
+} // namespace
+namespace {
+
 deploy_answer refused(reply_status s, std::string why) {
   deploy_answer a;
   a.status = s;
@@ -307,7 +313,19 @@ void group_supervisor::make_here(
     changes.push_back({static_cast<std::uint8_t>(document_kind::secret),
                        app.view().copy(), secret.view().copy()});
   }
+  if (app.is_none()
+      && ctx_.disk.documents
+                     ->list(
+                         static_cast<std::uint8_t>(document_kind::reservation))
+                     .size()
+                 + shards.size()
+             > reservations_max)
+    return done({}, "too many replicas are reserved here already");
   for (const auto shard : shards) {
+    if (a != nullptr && shard >= a->genesis.shards())
+      return done({}, "the app has no such shard");
+    if (first_writes_.count({app, shard}) != 0)
+      return done({}, "that replica is being made");
     if (const auto here = replicas_.find({app, shard});
         here != replicas_.end()) {
       // A leader that asked before may have died before its group took the

@@ -181,6 +181,8 @@ struct remove_in {
   std::string app;
   deploy_function done;
 };
+/// No replica of this node may vote any more until the process starts anew.
+struct halt_replicas_in {};
 /// This disk is older than what the mesh saw of this node.
 struct rolled_back_in {
   std::function<void()> done; ///< every replica is given up, on disk
@@ -242,6 +244,7 @@ BANYAN_LOCAL_MESSAGE(plan_in)
 BANYAN_LOCAL_MESSAGE(deploy_in)
 BANYAN_LOCAL_MESSAGE(papers_in)
 BANYAN_LOCAL_MESSAGE(remove_in)
+BANYAN_LOCAL_MESSAGE(halt_replicas_in)
 BANYAN_LOCAL_MESSAGE(rolled_back_in)
 BANYAN_LOCAL_MESSAGE(stop_in)
 BANYAN_LOCAL_MESSAGE(replica_news)

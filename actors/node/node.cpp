@@ -471,9 +471,17 @@ void node_shell::carry(net::persist_incarnation& e) {
     members_->on_incarnation_persisted(e.value, ctx_.loop.now(), effects_);
     return;
   }
+  std::vector<store::documents::change> changes;
+  changes.push_back(std::move(c));
+  if (rollback_suspected_)
+    for (const auto kind : {document_kind::replica, document_kind::reservation})
+      for (const auto& [name, content] :
+           ctx_.disk.documents->list(static_cast<std::uint8_t>(kind)))
+        changes.push_back(
+            {static_cast<std::uint8_t>(kind), name, std::nullopt});
   ctx_.disk.documents->put(
-      {std::move(c)}, [weak = weak_from_this(), value = e.value](
-                          const result<void, store::store_error>& done) {
+      std::move(changes), [weak = weak_from_this(), value = e.value](
+                              const result<void, store::store_error>& done) {
         const auto self = weak.lock();
         if (self == nullptr)
           return;
@@ -550,6 +558,11 @@ void node_shell::carry(net::member_changed& e) {
   for (const auto& v : members_->members())
     known.push_back(v.record.address);
   links_->set_known(known);
+}
+
+void node_shell::carry(net::rolled_back_suspected&) {
+  rollback_suspected_ = true;
+  caf::anon_send(ctx_.supervisor, halt_replicas_in{});
 }
 
 // Its logs and votes are old: as voters they could vote twice. They are given

@@ -94,6 +94,7 @@ private:
   void carry(net::peer_back& e);
   void carry(net::beat_heard& e);
   void carry(net::member_changed& e);
+  void carry(net::rolled_back_suspected& e);
   void carry(net::rolled_back& e);
   void carry(net::cloned& e);
   void carry(net::misbehaved& e);
@@ -111,6 +112,7 @@ private:
   time_point members_due_ = never;
   bool flush_asked_ = false;
   bool stopping_ = false;
+  bool rollback_suspected_ = false;
 };
 
 struct node_actor_state {

@@ -138,6 +138,19 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
   put_documents({document(document_kind::papers, std::move(name),
                           record->papers.encode())},
                 [this, record, source, done = std::move(done)] {
+                  // A newer one may have been stored meanwhile.
+                  if (const auto now = apps_.find(record->id);
+                      now != apps_.end()
+                      && (now->second.deleted
+                          || (!record->deleted
+                              && record->number <= now->second.number))) {
+                    if (done) {
+                      deploy_answer same;
+                      same.app = record->id;
+                      done(std::move(same));
+                    }
+                    return;
+                  }
                   apps_.insert_or_assign(record->id, *record);
                   if (record->deleted)
                     uninstall(apps_.at(record->id));
@@ -236,7 +249,9 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
   first.order = {g, id, {}, 0};
   first.reset = log_base{};
   first.hard = hard_state{};
-  first_writes_[g] = [this, app = a.id, shard, id, then = std::move(then)] {
+  first_writes_[g].id = id;
+  first_writes_[g].then = [this, app = a.id, shard, id,
+                           then = std::move(then)] {
     const auto at = apps_.find(app);
     if (at == apps_.end())
       return;
@@ -276,7 +291,9 @@ void group_supervisor::on_log_done(const log_done_in& m) {
   const auto at = first_writes_.find(m.done.order.group);
   if (at == first_writes_.end())
     return;
-  const auto then = std::move(at->second);
+  if (m.done.order.replica != at->second.id)
+    return; // of the replica that was here before
+  const auto then = std::move(at->second.then);
   first_writes_.erase(at);
   if (!m.done.error)
     return then();
@@ -287,7 +304,7 @@ void group_supervisor::on_log_done(const log_done_in& m) {
 void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
                              const replica_id& id) {
   const group_id g{a.id, shard};
-  if (replicas_.count(g) != 0)
+  if (halted_ || replicas_.count(g) != 0)
     return;
   replica_start s;
   s.app = a.genesis.name;
@@ -303,8 +320,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   const auto& voters = a.genesis.voters[shard];
   if (std::find(voters.begin(), voters.end(), c.self) != voters.end())
     c.genesis_voters = voters;
-  const bool first_boot = ctx_.made_this_boot.count(id) != 0;
-  bool has_log = first_boot;
+  bool has_log = ctx_.made_this_boot.erase(id) != 0;
   for (auto& l : ctx_.disk.recovered_logs.logs)
     if (l.group == g && l.replica == id) {
       if (l.damaged) {
@@ -317,6 +333,8 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
       }
       has_log = true;
       s.log = std::move(l);
+      // Once: what it holds is old as soon as the replica has run.
+      l.group = {};
       break;
     }
   for (auto& r : ctx_.disk.recovered_states)
@@ -387,9 +405,8 @@ void group_supervisor::give_up_replica(const group_id& g,
                                  + ". Its leader makes another; what is on "
                                    "this disk is kept");
   stop_replica(g);
-  put_documents({document(document_kind::replica,
-                          shard_name(g.app.view(), g.shard), std::nullopt)},
-                nullptr);
+  // The document stays: log and votes may be whole, and a start after a repair
+  // brings the replica back, unless another was made here meanwhile.
 }
 
 void group_supervisor::give_up_all(std::function<void()> then) {
@@ -401,6 +418,12 @@ void group_supervisor::give_up_all(std::function<void()> then) {
   if (changes.empty())
     return then();
   put_documents(std::move(changes), std::move(then));
+}
+
+void group_supervisor::halt() {
+  halted_ = true;
+  while (!replicas_.empty())
+    stop_replica(group_id{replicas_.begin()->first});
 }
 
 void group_supervisor::uninstall(const app_record& a) {
@@ -668,7 +691,11 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](deploy_in& m) { s->deploy(m); },
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
-      [s](rolled_back_in& m) { s->give_up_all(std::move(m.done)); },
+      [s](halt_replicas_in) { s->halt(); },
+      [s](rolled_back_in& m) {
+        s->halt();
+        s->give_up_all(std::move(m.done));
+      },
       [s](stop_in& m) { s->stop(m); },
   };
 }

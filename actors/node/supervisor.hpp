@@ -35,6 +35,7 @@ public:
   /// The disk is older than what the mesh saw, or lost documents: gives up
   /// every replica, then calls `then`.
   void give_up_all(std::function<void()> then);
+  void halt();
   void on_control(control_in& m);
   void on_peer_up(const node_id& node);
   void on_news(replica_news& m);
@@ -151,7 +152,12 @@ private:
   supervisor_start start_;
   std::map<app_id, app_record> apps_;
   std::map<group_id, local_replica> replicas_;
-  std::map<group_id, std::function<void()>> first_writes_;
+  struct first_write {
+    replica_id id;
+    std::function<void()> then;
+  };
+  std::map<group_id, first_write> first_writes_;
+  bool halted_ = false; ///< no replica starts any more
   std::map<std::uint64_t, making> makings_;
   std::list<module_trial> trials_;
   std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where

@@ -206,6 +206,7 @@ void membership::state::own_record_met(const member_document& d,
       && !rolled_back_told_) {
     rolled_back_by_ = r.incarnation;
     rolled_back_at_ = now + clone_patience;
+    out.emplace_back(rolled_back_suspected{});
   }
   if (own_.incarnation <= r.incarnation)
     raise(r.incarnation);

@@ -152,6 +152,11 @@ struct member_changed {
 struct rolled_back {
   banyan::incarnation seen;
 };
+/// The evidence for a rollback (or a clone) is there: until one of the two
+/// effects below says which, no replica of this node may vote, and a new
+/// incarnation goes to disk only together with giving them up: it would hide
+/// the evidence from the next start.
+struct rolled_back_suspected {};
 /// Another process runs with this node's key: stop with exit 3.
 struct cloned {
   address ours;
@@ -168,8 +173,8 @@ using membership_effect =
     std::variant<send_frame, want_link, unwant_link, want_seed, hurry_link,
                  cut_link, probe_address, persist_incarnation,
                  incarnation_ready, persist_members, advertised, peer_silent,
-                 peer_gone, peer_back, beat_heard, member_changed, rolled_back,
-                 cloned, misbehaved>;
+                 peer_gone, peer_back, beat_heard, member_changed,
+                 rolled_back_suspected, rolled_back, cloned, misbehaved>;
 using membership_effects = std::vector<membership_effect>;
 
 /// A member, as `members()` shows it.

@@ -285,7 +285,9 @@ bool core::install(time_point now, const log_base& base,
   if (base.term > hard_.term)
     become_follower(now, base.term, std::nullopt);
   committed_ = base.index;
-  if (log_.matches(base.index, base.term) && base.index <= log_.persisted()) {
+  // Entries behind the base may be acknowledged as soon as their write is
+  // synced: they stay, written or not.
+  if (log_.matches(base.index, base.term)) {
     trim(base.index); // the log goes on behind it
     forget_old_configurations();
   } else {

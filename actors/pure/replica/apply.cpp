@@ -15,6 +15,10 @@ std::optional<log_index> replica_core::impl::propose(replica::entry_body body,
   replica::entry e{log_time(now), std::move(body)};
   shared_bytes data{replica::encode(e)};
   const auto size = data.size();
+  // All entries of one turn of the loop become one order to the log.
+  if (unordered_bytes_ != 0
+      && unordered_bytes_ + size > store::log::order_bytes_max / 4)
+    return std::nullopt;
   const auto index = raft_->propose(now, std::move(data));
   if (!index)
     return std::nullopt;
@@ -26,6 +30,7 @@ std::optional<log_index> replica_core::impl::propose(replica::entry_body body,
   log_bytes_ += size;
   proposed_.emplace_back(*index, size);
   uncommitted_bytes_ += size;
+  unordered_bytes_ += size;
   return *index;
 }
 

@@ -44,6 +44,19 @@ void replica_core::impl::order_change(std::uint64_t number,
                                       time_point now) {
   if (!raft_ || !may_propose())
     return end_change(number, false, "not the leader");
+  // A change that waits for a replica which now shall go would wait for ever.
+  for (auto i = changes_.begin(); i != changes_.end();) {
+    const auto goes = [&](const replica_ref& r) {
+      return std::find(leaving.begin(), leaving.end(), r) != leaving.end();
+    };
+    if (std::none_of(i->in.begin(), i->in.end(), goes)
+        && std::none_of(i->learners.begin(), i->learners.end(), goes)) {
+      ++i;
+      continue;
+    }
+    end_change(i->number, false, "another order removes its newcomer");
+    i = changes_.erase(i);
+  }
   if (changes_.size() >= 16)
     return end_change(number, false, "too many changes wait");
   changes_.push_back(

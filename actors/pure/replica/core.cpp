@@ -270,6 +270,7 @@ void replica_core::impl::on_effect(const raft::own_term_committed& e,
 
 void replica_core::impl::step_down() {
   leading_ = released_ = false;
+  unordered_bytes_ = 0;
   failover_open_ = false;
   // What is not committed is dropped: the next leader may or may not have it,
   // and the request ids make asking again safe.

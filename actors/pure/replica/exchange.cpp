@@ -5,6 +5,7 @@
 namespace banyan {
 namespace {
 
+constexpr std::size_t in_flows_max = 10'000;
 constexpr std::size_t buffered_max = 1024;
 
 } // namespace
@@ -25,6 +26,8 @@ void replica_core::impl::on_stream(const stream_frame& frame, time_point now) {
   const replica::stream_table::source from{frame.from, frame.lineage};
   const auto* in = tables_.streams.in(from);
   const auto applied = in ? in->applied : 0;
+  if (in_flows_.size() >= in_flows_max && in_flows_.count(from) == 0)
+    return; // it repeats, and there may be room
   auto& flow = in_flows_[from];
   for (const auto& m : frame.messages) {
     if (m.number <= applied) {

@@ -386,6 +386,7 @@ private:
   std::map<log_index, std::vector<gate_item>> gate_;
   std::deque<std::pair<log_index, std::size_t>> proposed_;
   std::size_t uncommitted_bytes_ = 0;
+  std::size_t unordered_bytes_ = 0; ///< proposed, in no log order yet
   std::unordered_map<std::uint64_t, query> queries_;
   std::optional<raft::fresh> fresh_;
   struct poison_due {

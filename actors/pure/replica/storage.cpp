@@ -12,6 +12,7 @@ store::order_id replica_core::impl::next_order() {
 // ---- log --------------------------------------------------------------------
 
 void replica_core::impl::on_effect(const raft::persist& e, time_point) {
+  unordered_bytes_ = 0;
   store::log_write w;
   w.order = {config_.group, config_.self.replica, e.term, e.number};
   w.reset = e.reset;
@@ -63,7 +64,8 @@ void replica_core::impl::on_log_done(const store::log_done& done,
       if (index <= hashes_base_)
         continue;
       const auto place = index.value() - hashes_base_.value() - 1;
-      BANYAN_ASSERT(place <= hashes_.size());
+      if (place > hashes_.size())
+        break; // of a log that an installed snapshot has replaced
       hashes_.resize(place);
       hashes_.push_back(done.hashes[i]);
     }

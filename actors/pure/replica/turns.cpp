@@ -341,6 +341,23 @@ void replica_core::impl::finish(pending& p, turn_result result,
 /// Makes the request's entry, whatever came of it. False: not now.
 bool replica_core::impl::conclude(pending& p, replica::turn_entry t,
                                   time_point now) {
+  if (const auto* s = std::get_if<replica::by_session>(&p.by);
+      s && !tables_.sessions.find(s->session)) {
+    // Closed while it ran: its answer would bring the session back, and with it
+    // numbers that were answered before.
+    for (const auto& c : p.callers)
+      answer_gated(c.call, reply_status::expired, "the session is closed");
+    const auto actor = p.actor;
+    drop_pending(p.id);
+    actor_free(actor);
+    return false;
+  }
+  if (t.answer.result.size() > result_bytes_max) {
+    replica::turn_entry nothing;
+    nothing.answer.status = reply_status::too_large;
+    nothing.answer.message = "the answer is over 1 MiB";
+    t = std::move(nothing);
+  }
   t.by = p.by;
   t.actor = p.actor;
   add_reply_message(p, t);
@@ -380,6 +397,8 @@ void replica_core::impl::add_effects(const pending& p, turn_result& r,
     t = std::move(nothing);
   };
   std::size_t size = r.state ? r.state->size() : 0;
+  for (const auto& row : t.rows) // erased with the actor
+    size += row.key.size();
   t.removed = r.removed;
   if (r.state)
     t.state = shared_bytes{std::move(*r.state)};
