@@ -70,6 +70,15 @@ result<std::string, std::string> admin_token(const std::filesystem::path& dir,
   return token;
 }
 
+/// Signals that ask this thread, and those it makes meanwhile, to stop.
+void hold_stop_signals(bool hold) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, nullptr);
+}
+
 std::string host_port(const std::string& text) {
   return text.empty() ? "-" : text;
 }
@@ -204,11 +213,14 @@ private:
     return 0;
   }
 
+  // A further SIGTERM must not end the process in the middle of this: they are
+  // taken until the peer is gone, and held from then on.
   int close() {
-    signals_.reset();
     control_http_.reset();
     tcp_http_.reset();
     peer_.reset();
+    hold_stop_signals(true);
+    signals_.reset();
     if (code_ == 0)
       static_cast<void>(dir_->mark_clean());
     return code_;
@@ -255,7 +267,10 @@ int run(int argc, char** argv) {
       override_settings(std::move(file), std::move(flags)), place);
   if (!checked.ok())
     return fail(exit_usage, checked.error().message);
-  return running_peer{std::move(*checked)}.run();
+  hold_stop_signals(true); // in the threads of log and workers, for ever
+  running_peer peer{std::move(*checked)};
+  hold_stop_signals(false);
+  return peer.run();
 }
 
 } // namespace

@@ -63,6 +63,21 @@ TEST(restart, all_peers_stopped_by_SIGTERM_keep_every_transfer) {
   f.check();
 }
 
+// An impatient operator, or a service manager that repeats itself.
+TEST(restart, a_second_SIGTERM_while_a_peer_stops_changes_nothing) {
+  process_mesh mesh{{{"here"}, {"here"}, {"here"}}};
+  for (int round = 0; round < 5; ++round) {
+    mesh.start_all();
+    mesh.wait_members(3);
+    for (std::size_t i = 0; i < mesh.size(); ++i) {
+      const auto end = now() + 100ms;
+      while (now() < end)
+        mesh.signal(i, SIGTERM); // to a process that ended: its zombie
+      EXPECT_EQ(mesh.terminate(i), 0) << "round " << round << " peer " << i;
+    }
+  }
+}
+
 TEST(restart, all_peers_killed_at_once_under_load_keep_every_transfer) {
   fed_mesh f;
   for (std::size_t i = 0; i < f.mesh.size(); ++i)
