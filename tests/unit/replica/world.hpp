@@ -98,6 +98,8 @@ public:
   std::size_t leader() const; ///< serving; SIZE_MAX: none
   std::size_t await_leader();
   void touch(std::size_t n); ///< flush soon
+  /// Does what `nodes[n].core` asked for when a test called it.
+  void carry(std::size_t n, replica_effects& out);
 
   /// What the group holds: words of an actor by overlay of a fresh query.
   std::string words(const std::string& key);
@@ -124,7 +126,6 @@ private:
   friend struct carrier;
   void note(std::uint64_t x);
   void flush(std::size_t n);
-  void carry(std::size_t n, replica_effects& out);
   void log_step(std::size_t n);
   void state_later(std::size_t n, std::function<void(bool)> f);
   void run_turns(std::size_t n, std::vector<turn_order> orders);
