@@ -147,4 +147,8 @@ std::string vectors_folder() {
   return set ? set : BANYAN_VECTORS_DEFAULT;
 }
 
+bool has_vectors() {
+  return std::filesystem::is_directory(vectors_folder() + "/etcd-raft");
+}
+
 } // namespace banyan::raft_test

@@ -41,5 +41,8 @@ std::size_t run_file(const std::string& file,
 std::vector<std::string> text_files(const std::string& folder);
 /// The folder with the data of others; see shared/vectors/ORIGIN.md.
 std::string vectors_folder();
+/// Whether etcd's data are in it. A folder that exists and lacks files is a
+/// failure, not an absence.
+bool has_vectors();
 
 } // namespace banyan::raft_test
