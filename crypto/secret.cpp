@@ -16,7 +16,8 @@ bool same_secret(const_bytes a, const_bytes b) noexcept {
 }
 
 void system_random::fill(std::uint8_t* out, std::size_t size) {
-  randombytes_buf(out, size);
+  if (size > 0)
+    randombytes_buf(out, size);
 }
 
 } // namespace banyan

@@ -134,5 +134,13 @@ TEST(hash, a_key_changes_everything) {
             keyed_hash_of(a, {as_bytes("x")}).view());
 }
 
+TEST(system_random, fills_nothing_when_nothing_is_asked_for) {
+  system_random random;
+  random.fill(nullptr, 0);
+  std::uint8_t untouched = 7;
+  random.fill(&untouched, 0);
+  EXPECT_EQ(untouched, 7);
+}
+
 } // namespace
 } // namespace banyan
