@@ -1,5 +1,6 @@
 #include "store/raft/core.hpp"
 
+#include "base/planted.hpp"
 #include "store/raft/quorum.hpp"
 
 #include <algorithm>
@@ -18,6 +19,8 @@ core::core(replica_ref self, options opts, random_source& random,
     hard_ = {log_.last_term(), std::nullopt};
     state_dirty_ = true;
   }
+  if (planted(planted_bug::forget_the_vote_on_restart))
+    hard_.vote.reset();
   configurations_.push_back({from.base.index, std::move(from.configuration)});
   for (const auto& e : from.entries)
     configuration_entry(e);
@@ -58,7 +61,8 @@ void core::step(time_point now, const message& m) {
   }
   if (m.term > hard_.term)
     become_follower(now, m.term, std::nullopt);
-  if (m.term < hard_.term) {
+  if (m.term < hard_.term
+      && !planted(planted_bug::take_messages_of_an_older_term)) {
     answer_old_term(m);
     return;
   }
@@ -110,7 +114,7 @@ void core::tick_leader(time_point now) {
     const auto quorum_heard =
         time_point{duration{static_cast<duration::rep>(heard)}};
     quorum_check_ = quorum_heard + opts_.quorum_timeout;
-    if (quorum_check_ <= now) {
+    if (quorum_check_ <= now && !planted(planted_bug::no_check_quorum)) {
       become_follower(now, hard_.term, std::nullopt);
       return;
     }
@@ -378,7 +382,12 @@ void core::post_durable(const replica_ref& to, message_body body) {
 }
 
 void core::release_held() {
-  while (!held_.empty() && held_.front().after <= write_synced_) {
+  while (!held_.empty()
+         && (held_.front().after <= write_synced_
+             || planted(std::holds_alternative<append_answer>(
+                            held_.front().message.body)
+                            ? planted_bug::acknowledge_before_sync
+                            : planted_bug::vote_before_it_is_synced))) {
     // What was promised in an older term is of no use to anybody now.
     if (held_.front().message.term == hard_.term)
       effects_.emplace_back(send{std::move(held_.front().message)});

@@ -1,4 +1,5 @@
 // Terms, votes and who leads.
+#include "base/planted.hpp"
 #include "store/raft/core.hpp"
 #include "store/raft/quorum.hpp"
 
@@ -25,7 +26,8 @@ bool core::may_stand() const {
 }
 
 bool core::up_to_date(log_index last, banyan::term last_term) const {
-  return last_term > log_.last_term()
+  return planted(planted_bug::vote_for_a_shorter_log)
+         || last_term > log_.last_term()
          || (last_term == log_.last_term() && last >= log_.last_index());
 }
 
@@ -92,7 +94,7 @@ void core::stand(time_point now, bool asked_by_leader) {
     arm_election(now);
     return;
   }
-  if (asked_by_leader) {
+  if (asked_by_leader || planted(planted_bug::no_pre_vote)) {
     campaign(now);
     return;
   }
@@ -261,7 +263,8 @@ void core::on(time_point now, const message& m, const pre_vote_answer& b) {
 void core::on(time_point now, const message& m, const vote& b) {
   // A learner answers too: it may have been promoted without knowing. Whether
   // its vote counts is for the candidate's configuration to say.
-  const bool free = hard_.vote == m.from || (!hard_.vote && !leader_);
+  const bool free = hard_.vote == m.from || (!hard_.vote && !leader_)
+                    || planted(planted_bug::vote_twice_in_a_term);
   if (!free || !up_to_date(b.last_index, b.last_term)) {
     post(m.from, vote_answer{b.campaign, false});
     return;
@@ -338,8 +341,8 @@ void core::leader_lost(time_point now, const node_id& leader, evidence why,
 
 void core::node_seen(time_point now, const node_id& node, incarnation seen,
                      unsigned rank) {
-  if (asleep_ && !leads() && leader_->node == node
-      && seen > leader_incarnation_)
+  if (!planted(planted_bug::miss_a_restarted_leader) && asleep_ && !leads()
+      && leader_->node == node && seen > leader_incarnation_)
     leader_lost(now, node, evidence::higher_incarnation, rank);
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include "base/planted.hpp"
 #include "store/raft/configuration.hpp"
 
 #include <algorithm>
@@ -36,6 +37,10 @@ std::uint64_t committed(const replica_set& voters, F reached) {
 /// The same for both halves of `c`.
 template <class F>
 std::uint64_t committed(const configuration& c, F reached) {
+  if (planted(planted_bug::skip_the_outgoing_majority))
+    return committed(c.voters, reached);
+  if (planted(planted_bug::count_learners))
+    return committed(replica_set{c.members()}, reached);
   return std::min(committed(c.voters, reached), committed(c.outgoing, reached));
 }
 
@@ -64,7 +69,9 @@ outcome vote_result(const replica_set& voters, F voted) {
 template <class F>
 outcome vote_result(const configuration& c, F voted) {
   const auto incoming = vote_result(c.voters, voted);
-  const auto outgoing = vote_result(c.outgoing, voted);
+  const auto outgoing = planted(planted_bug::skip_the_outgoing_majority)
+                            ? incoming
+                            : vote_result(c.outgoing, voted);
   if (incoming == outcome::lost || outgoing == outcome::lost)
     return outcome::lost;
   return incoming == outcome::won && outgoing == outcome::won

@@ -1,4 +1,5 @@
 // Linearizable queries: ReadIndex rounds, without clocks and leases.
+#include "base/planted.hpp"
 #include "store/raft/core.hpp"
 #include "store/raft/quorum.hpp"
 
@@ -10,6 +11,8 @@ bool core::read(time_point now, std::uint64_t context) {
   if (!leads())
     return false;
   busy(now);
+  if (planted(planted_bug::read_joins_a_running_round) && round_.number != 0)
+    return round_.contexts.push_back(context), true;
   waiting_reads_.push_back(context);
   return true;
 }
@@ -36,7 +39,9 @@ bool core::confirm(time_point now) {
 void core::start_round(time_point now) {
   BANYAN_ASSERT(round_.number == 0);
   while ((!waiting_reads_.empty() || !waiting_remotes_.empty())
-         && leads_committed() && round_.number == 0) {
+         && (leads_committed()
+             || planted(planted_bug::read_before_own_term_commit))
+         && round_.number == 0) {
     round_ = {};
     round_.number = ++rounds_;
     round_.index = committed_;
@@ -91,7 +96,9 @@ void core::on(time_point now, const message& m, const round_question& b) {
 }
 
 void core::on(time_point, const message& m, const round_answer& b) {
-  if (!leads() || round_.number == 0 || b.round != round_.number
+  if (!leads() || round_.number == 0
+      || (b.round != round_.number
+          && !planted(planted_bug::answers_of_any_round_count))
       || !configuration().is_voter(m.from))
     return;
   round_.acks.insert(m.from);

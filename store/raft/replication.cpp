@@ -1,4 +1,5 @@
 // The log: appends, acknowledgements, commits and configurations.
+#include "base/planted.hpp"
 #include "store/raft/core.hpp"
 #include "store/raft/quorum.hpp"
 
@@ -62,7 +63,9 @@ void core::on(time_point now, const message& m, const append& b) {
   }
   // What is committed here is equal at every leader: it needs no check, and
   // may be trimmed.
-  if (b.prev_index >= committed_ && !log_.matches(b.prev_index, b.prev_term)) {
+  if (b.prev_index >= committed_ && !log_.matches(b.prev_index, b.prev_term)
+      && !(planted(planted_bug::append_without_term_check)
+           && log_.knows(b.prev_index))) {
     const auto hint = log_.last_with_term_at_most(b.prev_index, b.prev_term);
     post(m.from, append_answer{b.prev_index, true, hint, log_.term_at(hint)});
     return;
@@ -80,7 +83,9 @@ void core::on(time_point now, const message& m, const append& b) {
 
 void core::accept_entries(const append& b) {
   for (const auto& e : b.entries) {
-    if (e.index <= committed_ || log_.matches(e.index, e.term))
+    if (e.index <= committed_
+        || (log_.matches(e.index, e.term)
+            && !planted(planted_bug::truncate_without_conflict)))
       continue;
     if (e.index <= log_.last_index()) {
       log_.truncate(e.index);
@@ -139,6 +144,8 @@ void core::on(time_point now, const message& m, const beat_answer&) {
   if (!p)
     return;
   p->probing = false;
+  if (planted(planted_bug::beats_count_as_read_acknowledgements))
+    on(now, m, round_answer{round_.number});
   // Something may have been lost with a link: an append without entries is
   // refused if so.
   if (p->match < log_.last_index() && !send_append(now, *p, false))
@@ -183,7 +190,9 @@ bool core::send_append(time_point now, progress& p, bool even_empty) {
 
 void core::send_beats(time_point now) {
   for (auto& p : peers_) {
-    post(p.peer, beat{std::min(p.match, committed_)});
+    post(p.peer, beat{planted(planted_bug::commit_beyond_what_matches)
+                          ? committed_
+                          : std::min(p.match, committed_)});
     if (p.state == peer_state::snapshot && p.snapshot.value() == 0
         && p.snapshot_wanted + opts_.snapshot_repeat <= now) {
       p.snapshot_wanted = now;
@@ -199,14 +208,18 @@ void core::send_beats(time_point now) {
 void core::count_commit(time_point now) {
   const auto index = quorum::committed(configuration(), [&](const auto& r) {
     if (r == self_)
-      return log_.persisted().value(); // own share: what is synced here
+      return (planted(planted_bug::leader_counts_its_unsynced_log)
+                  ? log_.last_index()
+                  : log_.persisted())
+          .value(); // own share: what is synced here
     const auto* p = find(r);
     return p ? p->match.value() : 0;
   });
   // Entries of older terms are committed by one of this term behind them,
   // never by counting.
   if (index > committed_.value() && index <= log_.last_index().value()
-      && log_.term_at(log_index{index}) == hard_.term)
+      && (log_.term_at(log_index{index}) == hard_.term
+          || planted(planted_bug::commit_old_term_by_counting)))
     commit_to(now, log_index{index});
 }
 
