@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -46,7 +47,8 @@ std::vector<char*> pointers(const std::vector<std::string>& list) {
 
 process::process(const std::vector<std::string>& argv,
                  const std::filesystem::path& error_file,
-                 const std::vector<std::string>& extra_environment) {
+                 const std::vector<std::string>& extra_environment,
+                 int net_space) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
     fail("pipe");
@@ -65,6 +67,8 @@ process::process(const std::vector<std::string>& argv,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
       _exit(127);
+    if (net_space >= 0 && setns(net_space, CLONE_NEWNET) != 0)
+      _exit(126);
     dup2(ends[1], STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     execve(args[0], args.data(), env.data());
@@ -138,9 +142,10 @@ std::optional<exit_state> process::wait(time_point due) {
 }
 
 run_result run_program(const std::vector<std::string>& argv, duration limit,
-                       const std::vector<std::string>& extra_environment) {
+                       const std::vector<std::string>& extra_environment,
+                       int net_space) {
   const temporary_directory dir;
-  process p{argv, dir.path() / "stderr", extra_environment};
+  process p{argv, dir.path() / "stderr", extra_environment, net_space};
   const auto due = std::chrono::steady_clock::now() + limit;
   run_result r;
   while (auto line = p.line(due))

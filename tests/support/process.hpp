@@ -22,10 +22,12 @@ struct exit_state {
 /// signals from any thread. The destructor kills and reaps.
 class process {
 public:
-  /// `argv[0]` is the program's path. Throws std::runtime_error.
+  /// `argv[0]` is the program's path. `net_space` is an open network namespace
+  /// that it runs in; -1: the caller's. Throws std::runtime_error.
   process(const std::vector<std::string>& argv,
           const std::filesystem::path& error_file,
-          const std::vector<std::string>& extra_environment = {});
+          const std::vector<std::string>& extra_environment = {},
+          int net_space = -1);
   ~process();
   process(process&&) = delete;
 
@@ -53,7 +55,8 @@ struct run_result {
 };
 run_result run_program(const std::vector<std::string>& argv,
                        duration limit = std::chrono::seconds{20},
-                       const std::vector<std::string>& extra_environment = {});
+                       const std::vector<std::string>& extra_environment = {},
+                       int net_space = -1);
 
 /// The last lines of a file, at most `bytes`.
 std::string tail_of(const std::filesystem::path& file,

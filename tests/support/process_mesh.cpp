@@ -61,7 +61,8 @@ void process_mesh::launch(std::size_t i) {
                                 "--listen",
                                 listening(i),
                                 "--http",
-                                "127.0.0.1:" + std::to_string(p.http_port),
+                                p.place.address + ":"
+                                    + std::to_string(p.http_port),
                                 "--apps",
                                 BANYAN_APPS_DIR,
                                 "--region",
@@ -81,7 +82,8 @@ void process_mesh::launch(std::size_t i) {
   if (seed != i)
     argv.insert(argv.end(), {"--join", listening(seed)});
   auto child = std::make_unique<process>(
-      argv, dir() / ("p" + std::to_string(i) + ".log"));
+      argv, dir() / ("p" + std::to_string(i) + ".log"),
+      std::vector<std::string>{}, p.place.net_space);
   const std::lock_guard lock{mutex_};
   p.running = std::move(child);
   p.frozen = false;
@@ -202,7 +204,7 @@ std::filesystem::path process_mesh::data(std::size_t i) const {
 }
 
 std::string process_mesh::listening(std::size_t i) const {
-  return "127.0.0.1:" + std::to_string(peers_[i]->link_port);
+  return peers_[i]->place.address + ":" + std::to_string(peers_[i]->link_port);
 }
 
 std::uint16_t process_mesh::link_port(std::size_t i) const {
@@ -211,7 +213,7 @@ std::uint16_t process_mesh::link_port(std::size_t i) const {
 
 io::http_target process_mesh::http(std::size_t i) const {
   io::http_target t;
-  t.host = "127.0.0.1";
+  t.host = peers_[i]->place.address;
   t.port = peers_[i]->http_port;
   return t;
 }

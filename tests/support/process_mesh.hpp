@@ -23,6 +23,8 @@ inline time_point now() {
 struct peer_place {
   std::string region = "here";
   std::string zone{};
+  std::string address = "127.0.0.1"; ///< of its host
+  int net_space = -1; ///< the host's network namespace; -1: the caller's
 };
 
 struct mesh_options {
@@ -49,7 +51,9 @@ struct app_row {
   std::vector<group_row> groups;
 };
 
-/// Real peers in real processes on loopback, in a directory of their own.
+/// Real peers in real processes, in a directory of their own: on loopback, or
+/// each on a host of its own (`peer_place`). Calls go out from the caller's
+/// network.
 ///
 /// `start`, `restart`, `kill`, `terminate` and `wipe` belong to one thread
 /// that outlives the mesh (see `process`); everything else to any thread.

@@ -1,0 +1,158 @@
+#include "tests/integration/netns_world.hpp"
+
+#include "actors/docs/key_files.hpp"
+#include "crypto/system_random.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+namespace banyan::test {
+namespace {
+
+constexpr const char* apps[] = {"kv", "counter", "ledger"};
+
+std::size_t voters_of(const std::string& app) {
+  return app == "counter" ? 5 : 3;
+}
+
+double seconds_of(duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+} // namespace
+
+netns_world::netns_world(settings s)
+    : hosts{s.hosts}, random{s.seed}, settings_{std::move(s)} {
+  system_random entropy;
+  const auto made = init_mesh(keys_.path(), "hosts", entropy);
+  if (!made.ok())
+    throw std::runtime_error{made.error().message};
+  owner_ = made->owner_file.string();
+  std::vector<peer_place> places;
+  for (std::size_t i = 0; i < hosts.size(); ++i)
+    places.push_back({"here", "", hosts.address(i), hosts.space(i).fd()});
+  mesh_options o;
+  o.mesh_file = made->mesh.string();
+  o.flags = settings_.flags;
+  o.flags.emplace_back("--http-plain");
+  mesh_ = std::make_unique<process_mesh>(std::move(places), std::move(o));
+  if (settings_.before)
+    settings_.before(*this);
+}
+
+void netns_world::deploy(const std::string& name, const std::string& more) {
+  const auto spec = keys_.path() / (name + ".toml");
+  std::ofstream{spec} << "name = \"" << name << "\"\nmodule = \"" << name
+                      << "\"\naccess = \"public\"\n"
+                      << more
+                      << (settings_.replace_after.empty()
+                              ? ""
+                              : "replace_after = \"" + settings_.replace_after
+                                    + "\"\n");
+  const auto r =
+      run_program({BANYAN_CLI_BINARY, "--data", mesh_->data(0).string(),
+                   "deploy", spec.string(), "--owner", owner_});
+  if (r.end.code != 0)
+    throw std::runtime_error{"deploy of " + name + ": " + r.out + r.err
+                             + mesh_->last_words()};
+}
+
+void netns_world::begin() {
+  started_ = now();
+  mesh_->start_all();
+  mesh_->wait_members(hosts.size());
+  deploy("kv", "shards = 2\nreplicas = 3\n");
+  deploy("counter", "shards = 1\nreplicas = 5\n");
+  deploy("ledger", "shards = 2\nreplicas = 3\n");
+  for (const auto* app : apps)
+    mesh_->wait_healthy(app, voters_of(app));
+  history_options h;
+  h.seed = settings_.seed;
+  histories_ = std::make_unique<history_load>(*mesh_, h);
+  ledger_ = std::make_unique<ledger_load>(
+      *mesh_, load_options{"ledger", 6, 6, 8ms, 25s});
+  histories_->start();
+  ledger_->start();
+  std::printf("%.1f s until five peers serve three apps\n",
+              seconds_of(now() - started_));
+  std::fflush(stdout);
+  until_ = now()
+           + std::chrono::duration_cast<duration>(
+               std::chrono::duration<double>(settings_.seconds));
+}
+
+void netns_world::dwell(duration least, duration most) {
+  const auto span = static_cast<std::uint64_t>((most - least).count()) + 1;
+  std::this_thread::sleep_for( // how long a fault lasts
+      least + duration{static_cast<std::int64_t>(random() % span)});
+}
+
+void netns_world::heal() {
+  cut_packets_ += hosts.heal();
+}
+
+void netns_world::demand_health(duration bound) {
+  const auto from = now();
+  try {
+    for (const auto* app : apps)
+      mesh_->wait_healthy(app, voters_of(app), bound - (now() - from));
+  } catch (const std::runtime_error& e) {
+    complain("not healthy " + std::to_string(seconds_of(bound))
+             + " s after the faults: " + e.what());
+  }
+  slowest_heal_ = std::max(slowest_heal_, now() - from);
+}
+
+std::pair<std::size_t, std::size_t> netns_world::any_pair() {
+  const auto a = any_host();
+  return {a, (a + 1 + random() % (hosts.size() - 1)) % hosts.size()};
+}
+
+std::size_t netns_world::leader(const std::string& app, std::uint32_t shard) {
+  return mesh_->leader_of(app, shard).value_or(any_host());
+}
+
+int netns_world::end(duration bound) {
+  heal();
+  for (std::size_t i = 0; i < hosts.size(); ++i)
+    if (!mesh_->running(i))
+      mesh_->start(i);
+    else if (!mesh_->serving(i))
+      mesh_->thaw(i);
+  demand_health(bound);
+  std::vector<std::thread> stops;
+  stops.emplace_back([&] { histories_->stop(); });
+  stops.emplace_back([&] { ledger_->stop(); });
+  for (auto& t : stops)
+    t.join();
+  const auto histories = histories_->check();
+  const auto audit = ledger_->audit();
+  if (const auto fallen = mesh_->casualties(); !fallen.empty())
+    complain("ended by itself: " + fallen);
+  std::printf("faults:\n");
+  std::uint64_t sum = 0;
+  for (const auto& [kind, n] : faults_) {
+    std::printf("  %-44s %6llu\n", kind.c_str(),
+                static_cast<unsigned long long>(n));
+    sum += n;
+  }
+  std::printf("  %-44s %6llu\npackets that the cuts hit: %llu\n"
+              "slowest time to health after the last heal: %.2f s\n"
+              "kv and counter: %sledger: %s",
+              "all", static_cast<unsigned long long>(sum),
+              static_cast<unsigned long long>(cut_packets_),
+              seconds_of(slowest_heal_), histories.text().c_str(),
+              audit.text().c_str());
+  for (const auto& w : wrong_)
+    std::printf("wrong: %s\n", w.c_str());
+  const bool good = wrong_.empty() && histories.clean() && audit.clean();
+  if (!good)
+    std::printf("%s", mesh_->last_words(6000).c_str());
+  std::printf("%s, seed %llu, %.1f s\n", good ? "all holds" : "FAILED",
+              static_cast<unsigned long long>(settings_.seed),
+              seconds_of(now() - started_));
+  return good ? 0 : 1;
+}
+
+} // namespace banyan::test
