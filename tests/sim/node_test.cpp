@@ -1,0 +1,236 @@
+// Rules that a node keeps about its own replicas, on virtual machines: what
+// makes one, what may not, and what a restored image does (DESIGN section 7,
+// "Amnesia").
+#include "actors/docs/app_documents.hpp"
+#include "actors/node/names.hpp"
+#include "base/codec.hpp"
+#include "crypto/sealed_box.hpp"
+#include "sim/world.hpp"
+
+#include <caf/send.hpp>
+#include <gtest/gtest.h>
+
+namespace banyan::sim {
+namespace {
+
+using actors::document_kind;
+
+struct nodes : ::testing::Test {
+  /// Machine 3 has no replica of the one group.
+  void SetUp() override {
+    for (const auto& m : w.machines)
+      m->boot();
+    ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+    actors::deploy_in d;
+    d.spec.name = d.spec.module = "counter";
+    d.spec.shards = 1;
+    d.spec.replace_after = 1h;
+    d.spec.isolation = app_isolation::none;
+    bool done = false;
+    d.done = [&](const actors::deploy_answer& a) {
+      done = true;
+      EXPECT_EQ(a.status, reply_status::ok) << a.message;
+    };
+    caf::anon_send(context(0).supervisor, std::move(d));
+    ASSERT_TRUE(w.run_until([&] { return done; }, 10s));
+    ASSERT_TRUE(w.run_until([&] { return members().size() == 3; }, 10s));
+    w.run_for(1s);
+    for (std::size_t n = 0; n < w.machines.size(); ++n)
+      if (context(n).replicas.empty())
+        outside = n;
+    group = context(members()[0]).replicas.begin()->first;
+  }
+  actors::node_context& context(std::size_t n) {
+    return w.at(n).peer().context();
+  }
+  bool all_met() {
+    for (const auto& m : w.machines)
+      for (const auto& other : w.machines)
+        if (other->id() != m->id()
+            && !m->peer().context().members->hears(other->id()))
+          return false;
+    return true;
+  }
+  std::vector<std::size_t> members() {
+    std::vector<std::size_t> out;
+    for (std::size_t n = 0; n < w.machines.size(); ++n)
+      if (w.at(n).up() && !context(n).replicas.empty())
+        out.push_back(n);
+    return out;
+  }
+  store::documents::listed documents(std::size_t n, document_kind kind) {
+    return context(n).disk.documents->list(static_cast<std::uint8_t>(kind));
+  }
+  /// A leader's wish for an empty replica, as its frame brings it.
+  void ask_to_make(std::size_t n, const std::vector<std::uint32_t>& shards) {
+    auto& member = context(members()[0]);
+    app_papers papers;
+    app_genesis genesis;
+    ASSERT_TRUE(app_papers::decode(member.papers.at("counter"), papers));
+    ASSERT_TRUE(app_genesis::decode(papers.genesis.body, genesis));
+    sealed_secret box;
+    ASSERT_TRUE(seal_secret(w.at(n).id(), group_secret_context(genesis.nonce),
+                            *member.guard.secret(group.app), w.random, box));
+    make(n, group.app, bytes(16), shards, box.view());
+  }
+  void make(std::size_t n, const app_id& app, const bytes& nonce,
+            const std::vector<std::uint32_t>& shards, const_bytes box) {
+    actors::control_in m;
+    m.from = w.at((n + 1) % 4).id();
+    m.kind = static_cast<std::uint8_t>(actors::control_kind::make_replica);
+    writer out{m.body};
+    out.uint(++token).id(app).blob(nonce).array(shards.size());
+    for (const auto s : shards)
+      out.uint(s);
+    out.blob(box);
+    caf::anon_send(context(n).supervisor, std::move(m));
+  }
+  void reboot(std::size_t n) {
+    w.at(n).kill(machine::end::power);
+    w.run_for(100ms);
+    w.at(n).boot();
+  }
+  void TearDown() override {
+    for (const auto& p : w.problems)
+      ADD_FAILURE() << p;
+  }
+  world w{9, 4};
+  group_id group;
+  std::size_t outside = 0;
+  std::uint64_t token = 1'000'000;
+};
+
+// ---- making replicas --------------------------------------------------------
+
+TEST_F(nodes, make_no_replica_of_a_shard_that_the_app_has_not) {
+  ask_to_make(outside, {99});
+  ask_to_make(outside, {0, 1});
+  w.run_for(1s);
+  EXPECT_TRUE(context(outside).replicas.empty());
+  EXPECT_TRUE(documents(outside, document_kind::replica).empty());
+}
+
+TEST_F(nodes, a_replica_under_way_is_not_made_again) {
+  w.at(outside).disk().set_sync_delay(100ms);
+  ask_to_make(outside, {0});
+  for (int i = 0; i < 30; ++i) {
+    w.run_for(10ms);
+    ask_to_make(outside, {0});
+  }
+  w.at(outside).disk().set_sync_delay({});
+  w.run_for(1s);
+  ASSERT_EQ(context(outside).replicas.count(group), 1u);
+  ASSERT_EQ(documents(outside, document_kind::replica).size(), 1u);
+  w.at(outside).kill(machine::end::process);
+  auto disk = w.at(outside).disk().open();
+  std::size_t found = 0;
+  for (const auto& l : disk.recovered_logs.logs)
+    if (l.group == group) {
+      ++found;
+      const auto named = disk.documents->list(
+          static_cast<std::uint8_t>(document_kind::replica));
+      EXPECT_TRUE(named.at(0).second.view() == l.replica.view());
+    }
+  EXPECT_EQ(found, 1u);
+  w.at(outside).disk().kill();
+}
+
+TEST_F(nodes, reserve_only_so_many_replicas) {
+  constexpr std::size_t reservations_max = 16'384;
+  std::vector<std::uint32_t> shards(1000);
+  for (std::uint32_t s = 0; s < shards.size(); ++s)
+    shards[s] = s;
+  for (std::uint8_t i = 0; i < 20; ++i) {
+    bytes nonce(16);
+    nonce[0] = i;
+    make(outside, {}, nonce, shards, {});
+    w.run_for(100ms);
+  }
+  const auto kept = documents(outside, document_kind::reservation).size();
+  EXPECT_GT(kept, reservations_max - shards.size());
+  EXPECT_LE(kept, reservations_max);
+}
+
+TEST_F(nodes, a_replica_begins_with_its_own_first_write_alone) {
+  auto& disk = w.at(outside).disk();
+  disk.set_sync_delay(1s);
+  ask_to_make(outside, {0});
+  // The secret is stored, and now the first write of the log is under way.
+  w.run_for(1050ms);
+  disk.set_sync_delay({});
+  store::log_done done; // of the replica that was here before
+  done.order = {group, replica_id{w.random.array<16>()}, {}, 0};
+  caf::anon_send(context(outside).supervisor, actors::log_done_in{done});
+  w.run_for(500ms);
+  EXPECT_EQ(context(outside).replicas.count(group), 0u);
+  EXPECT_TRUE(documents(outside, document_kind::replica).empty());
+  w.run_for(2s);
+  EXPECT_EQ(context(outside).replicas.count(group), 1u);
+  EXPECT_EQ(documents(outside, document_kind::replica).size(), 1u);
+}
+
+// ---- restored images --------------------------------------------------------
+
+// From the first evidence on no replica of a restored image votes; and whenever
+// its power goes, the disk either still shows the evidence or names no replica.
+TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
+  const auto n = members()[0];
+  for (int boots = 0; boots < 3; ++boots) {
+    reboot(n);
+    ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+  }
+  const auto known = context(n).incarnation;
+  w.at(n).kill(machine::end::process);
+  const auto incarnation_of = [](const store::documents& d) {
+    reader r{d.find(static_cast<std::uint8_t>(document_kind::incarnation), {})
+                 .value()
+                 .view()};
+    return incarnation{r.uint()};
+  };
+  { // as it stood before those boots
+    auto disk = w.at(n).disk().open();
+    bytes low;
+    writer{low}.uint(1);
+    std::vector<store::documents::change> old;
+    old.push_back(
+        {static_cast<std::uint8_t>(document_kind::incarnation), {}, low});
+    old.push_back(
+        {static_cast<std::uint8_t>(document_kind::members), {}, std::nullopt});
+    ASSERT_TRUE(disk.documents->put_now(std::move(old)).ok());
+    w.at(n).disk().kill();
+  }
+  w.run_for(200ms);
+  w.at(n).disk().set_sync_delay(20ms);
+  w.at(n).boot();
+  std::size_t voted_late = 0;
+  std::size_t hidden = 0;
+  std::optional<time_point> evidence;
+  const auto until = w.now() + 3s;
+  bool began = false;
+  while (w.now() < until && w.at(n).up() && w.step(until)) {
+    if (!w.at(n).up())
+      break; // it ended itself, as a restored image does
+    const auto& d = *context(n).disk.documents;
+    const auto stored = incarnation_of(d);
+    began = began || !context(n).replicas.empty();
+    if (stored > known && !documents(n, document_kind::replica).empty())
+      ++hidden;
+    if (!evidence && context(n).members->own().incarnation > known)
+      evidence = w.now();
+    if (evidence && !context(n).replicas.empty())
+      ++voted_late;
+  }
+  EXPECT_TRUE(began); // it ran until it knew better
+  EXPECT_TRUE(evidence);
+  EXPECT_EQ(hidden, 0u);
+  EXPECT_EQ(voted_late, 0u);
+  EXPECT_FALSE(w.problems.empty()); // it said so, and gave up
+  w.problems.clear();
+  w.run_for(1s);
+  ASSERT_TRUE(w.at(n).up());
+  w.run_for(2s);
+  EXPECT_TRUE(w.problems.empty());
+}
+
+} // namespace
+} // namespace banyan::sim
