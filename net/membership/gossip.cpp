@@ -280,9 +280,9 @@ void membership::state::tell_own_record(const node_id& to, peer& p,
                                         const member_document& d,
                                         const address& seen, time_point now,
                                         membership_effects& out) {
-  if (now < p.told_at + membership_patience)
+  if (now < p.own_told_at + membership_patience)
     return;
-  p.told_at = now;
+  p.own_told_at = now;
   send(to, own_record_message{d, seen}, out);
 }
 

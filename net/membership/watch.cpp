@@ -151,6 +151,8 @@ void membership::state::link_up(const link_info& link, time_point now,
   const auto* m = book_.find(link.node);
   const auto before =
       p.link ? p.link->boot : (m ? m->document.record.boot : link.boot);
+  if (link.boot != before)
+    p.own_told_at = long_ago; // that was another boot
   p.link = link;
   p.applicant.reset();
   p.life.reset(now);
@@ -172,7 +174,7 @@ void membership::state::link_up(const link_info& link, time_point now,
     }
   }
   if (p.rival && p.rival->record.boot != link.boot) {
-    p.told_at = long_ago;
+    p.own_told_at = long_ago;
     tell_own_record(link.node, p, *p.rival, p.rival_at, now, out);
     p.rival.reset();
   }

@@ -104,7 +104,8 @@ public:
         applicant;                        ///< a hello that waits for a ration
     std::optional<member_document> rival; ///< another boot of the same node
     address rival_at;
-    time_point told_at = long_ago; ///< its own record or a verdict
+    time_point told_at = long_ago;     ///< a verdict
+    time_point own_told_at = long_ago; ///< its own record of another boot
     time_point dial_back_at = long_ago;
   };
 

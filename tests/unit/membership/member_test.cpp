@@ -67,6 +67,32 @@ TEST(incarnations, an_older_disk_goes_above_the_mesh_and_says_rolled_back) {
   EXPECT_TRUE(m.all<cloned>(4).empty());
 }
 
+// The verdict that a boot was told of must not silence what its successor, an
+// older image, has to hear: both within the second of `membership_patience`.
+TEST(incarnations, an_image_restored_right_after_a_verdict_says_rolled_back) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    mesh m{60 + seed};
+    m.found(3);
+    const auto image = m[2].members_on_disk;
+    const auto disk = m[2].disk;
+    m.kill(2);
+    ASSERT_TRUE(
+        m.run_until([&] { return m.all_see(2, member_state::dead); }, 10s));
+    m.start(2);
+    ASSERT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
+    m.kill(2);
+    ASSERT_TRUE(
+        m.run_until([&] { return m.all_see(2, member_state::dead); }, 10s));
+    m[2].disk = disk;
+    m[2].members_on_disk = image;
+    m[2].log.clear();
+    m.start(2);
+    ASSERT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
+    m.run_for(300ms);
+    EXPECT_EQ(m.all<rolled_back>(2).size(), 1U) << "seed " << seed;
+  }
+}
+
 TEST(incarnations, a_lost_incarnation_file_is_noticed_by_the_node_itself) {
   mesh m{28};
   m.found(3);
