@@ -1,5 +1,6 @@
 // Entries into the overlay and the tables; the output gate behind them.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 namespace banyan {
 
@@ -131,7 +132,9 @@ void replica_core::impl::on_effect(const raft::committed& e, time_point now) {
 }
 
 void replica_core::impl::release_gate(time_point now) {
-  while (!gate_.empty() && gate_.begin()->first <= committed_) {
+  while (!gate_.empty()
+         && (gate_.begin()->first <= committed_
+             || planted(planted_bug::reply_before_commit))) {
     const auto index = gate_.begin()->first;
     auto items = std::move(gate_.begin()->second);
     gate_.erase(gate_.begin());

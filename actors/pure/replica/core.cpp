@@ -1,5 +1,6 @@
 // Start, flush, roles: what ties the parts of a replica together.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -248,6 +249,9 @@ void replica_core::impl::take_over(time_point now) {
   acks_due_.clear();
   ack_entry_at_ = never;
   timers_queued_.clear();
+  if (planted(planted_bug::forget_timers_on_take_over))
+    for (const auto& [due, timer] : tables_.timers.due())
+      timers_queued_.insert(due.second);
   sessions_sweep_at_ = now + 1min;
   elected_ = now;
   failover_open_ = detected_.has_value();
@@ -311,7 +315,8 @@ void replica_core::impl::step_down() {
   in_flows_.clear();
   acks_due_.clear();
   own_frames_.clear();
-  roll_back(committed_);
+  if (!planted(planted_bug::keep_the_uncommitted_on_step_down))
+    roll_back(committed_);
 }
 
 void replica_core::impl::fail(std::string message) {

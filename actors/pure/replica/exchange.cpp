@@ -1,6 +1,7 @@
 // Streams between groups: what goes out once it is committed, what comes in
 // exactly once and in order.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 namespace banyan {
 namespace {
@@ -30,7 +31,9 @@ void replica_core::impl::on_stream(const stream_frame& frame, time_point now) {
     return; // it repeats, and there may be room
   auto& flow = in_flows_[from];
   for (const auto& m : frame.messages) {
-    if (m.number <= applied) {
+    if (m.number <= applied
+        && !(planted(planted_bug::take_a_message_twice)
+             && applied == m.number)) {
       acks_due_.insert(from); // its acknowledgement was lost
       continue;
     }
@@ -86,8 +89,10 @@ void replica_core::impl::pump_streams(time_point now) {
   if (!released_)
     return;
   std::vector<stream_frame> frames;
-  sender_.pump(tables_.streams, committed_, now, config_.group, config_.lineage,
-               frames);
+  sender_.pump(tables_.streams,
+               planted(planted_bug::send_before_commit) ? overlay_.last()
+                                                        : committed_,
+               now, config_.group, config_.lineage, frames);
   for (auto& f : frames) {
     if (f.to == config_.group)
       own_frames_.push_back(std::move(f));

@@ -1,5 +1,6 @@
 // Requests as they arrive: who may ask what, duplicates, deadlines.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 namespace banyan {
 namespace {
@@ -111,9 +112,13 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
         by, open_pendings_of(by.session), config_.session_answers_max);
     switch (checked.what) {
     case replica::session_table::verdict::answered:
+      if (planted(planted_bug::forget_answers_of_sessions))
+        break;
       answer_kept(call, checked.kept->index, checked.kept->value.view());
       return;
     case replica::session_table::verdict::expired:
+      if (planted(planted_bug::run_again_behind_the_window))
+        break;
       answer_gated(call, reply_status::expired,
                    "the session is closed or the request below its floor");
       return;
@@ -207,7 +212,8 @@ void replica_core::impl::answer_kept(std::uint64_t call, log_index index,
     return;
   }
   auto r = reply_of(a, index);
-  if (index <= committed_) {
+  if (index <= committed_
+      || planted(planted_bug::duplicate_answered_before_commit)) {
     answer(call, std::move(r));
     return;
   }

@@ -1,5 +1,6 @@
 // Rows for turns and queries: overlay first, then the cache, then the state.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -12,7 +13,9 @@ constexpr std::size_t range_bytes_max = std::size_t{1} << 20;
 
 std::optional<replica::row_version>
 replica_core::impl::known(const run& r, const bytes& row) {
-  if (const auto* here = overlay_.find(row))
+  if (const auto* here = planted(planted_bug::turn_on_applied_state)
+                             ? nullptr
+                             : overlay_.find(row))
     return replica::row_version{here->index, here->value};
   if (const auto* cached = cache_.find(row))
     return *cached;

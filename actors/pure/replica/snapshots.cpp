@@ -1,5 +1,6 @@
 // Snapshots: a leader serves rows and entries, a follower installs them.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -218,6 +219,11 @@ void replica_core::impl::on_chunk(const replica_ref& from, const_bytes payload,
   std::vector<store::row_change> rows;
   rows.reserve(chunk.rows.size());
   for (auto& row : chunk.rows) {
+    if ((replica::kind_of(row.key) == row_kind::session
+         && planted(planted_bug::snapshot_without_sessions))
+        || (replica::kind_of(row.key) == row_kind::outbox
+            && planted(planted_bug::snapshot_without_outbox)))
+      continue;
     if (!i.tables.apply(row.key, row.value, row.index)) {
       abandon_install();
       return;
@@ -249,7 +255,8 @@ void replica_core::impl::on_entries(const replica_ref& from,
     if (e.index != i.next_entry)
       return abandon_install();
     i.next_entry = e.index.next();
-    if (e.kind != entry_kind::command)
+    if (e.kind != entry_kind::command
+        || planted(planted_bug::snapshot_without_its_tail))
       continue;
     replica::entry decoded;
     if (!replica::decode(e.data.view(), decoded))

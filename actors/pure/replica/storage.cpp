@@ -1,5 +1,6 @@
 // Orders to the log and to the state, and what comes back.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -31,7 +32,10 @@ void replica_core::impl::on_log_done(const store::log_done& done,
     return;
   const auto at = std::find_if(
       log_orders_.begin(), log_orders_.end(), [&](const log_order& o) {
-        return o.write.order == done.order && !o.failed;
+        return (o.write.order == done.order
+                || (planted(planted_bug::log_completion_of_another_life)
+                    && o.write.order.number == done.order.number))
+               && !o.failed;
       });
   if (at == log_orders_.end())
     return; // of an earlier life
@@ -160,7 +164,9 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   if (now < commit_due_ && overlay_.bytes_used() < config_.state_commit_bytes)
     return;
   // Applied never passes committed, nor what this disk holds of the log.
-  auto index = std::min(committed_, raft_->persisted_index());
+  auto index = planted(planted_bug::apply_what_is_not_synced)
+                   ? committed_
+                   : std::min(committed_, raft_->persisted_index());
   if (!knows_hash(index))
     index = log_index{hashes_base_.value() + hashes_.size()};
   if (index <= state_meta_.index) {
@@ -184,6 +190,8 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   effect.commit.order = c.order;
   effect.commit.rows = overlay_.batch(index);
   effect.commit.meta = c.meta;
+  if (planted(planted_bug::cut_the_log_before_the_state_is_stored))
+    out_.emplace_back(order_log_cut{index});
   commit_ = std::move(c);
   out_.emplace_back(std::move(effect));
 }
@@ -191,7 +199,9 @@ void replica_core::impl::order_commit_if_due(time_point now) {
 void replica_core::impl::on_state_committed(
     const store::order_id& order, std::optional<store::store_errc> error,
     time_point now) {
-  if (!raft_ || failed_ || !commit_ || commit_->order != order)
+  if (!raft_ || failed_ || !commit_
+      || (commit_->order != order
+          && !planted(planted_bug::state_completion_of_another_order)))
     return;
   auto done = std::move(*commit_);
   commit_.reset();

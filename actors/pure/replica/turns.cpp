@@ -1,6 +1,7 @@
 // Turns: one per actor at a time, on the overlay's version, without waiting for
 // the commit of the one before.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -208,7 +209,9 @@ void replica_core::impl::on_turn_results(std::vector<turn_result> results,
     return;
   for (auto& result : results) {
     const auto it = runs_.find(result.key.number);
-    if (it == runs_.end() || it->second->key != result.key
+    if (it == runs_.end()
+        || (it->second->key != result.key
+            && !planted(planted_bug::host_result_of_another_term))
         || !it->second->launched)
       continue; // of another term, replica or number: counts for nothing
     auto& r = *it->second;
@@ -362,11 +365,24 @@ bool replica_core::impl::conclude(pending& p, replica::turn_entry t,
   t.actor = p.actor;
   add_reply_message(p, t);
   number_sends(t);
+  if (planted(planted_bug::turn_runs_twice)
+      && p.origin == turn_origin::client) {
+    auto& again = add_pending({});
+    again.actor = p.actor;
+    again.command = p.command;
+    again.argument = p.argument;
+    again.origin = turn_origin::send;
+    enqueue(again, true);
+  }
   if (std::holds_alternative<replica::by_idempotency>(p.by))
     t.idempotency_floor = tables_.idempotency.floor(
         log_time(now), config_.idempotency_kept_min,
         config_.idempotency_kept_max, config_.idempotency_age_min, 64);
   p.outcome = t.answer;
+  if (planted(planted_bug::rejection_before_commit)
+      && t.answer.status == reply_status::rejected)
+    for (const auto& c : p.callers)
+      answer(c.call, reply_of(t.answer, overlay_.last()));
   const auto index = propose(std::move(t), now);
   if (!index) {
     retry_later(p, now);
@@ -603,7 +619,9 @@ void replica_core::impl::pump_timers(time_point now) {
   for (const auto& [due, timer] : tables_.timers.due()) {
     if (due.first > at)
       break;
-    if (timer->set_at > committed_ || !timers_queued_.insert(due.second).second)
+    if ((timer->set_at > committed_
+         && !planted(planted_bug::timer_before_commit))
+        || !timers_queued_.insert(due.second).second)
       continue;
     pending p;
     p.by = replica::by_timer{timer->id, timer->set_at};
