@@ -2,10 +2,9 @@
 
 #include "crypto/system_random.hpp"
 #include "store/detail/files.hpp"
-#include "store/detail/lmdb_store.hpp"
+#include "store/detail/state_folder.hpp"
 #include "store/detail/threaded_documents.hpp"
 #include "store/detail/threaded_log.hpp"
-#include "store/detail/threaded_state.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -233,14 +232,29 @@ result<disk, store_error> open_disk(const data_dir& dir,
   if (!log)
     return failure{log.error()};
   out.log = std::move(*log);
-  auto rows = detail::lmdb_store::open(
-      dir.state_path(),
-      {options.map_bytes, options.state_bytes_max, options.statfs},
-      out.recovered_states);
-  if (!rows)
-    return failure{rows.error()};
-  out.state = std::make_unique<detail::threaded_state>(std::move(*rows), worker,
+  out.aside = std::make_unique<detail::threaded_aside>(dir.aside_path(), worker,
                                                        options.post);
+  const detail::lmdb_options how{options.map_bytes, options.state_bytes_max,
+                                 options.statfs};
+  auto state = std::make_unique<detail::threaded_state>(worker, options.post);
+  if (!options.state_check) {
+    auto opened = std::make_shared<detail::threaded_state::opened>(
+        detail::open_state(dir.path(), how, {}));
+    if (opened->opening.error)
+      return failure{*opened->opening.error};
+    out.recovered_states = opened->opening.groups;
+    state->open([opened] { return std::move(*opened); });
+  } else {
+    options.state_check(
+        dir.state_path(),
+        [to = state->door(), root = dir.path(), how](state_verdict verdict) {
+          if (const auto open = to.lock())
+            (*open)([root, how, verdict = std::move(verdict)] {
+              return detail::open_state(root, how, verdict);
+            });
+        });
+  }
+  out.state = std::move(state);
   return out;
 }
 

@@ -55,6 +55,19 @@ private:
   bool was_clean_ = true;
 };
 
+/// What a check of the state found.
+struct state_verdict {
+  bool ok = true;
+  std::string damage; ///< for people; empty when ok
+};
+/// Judges the state directory `state` without opening it in this process (bad
+/// pages can crash LMDB): see `verify_state`. Called on the loop thread inside
+/// `open_disk`; calls back once, there, whenever it is done. What it gave is
+/// dropped when the disk is gone by then.
+using state_check_function =
+    std::function<void(const std::filesystem::path& state,
+                       std::function<void(state_verdict)> on_done)>;
+
 struct disk_options {
   post_function post; ///< required
   std::function<time_point()> now = [] {
@@ -64,11 +77,14 @@ struct disk_options {
   std::size_t map_bytes = std::size_t{64} << 30; ///< LMDB's address space
   /// Soft quota for the state, at most `map_bytes`; 0 means `map_bytes`.
   std::size_t state_bytes_max = 0;
+  /// Without one the state is trusted and opened at once.
+  state_check_function state_check;
   statfs_function statfs = system_statfs();
 };
 
-/// Opens log, state and documents of `dir`, which must outlive the result;
-/// starts their threads. Blocks while it reads the log.
+/// Opens log and documents of `dir`, which must outlive the result, and the
+/// state after its check; starts their threads. Blocks while it reads the log.
+/// A state that the check or LMDB calls bad is set aside and begun anew.
 result<disk, store_error> open_disk(const data_dir& dir,
                                     const disk_options& options);
 

@@ -20,6 +20,8 @@ std::string_view to_string(store_errc code) noexcept {
     return "too_large";
   case store_errc::stale:
     return "stale";
+  case store_errc::mismatch:
+    return "mismatch";
   }
   return "unknown";
 }

@@ -16,6 +16,7 @@ enum class store_errc : std::uint8_t {
   unreadable, ///< Missing rights, not a directory, or not our format.
   too_large,  ///< Over a stated limit; checked before anything was written.
   stale,      ///< The order names a replica or stage that was since replaced.
+  mismatch,   ///< A staged snapshot's digest isn't its sender's; it is dropped.
 };
 
 /// `io`, `full`, … as in logs and metrics.

@@ -4,6 +4,7 @@
 #include "store/order.hpp"
 #include "store/types.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -67,6 +68,24 @@ struct log_recovery {
   std::uint64_t torn_bytes = 0;
 };
 
+/// Where a scrub of the log goes on; a default one begins a pass.
+struct log_place {
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;
+};
+
+/// What one piece of a scrub read.
+struct log_scrub {
+  std::uint64_t bytes_read = 0;
+  std::optional<log_place> next; ///< nothing: the pass is over
+  /// Bad bytes, for people: segment and place.
+  std::vector<std::string> damage;
+  /// Groups whose entries lay there. What the replica still holds in memory is
+  /// the truth: it gives its log again (one write with `reset`, `hard` and all
+  /// entries), or gives itself up. A restart before that finds it damaged.
+  std::vector<group_id> groups;
+};
+
 /// Votes, terms and entries of all groups of a node, in one sequence of synced
 /// batches: all orders that wait share one write and one fdatasync.
 ///
@@ -98,6 +117,13 @@ public:
 
   /// Forgets the group: log, vote and replica id. Completes as an order.
   virtual void drop(order_id order) = 0;
+
+  using scrub_done = std::function<void(const log_scrub&)>;
+  /// Re-reads about `bytes_max` synced bytes from `from` on (one batch at
+  /// least) and verifies checksums and hash chains, between two batches of
+  /// writing. Completes on the loop thread.
+  virtual void scrub(log_place from, std::size_t bytes_max,
+                     scrub_done on_done) = 0;
 
   /// When the oldest order without completion was submitted; `never` when none
   /// waits. A leader whose disk hangs is seen by this.

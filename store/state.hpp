@@ -3,11 +3,24 @@
 #include "store/errors.hpp"
 #include "store/order.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace banyan::store {
+
+/// What a group's rows are, in 32 bytes: the sum of their `row_hash`es as four
+/// little-endian u64 lanes mod 2^64. The order of writes doesn't matter; two
+/// replicas with the same rows have the same digest. All zero: no rows.
+using state_digest = strong_bytes<struct state_digest_tag, 32>;
+
+/// BLAKE2b-256 over app ‖ shard ‖ index ‖ length of key ‖ key ‖ value.
+digest row_hash(const group_id& group, const_bytes key, log_index index,
+                const_bytes value);
+void add(state_digest& sum, const digest& row_hash);
+void subtract(state_digest& sum, const digest& row_hash);
 
 /// A state operation that failed; `damaged` names the row.
 struct state_error {
@@ -40,6 +53,14 @@ struct applied_meta {
   bytes opaque;        ///< the replica's own
 };
 
+/// A group's digest and the applied index that it stands for. While a row that
+/// was put back without meta is newer than that index, it stands for neither.
+struct digest_at {
+  group_id group;
+  log_index index;
+  state_digest digest;
+};
+
 /// What one group contributes to a commit.
 struct group_commit {
   order_id order;
@@ -65,12 +86,36 @@ struct scan_page {
   std::vector<bytes> damaged;
 };
 
+/// A piece of the re-reading of a group's rows.
+struct scrub_page {
+  bytes next; ///< where the next piece begins; empty: the pass is over
+  std::uint64_t rows = 0;
+  std::uint64_t bytes_read = 0;
+  std::vector<bytes> damaged; ///< scan keys of rows with a wrong checksum
+  /// With the last piece of a pass without a break and without damage: whether
+  /// the rows' digest, computed anew, is the one that is kept. False: rows are
+  /// gone, old or too many, and the group's state has to be rebuilt.
+  std::optional<bool> digest_matches;
+};
+
 /// A group found at open.
 struct recovered_state {
   group_id group;
   replica_id replica;
   applied_meta meta;
   bool damaged = false; ///< the meta can't be read: rebuild from the others
+  state_digest digest;  ///< at `meta.index`
+};
+
+/// How the state came up. Groups not named have no state here.
+struct state_opening {
+  std::vector<recovered_state> groups; ///< by group
+  /// The check called it bad: it was set aside under this name, and a new one
+  /// was begun. Every group that had a state here has lost it.
+  std::optional<std::string> set_aside;
+  std::string damage; ///< what was found bad, for people
+  /// It can't be opened at all; every order fails with this.
+  std::optional<store_error> error;
 };
 
 /// Keys longer than `row_key_plain_max` are stored under their first
@@ -90,7 +135,8 @@ inline constexpr std::size_t row_value_max = std::size_t{1} << 30;
 /// thread, in the order given: a read sees every commit submitted before it. A
 /// commit is one transaction, synced before it completes; a crash leaves all of
 /// it or nothing. Reading a row with a bad checksum gives `damaged`, never
-/// bytes. Nothing completes after the state was destroyed.
+/// bytes. Nothing completes after the state was destroyed. Until it is open
+/// (its check may take long) orders wait.
 class state {
 public:
   using done = std::function<void(result<void, state_error>)>;
@@ -98,31 +144,55 @@ public:
       std::function<void(result<std::optional<row>, state_error>)>;
   using scan_done = std::function<void(result<scan_page, state_error>)>;
 
+  /// The digest of each group of the batch, in its order.
+  using commit_done =
+      std::function<void(result<std::vector<digest_at>, state_error>)>;
+  using finish_done = std::function<void(result<digest_at, state_error>)>;
+  using scrub_done = std::function<void(result<scrub_page, state_error>)>;
+  using open_handler = std::function<void(const state_opening&)>;
+
   virtual ~state() = default;
+
+  /// Calls `handler` once, when the state is open: on the loop thread, never
+  /// inside this call, also when it has been open for long. Before any order
+  /// that was given after this completes.
+  virtual void on_open(open_handler handler) = 0;
 
   /// All groups in one transaction. `full`: nothing changed; a commit that only
   /// erases still works then. `stale`: the group's rows belong to another
   /// replica id (a new one begins with a stage or a drop), or there are none
-  /// yet and `meta` is absent.
-  virtual void commit(std::vector<group_commit> batch, done on_done) = 0;
+  /// yet and `meta` is absent. Overwriting or erasing a damaged row computes
+  /// the group's digest anew from all its rows: rare, and may take long.
+  virtual void commit(std::vector<group_commit> batch, commit_done on_done) = 0;
 
   /// The row, nothing when there is none, or `damaged`.
   virtual void read(const group_id& group, bytes key, read_done on_done) = 0;
   virtual void scan(const group_id& group, scan_request request,
                     scan_done on_done) = 0;
 
+  /// Re-reads and verifies rows from `from` on (empty: begins a pass; else
+  /// `scrub_page::next`), about `bytes_max` of them. Commits may come between
+  /// the pieces of a pass. One pass at a time per group.
+  virtual void scrub(const group_id& group, bytes from, std::size_t bytes_max,
+                     scrub_done on_done) = 0;
+
   /// Staged install of a snapshot: rows are written beside the live ones and
   /// replace them in one transaction at `stage_finish`. One stage per group; a
   /// second begin drops the first; a crash drops it. The others answer `stale`
   /// when `order.replica` or `order.number` isn't that of the stage's begin.
+  /// `stage_finish` with the sender's digest at `meta.index`: `mismatch` when
+  /// the staged rows are others; then nothing is switched and the stage is
+  /// gone.
   virtual void stage_begin(order_id order, done on_done) = 0;
   virtual void stage_put(order_id order, std::vector<row_change> rows,
                          done on_done) = 0;
   virtual void stage_finish(order_id order, applied_meta meta,
-                            done on_done) = 0;
+                            std::optional<state_digest> expected,
+                            finish_done on_done) = 0;
   virtual void stage_abort(order_id order, done on_done) = 0;
 
-  /// Forgets a group: rows, meta and stage.
+  /// Forgets a group: rows, meta and stage. A state that was found wrong goes
+  /// the same way, whatever replica id wrote it.
   virtual void drop(order_id order, done on_done) = 0;
 };
 

@@ -1,42 +1,12 @@
 #include "store/virtual_disk.hpp"
 
-#include "base/random.hpp"
 #include "store/detail/document_front.hpp"
-#include "store/detail/log_engine.hpp"
 #include "store/detail/log_front.hpp"
-#include "store/detail/memory_files.hpp"
-#include "store/detail/virtual_state.hpp"
-#include "store/detail/virtual_worker.hpp"
+#include "store/detail/virtual_disk_impl.hpp"
 
 #include <algorithm>
 
 namespace banyan::store {
-
-struct virtual_disk::impl {
-  impl(options h, schedule_function s, std::function<time_point()> n)
-      : how{h}, schedule{std::move(s)}, now{std::move(n)}, random{h.seed} {}
-
-  duration sync_time() {
-    return random.between(how.sync_low, how.sync_high) + sync_delay;
-  }
-  duration read_time() { return random.between(how.read_low, how.read_high); }
-  void end_instance() {
-    *alive = false;
-    alive = std::make_shared<bool>(false);
-  }
-
-  options how;
-  schedule_function schedule;
-  std::function<time_point()> now;
-  seeded_random random;
-  std::unique_ptr<detail::memory_files> files =
-      std::make_unique<detail::memory_files>();
-  /// Disks that were wiped under an instance that may still hold them.
-  std::vector<std::unique_ptr<detail::memory_files>> old_files;
-  detail::virtual_rows rows;
-  duration sync_delay{0};
-  detail::life alive = std::make_shared<bool>(false);
-};
 
 namespace {
 
@@ -49,12 +19,15 @@ public:
               std::unique_ptr<detail::log_engine> engine)
       : disk_{std::move(disk)}, engine_{std::move(engine)}, front_{disk_->now},
         alive_{disk_->alive} {
+    disk_->engine = engine_.get();
     more_ = engine_->tidy();
   }
   virtual_log(const virtual_log&) = delete;
   virtual_log& operator=(const virtual_log&) = delete;
   ~virtual_log() override {
     *mine_ = false;
+    if (disk_->engine == engine_.get())
+      disk_->engine = nullptr;
     if (!*alive_)
       return;
     std::vector<log_done> done; // a clean stop writes what was submitted
@@ -86,8 +59,20 @@ public:
   [[nodiscard]] time_point oldest_pending() const override {
     return front_.oldest_pending();
   }
+  void scrub(log_place from, std::size_t bytes_max,
+             scrub_done on_done) override {
+    scrubs_.push_back({from, bytes_max, std::move(on_done)});
+    if (!busy_)
+      later(disk_->read_time(), &virtual_log::begin);
+    busy_ = true;
+  }
 
 private:
+  struct scrub_order {
+    log_place from;
+    std::size_t bytes_max;
+    scrub_done on_done;
+  };
   void push(detail::log_order order) {
     queue_.push_back(std::move(order));
     if (!busy_)
@@ -101,7 +86,16 @@ private:
     });
   }
   void begin() {
+    if (!scrubs_.empty()) {
+      const auto order = std::move(scrubs_.front());
+      scrubs_.pop_front();
+      const auto found = engine_->scrub(order.from, order.bytes_max);
+      later(duration{0}, &virtual_log::begin);
+      return order.on_done(found); // last: it may destroy this
+    }
     engine_->begin(queue_);
+    if (!*alive_)
+      return;
     later(engine_->has_batch() ? disk_->sync_time() : duration{0},
           &virtual_log::finish);
   }
@@ -110,7 +104,9 @@ private:
     if (engine_->has_batch())
       engine_->finish(done);
     more_ = engine_->tidy();
-    busy_ = more_ || !queue_.empty();
+    if (!*alive_)
+      return; // the power went meanwhile
+    busy_ = more_ || !queue_.empty() || !scrubs_.empty();
     if (busy_)
       later(duration{0}, &virtual_log::begin);
     front_.deliver(done); // last: it may destroy this
@@ -122,6 +118,7 @@ private:
   life alive_;
   life mine_ = std::make_shared<bool>(true);
   std::deque<detail::log_order> queue_;
+  std::deque<scrub_order> scrubs_;
   bool busy_ = false;
   bool more_ = false;
 };
@@ -136,13 +133,13 @@ public:
   void put(std::vector<change> changes, done on_done) override {
     for (const auto& c : changes)
       BANYAN_ASSERT(c.kind != detail::damage_kind);
-    worker_.push(
-        [this] { return disk_->sync_time(); },
-        [this, changes = std::move(changes), on_done = std::move(on_done)] {
-          auto stored = write(changes);
-          if (on_done)
-            on_done(std::move(stored));
-        });
+    worker_.push([this] { return disk_->sync_time(); },
+                 [this, alive = disk_->alive, changes = std::move(changes),
+                  on_done = std::move(on_done)] {
+                   auto stored = write(changes);
+                   if (on_done && *alive)
+                     on_done(std::move(stored));
+                 });
   }
 
 protected:
@@ -166,46 +163,39 @@ private:
   detail::virtual_worker worker_;
 };
 
-/// Keeps the disk alive for as long as the state refers to it.
-class owned_state final : public state {
+class virtual_aside final : public aside {
 public:
-  explicit owned_state(const std::shared_ptr<virtual_disk::impl>& disk)
-      : disk_{disk}, inner_{disk->rows,
-                            disk->schedule,
-                            disk->alive,
-                            {[d = disk.get()] { return d->sync_time(); },
-                             [d = disk.get()] { return d->read_time(); }}} {}
+  explicit virtual_aside(std::shared_ptr<virtual_disk::impl> disk)
+      : disk_{std::move(disk)}, worker_{disk_->schedule, disk_->alive} {}
 
-  void commit(std::vector<group_commit> batch, done on_done) override {
-    inner_.commit(std::move(batch), std::move(on_done));
+  void list(listed on_listed) override {
+    worker_.push([this] { return disk_->read_time(); },
+                 [this, on_listed = std::move(on_listed)] {
+                   std::vector<item> out;
+                   if (auto names = disk_->files->list("aside"))
+                     for (auto& name : *names) {
+                       const auto* b = disk_->files->content("aside/" + name);
+                       out.push_back({name, b == nullptr ? 0 : b->size()});
+                     }
+                   for (const auto& [name, groups] : disk_->rows.aside)
+                     out.push_back({name, groups.size()});
+                   on_listed(std::move(out));
+                 });
   }
-  void read(const group_id& group, bytes key, read_done on_done) override {
-    inner_.read(group, std::move(key), std::move(on_done));
-  }
-  void scan(const group_id& group, scan_request request,
-            scan_done on_done) override {
-    inner_.scan(group, std::move(request), std::move(on_done));
-  }
-  void stage_begin(order_id order, done on_done) override {
-    inner_.stage_begin(order, std::move(on_done));
-  }
-  void stage_put(order_id order, std::vector<row_change> rows,
-                 done on_done) override {
-    inner_.stage_put(order, std::move(rows), std::move(on_done));
-  }
-  void stage_finish(order_id order, applied_meta meta, done on_done) override {
-    inner_.stage_finish(order, std::move(meta), std::move(on_done));
-  }
-  void stage_abort(order_id order, done on_done) override {
-    inner_.stage_abort(order, std::move(on_done));
-  }
-  void drop(order_id order, done on_done) override {
-    inner_.drop(order, std::move(on_done));
+  void drop(std::string name, done on_done) override {
+    worker_.push([this] { return disk_->sync_time(); },
+                 [this, name = std::move(name), on_done = std::move(on_done)] {
+                   auto gone = result<void, store_error>{};
+                   if (disk_->rows.aside.erase(name) == 0)
+                     gone = disk_->files->remove("aside/" + name);
+                   if (on_done)
+                     on_done(std::move(gone));
+                 });
   }
 
 private:
   std::shared_ptr<virtual_disk::impl> disk_;
-  detail::virtual_state inner_;
+  detail::virtual_worker worker_;
 };
 
 } // namespace
@@ -223,6 +213,7 @@ disk virtual_disk::open() {
   auto& d = *impl_;
   d.end_instance();
   *d.alive = true;
+  d.files->faults_wait(true); // this disk answers; what it answers may be bad
   disk out;
   auto file =
       detail::document_file::open(*d.files, d.random, "documents", "aside");
@@ -233,10 +224,19 @@ disk virtual_disk::open() {
   auto engine = detail::log_engine::open(*d.files, d.random, log_options,
                                          out.recovered_logs);
   BANYAN_ASSERT(engine.ok());
+  d.files->faults_wait(false);
   out.log = std::make_unique<virtual_log>(impl_, std::move(*engine));
-  out.state = std::make_unique<owned_state>(impl_);
-  for (const auto& [id, g] : d.rows.groups)
-    out.recovered_states.push_back({id, g.replica, g.meta, false});
+  detail::virtual_state::times times;
+  times.sync = [&d] { return d.sync_time(); };
+  times.read = [&d] { return d.read_time(); };
+  times.change = [&d] { return d.files->other_change(); };
+  if (d.how.check_high > duration{0})
+    times.check = d.random.between(d.how.check_low, d.how.check_high);
+  auto state = std::make_unique<detail::virtual_state>(
+      impl_, d.rows, d.schedule, d.alive, std::move(times));
+  out.recovered_states = state->opening().groups;
+  out.state = std::move(state);
+  out.aside = std::make_unique<virtual_aside>(impl_);
   return out;
 }
 
@@ -251,11 +251,15 @@ void virtual_disk::kill() {
 }
 
 void virtual_disk::wipe() {
-  impl_->end_instance();
-  impl_->files->kill();
-  impl_->old_files.push_back(std::move(impl_->files));
-  impl_->files = std::make_unique<detail::memory_files>();
-  impl_->rows = {};
+  impl_->put_in(std::make_unique<detail::memory_files>(), {});
+}
+
+void virtual_disk::crash_at_change(std::uint64_t n,
+                                   std::function<void()> on_cut) {
+  BANYAN_ASSERT(n > 0);
+  impl_->files->cut_power_after(
+      n,
+      [d = impl_.get(), on_cut = std::move(on_cut)] { d->cut_power(on_cut); });
 }
 
 void virtual_disk::set_sync_delay(duration more) {
@@ -270,43 +274,76 @@ void virtual_disk::set_full(bool full) {
 void virtual_disk::fail_next_sync() {
   impl_->files->fail_next_sync();
 }
-
-bool virtual_disk::rot_log() {
-  auto names = impl_->files->list("log");
-  if (!names)
-    return false;
-  std::vector<bytes*> segments;
-  for (const auto& name : *names)
-    if (name.size() > 4 && name.substr(name.size() - 4) == ".seg")
-      segments.push_back(impl_->files->content("log/" + name));
-  if (segments.empty())
-    return false;
-  auto& b = *segments[impl_->random.below(segments.size())];
-  auto end = b.size();
-  while (end > 0 && b[end - 1] == 0)
-    --end;
-  if (end <= detail::segment_header_bytes)
-    return false;
-  const auto span = end - detail::segment_header_bytes;
-  b[detail::segment_header_bytes + impl_->random.below(span)] ^=
-      static_cast<std::uint8_t>(1U << impl_->random.below(8));
-  return true;
+void virtual_disk::fail_next_write() {
+  impl_->files->fail_next_write();
+}
+void virtual_disk::fail_next_commit() {
+  impl_->rows.failing_commits = 1;
+}
+void virtual_disk::fail_next_read() {
+  impl_->rows.failing_reads = 1;
+}
+void virtual_disk::misdirect_next_batch() {
+  impl_->files->misdirect_next_write(".seg");
+}
+void virtual_disk::misdirect_next_row() {
+  impl_->rows.misdirect = true;
 }
 
-bool virtual_disk::rot_row() {
-  std::vector<detail::virtual_rows::stored*> all;
-  for (auto& [id, g] : impl_->rows.groups)
-    for (auto& [key, r] : g.rows)
-      if (!r.rotten)
-        all.push_back(&r);
-  if (all.empty())
-    return false;
-  all[impl_->random.below(all.size())]->rotten = true;
-  return true;
+class virtual_disk::image {
+public:
+  std::unique_ptr<detail::memory_files> files;
+  detail::virtual_rows rows;
+};
+
+std::shared_ptr<const virtual_disk::image> virtual_disk::copy() const {
+  auto out = std::make_shared<image>();
+  out->files = impl_->files->copy();
+  out->rows = impl_->rows;
+  return out;
+}
+
+void virtual_disk::restore(const std::shared_ptr<const image>& old) {
+  impl_->put_in(old->files->copy(), old->rows);
 }
 
 std::uint64_t virtual_disk::syncs() const {
-  return impl_->files->syncs();
+  return impl_->files->syncs() + impl_->rows.commits;
+}
+
+std::uint64_t virtual_disk::changes() const {
+  return impl_->files->changes();
+}
+
+void virtual_disk::on_state_commit(commit_observer f) {
+  impl_->rows.on_commit = std::move(f);
+}
+
+std::optional<virtual_disk::synced_log>
+virtual_disk::log_synced(const group_id& group) const {
+  if (impl_->engine != nullptr) {
+    const auto end = impl_->engine->synced_log(group);
+    if (!end)
+      return std::nullopt;
+    return synced_log{end->replica, end->base, end->last};
+  }
+  const auto found = impl_->at_end.find(group);
+  if (found == impl_->at_end.end())
+    return std::nullopt;
+  return found->second;
+}
+
+std::optional<digest> virtual_disk::log_hash(const group_id& group,
+                                             log_index index) const {
+  return impl_->engine == nullptr ? std::nullopt
+                                  : impl_->engine->synced_hash(group, index);
+}
+
+std::optional<bool> virtual_disk::digest_holds(const group_id& group) const {
+  const auto found = impl_->rows.groups.find(group);
+  if (found == impl_->rows.groups.end() || found->second.rotten)
+    return std::nullopt;
+  return detail::sum_of(found->second) == found->second.digest;
 }
 
 } // namespace banyan::store

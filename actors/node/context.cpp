@@ -160,7 +160,8 @@ void node_context::flush_commits() {
   ++counters.state_commits;
   disk.state->commit(std::move(batch),
                      [this, orders = std::move(orders)](
-                         const result<void, store::state_error>& done) {
+                         const result<std::vector<store::digest_at>,
+                                      store::state_error>& done) {
                        std::optional<store::store_errc> error;
                        if (!done.ok())
                          error = done.error().code;

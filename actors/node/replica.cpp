@@ -225,7 +225,7 @@ void replica_shell::carry(order_scan& e) {
 void replica_shell::carry(order_stage& e) {
   auto& state = *ctx_.disk.state;
   auto done = [&ctx = ctx_, order = e.order,
-               step = e.what](const result<void, store::state_error>& r) {
+               step = e.what](const auto& r) {
     ctx.tell_replica(order.group, staged_in{order, step, errc_of(r)});
   };
   switch (e.what) {
@@ -234,7 +234,8 @@ void replica_shell::carry(order_stage& e) {
   case order_stage::step::put:
     return state.stage_put(e.order, std::move(e.rows), std::move(done));
   case order_stage::step::finish:
-    return state.stage_finish(e.order, std::move(e.meta), std::move(done));
+    return state.stage_finish(e.order, std::move(e.meta), std::nullopt,
+                              std::move(done));
   case order_stage::step::abort:
     return state.stage_abort(e.order, std::move(done));
   }

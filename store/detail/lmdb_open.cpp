@@ -73,6 +73,17 @@ store_error open_error(int code, const std::string& path) {
 
 } // namespace
 
+result<void, store_error> check_format(const_bytes value,
+                                       const std::string& path) {
+  const auto text = decode_info(format_key, value);
+  if (text == format_text)
+    return {};
+  if (text.empty() && value != as_bytes("banyan state 1"))
+    return failure{open_error(MDB_CORRUPTED, path)};
+  return failure{store_error{store_errc::unreadable,
+                             path + ": written by another version"}};
+}
+
 result<std::unique_ptr<lmdb_store>, store_error>
 lmdb_store::open(const std::filesystem::path& dir, const lmdb_options& options,
                  std::vector<recovered_state>& found) {
@@ -170,15 +181,14 @@ result<void, store_error> lmdb_store::open_env(const std::filesystem::path& dir,
   if (code == 0)
     code = mdb_dbi_open(txn.get(), "info", MDB_CREATE, &info);
   if (code == 0) {
-    const auto key = as_bytes("format");
-    const auto version = as_bytes("banyan state 1");
-    auto k = as_val(key);
+    auto k = as_val(as_bytes(format_key));
     MDB_val v{};
     code = mdb_get(txn.get(), info, &k, &v);
-    if (code == 0 && as_view(v) != version)
-      return failure{store_error{store_errc::unreadable,
-                                 path + ": written by another version"}};
+    if (code == 0)
+      if (auto known = check_format(as_view(v), path); !known)
+        return known;
     if (code == MDB_NOTFOUND) {
+      const auto version = encode_info(format_key, format_text);
       v = as_val(version);
       code = mdb_put(txn.get(), info, &k, &v, 0);
     }
@@ -215,6 +225,8 @@ lmdb_store::load(std::vector<recovered_state>& found) {
     if (meta) {
       out.replica = g.replica = meta->replica;
       out.meta = meta->applied;
+      out.digest = g.digest = meta->rows;
+      g.index = meta->applied.index;
       g.number = meta->number;
       live.insert(meta->number);
       next_number_ = std::max(next_number_, meta->number + 1);

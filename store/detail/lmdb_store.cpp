@@ -95,24 +95,63 @@ lmdb_store::too_large(const group_id& group,
   return std::nullopt;
 }
 
-int lmdb_store::put_rows(MDB_txn* txn, std::uint64_t number,
+int lmdb_store::put_rows(MDB_txn* txn, target& into,
                          const std::vector<row_change>& rows) {
   for (const auto& r : rows) {
-    const auto key = row_db_key(number, scan_key(r.key));
+    const auto name = scan_key(r.key);
+    const auto key = row_db_key(into.number, name);
     auto k = as_val(key);
-    int code = 0;
+    MDB_val v{};
+    std::optional<digest> before;
+    int code = mdb_get(txn, rows_, &k, &v);
+    if (code == 0) {
+      before = check_row(into.group, key, as_view(v));
+      if (!before) {
+        into.unsure = true;
+        before = sealed_hash(key, as_view(v));
+      }
+    } else if (code != MDB_NOTFOUND) {
+      return code;
+    }
+    std::optional<digest> after;
     if (r.value) {
-      const auto value = encode_row(key, r);
-      auto v = as_val(value);
+      after = row_hash(into.group, r.key, r.index, r.value->view());
+      const auto value = encode_row(into.number, r, *after);
+      v = as_val(value);
       code = mdb_put(txn, rows_, &k, &v, 0);
     } else {
-      code = mdb_del(txn, rows_, &k, nullptr);
-      if (code == MDB_NOTFOUND)
-        code = 0;
+      code = before ? mdb_del(txn, rows_, &k, nullptr) : 0;
     }
     if (code != 0)
       return code;
+    if (before)
+      subtract(into.digest, *before);
+    if (after)
+      add(into.digest, *after);
+    if (into.pass)
+      into.pass->change(name, before, after);
   }
+  return into.unsure ? sum_up(txn, into) : 0;
+}
+
+/// What a damaged row had added to the digest can't be known.
+int lmdb_store::sum_up(MDB_txn* txn, target& into) {
+  int code = 0;
+  cursor rows{txn, rows_, code};
+  const auto prefix = row_db_key(into.number, {});
+  auto k = as_val(prefix);
+  MDB_val v{};
+  state_digest sum;
+  for (code = code != 0 ? code : rows.get(k, v, MDB_SET_RANGE);
+       code == 0 && number_of(as_view(k)) == into.number;
+       code = rows.get(k, v, MDB_NEXT))
+    add(sum, sealed_hash(as_view(k), as_view(v)));
+  if (code != 0 && code != MDB_NOTFOUND)
+    return code;
+  into.digest = sum;
+  into.unsure = false;
+  if (into.pass)
+    into.pass->spoiled = true;
   return 0;
 }
 
@@ -125,56 +164,108 @@ int lmdb_store::put_meta(MDB_txn* txn, const group_id& group,
   return mdb_put(txn, groups_db_, &k, &v, 0);
 }
 
-lmdb_store::outcome lmdb_store::commit(const std::vector<group_commit>& batch) {
+/// A row is put back without meta: only the digest in the stored one changes.
+int lmdb_store::put_digest(MDB_txn* txn, const target& of) {
+  const auto key = meta_db_key(of.group);
+  auto k = as_val(key);
+  MDB_val v{};
+  if (const int code = mdb_get(txn, groups_db_, &k, &v); code != 0)
+    return code;
+  auto meta = decode_meta(key, as_view(v));
+  if (!meta)
+    return MDB_CORRUPTED;
+  meta->rows = of.digest;
+  return put_meta(txn, of.group, *meta);
+}
+
+std::optional<state_error> lmdb_store::refuses(const group_commit& c) const {
+  const auto& id = c.order.group;
+  if (auto error = too_large(id, c.rows))
+    return error;
+  const auto found = groups_.find(id);
+  if (found == groups_.end()
+          ? !c.meta
+          : found->second.replica != c.order.replica || found->second.damaged)
+    return state_error{
+        store_errc::stale, "the rows are another replica's", id, {}};
+  return std::nullopt;
+}
+
+lmdb_store::target lmdb_store::target_of(const group_commit& c) {
+  target out;
+  out.group = c.order.group;
+  if (const auto found = groups_.find(out.group); found != groups_.end()) {
+    out.number = found->second.number;
+    out.digest = found->second.digest;
+  } else {
+    out.number = next_number_++;
+  }
+  if (const auto* pass = passes_.find(out.group))
+    out.pass = *pass;
+  return out;
+}
+
+lmdb_store::commit_outcome
+lmdb_store::commit(const std::vector<group_commit>& batch) {
   if (batch.empty())
-    return {};
+    return std::vector<digest_at>{};
   std::size_t rows = 0;
   std::size_t bytes = 0;
   for (const auto& c : batch) {
-    const auto& id = c.order.group;
-    if (auto error = too_large(id, c.rows))
+    if (auto error = refuses(c))
       return failure{std::move(*error)};
-    const auto found = groups_.find(id);
-    if (found == groups_.end()
-            ? !c.meta
-            : found->second.replica != c.order.replica || found->second.damaged)
-      return failure{state_error{
-          store_errc::stale, "the rows are another replica's", id, {}}};
     count(c.rows, rows, bytes);
-    if (found == groups_.end())
+    if (groups_.count(c.order.group) == 0)
       ++rows;
   }
   const auto& first = batch.front().order.group;
   if (auto admitted = admit(rows, bytes, first); !admitted)
-    return admitted;
+    return failure{admitted.error()};
   write_txn txn{env_};
   int code = txn.code();
-  std::map<group_id, group_state> fresh;
+  std::map<group_id, target> targets; // the same group may come twice
+  std::map<group_id, group_state> after;
   for (const auto& c : batch) {
     if (code != 0)
       break;
     const auto& id = c.order.group;
-    const auto found = groups_.find(id);
-    std::uint64_t number = 0;
-    if (found != groups_.end()) {
-      number = found->second.number;
-    } else {
-      auto& g = fresh[id];
-      if (g.number == 0)
-        g = {next_number_++, c.order.replica, false};
-      number = g.number;
-    }
-    code = put_rows(txn.get(), number, c.rows);
-    if (code == 0 && c.meta)
-      code = put_meta(txn.get(), id, {number, c.order.replica, *c.meta});
+    auto at = targets.find(id);
+    if (at == targets.end())
+      at = targets.emplace(id, target_of(c)).first;
+    auto& into = at->second;
+    code = put_rows(txn.get(), into, c.rows);
+    if (code == 0)
+      code =
+          c.meta
+              ? put_meta(txn.get(), id,
+                         {into.number, c.order.replica, *c.meta, into.digest})
+              : put_digest(txn.get(), into);
+    const auto old = groups_.find(id);
+    auto& g = after[id];
+    if (c.meta)
+      g.index = c.meta->index;
+    else if (old != groups_.end() && g.number == 0)
+      g.index = old->second.index;
+    g.number = into.number;
+    g.replica = c.order.replica;
+    g.digest = into.digest;
   }
   if (code == 0)
     code = txn.commit();
   if (code != 0)
     return failure{fault(code, first, "commit")};
-  groups_.insert(fresh.begin(), fresh.end());
+  for (auto& [id, g] : after)
+    groups_[id] = g;
+  for (auto& [id, t] : targets)
+    if (auto* pass = passes_.find(id); pass != nullptr && t.pass)
+      *pass = std::move(*t.pass);
   check_readers();
-  return {};
+  std::vector<digest_at> out;
+  for (const auto& c : batch) {
+    const auto& g = after[c.order.group];
+    out.push_back({c.order.group, g.index, g.digest});
+  }
+  return out;
 }
 
 result<std::optional<row>, state_error> lmdb_store::read(const group_id& group,
@@ -196,7 +287,7 @@ result<std::optional<row>, state_error> lmdb_store::read(const group_id& group,
     return std::optional<row>{};
   if (code != 0)
     return failure{fault(code, group, "read")};
-  auto out = decode_row(db_key, as_view(v));
+  auto out = decode_row(group, db_key, as_view(v));
   if (!out || out->key != key)
     return failure{state_error{
         store_errc::damaged, "a row's checksum is wrong; fetch it from a voter",
@@ -235,7 +326,7 @@ result<scan_page, state_error> lmdb_store::scan(const group_id& group,
       break;
     }
     sum += key.size() + v.mv_size;
-    if (auto one = decode_row(key, as_view(v)))
+    if (auto one = decode_row(group, key, as_view(v)))
       page.rows.push_back(std::move(*one));
     else
       page.damaged.push_back(key.from(8).copy());
@@ -245,7 +336,55 @@ result<scan_page, state_error> lmdb_store::scan(const group_id& group,
   return page;
 }
 
-const lmdb_store::stage* lmdb_store::stage_of(const order_id& order) const {
+result<scrub_page, state_error> lmdb_store::scrub(const group_id& group,
+                                                  const bytes& from,
+                                                  std::size_t bytes_max) {
+  scrub_page page;
+  const auto found = groups_.find(group);
+  if (found == groups_.end())
+    return page;
+  const auto& g = found->second;
+  if (g.damaged)
+    return failure{
+        state_error{store_errc::damaged, "the group's meta is bad", group, {}}};
+  auto* pass = passes_.at(group, from);
+  read_txn txn{env_};
+  int code = txn.code();
+  cursor rows{txn.get(), rows_, code};
+  const auto begin = row_db_key(g.number, from);
+  auto k = as_val(begin);
+  MDB_val v{};
+  for (code = code != 0 ? code : rows.get(k, v, MDB_SET_RANGE);
+       code == 0 && number_of(as_view(k)) == g.number;
+       code = rows.get(k, v, MDB_NEXT)) {
+    const auto key = as_view(k);
+    if (page.rows > 0 && page.bytes_read + key.size() + v.mv_size > bytes_max) {
+      page.next = key.from(8).copy();
+      break;
+    }
+    ++page.rows;
+    page.bytes_read += key.size() + v.mv_size;
+    const auto hash = check_row(group, key, as_view(v));
+    if (!hash)
+      page.damaged.push_back(key.from(8).copy());
+    else if (pass != nullptr)
+      add(pass->sum, *hash);
+  }
+  if (code != 0 && code != MDB_NOTFOUND)
+    return failure{fault(code, group, "scrub")};
+  if (pass == nullptr)
+    return page;
+  pass->position = page.next;
+  pass->spoiled = pass->spoiled || !page.damaged.empty();
+  if (!page.next.empty())
+    return page;
+  if (!pass->spoiled)
+    page.digest_matches = pass->sum == g.digest;
+  passes_.end(group);
+  return page;
+}
+
+lmdb_store::stage* lmdb_store::stage_of(const order_id& order) {
   const auto found = stages_.find(order.group);
   if (found == stages_.end() || found->second.order.replica != order.replica
       || found->second.order.number != order.number)
@@ -260,7 +399,7 @@ lmdb_store::outcome lmdb_store::stage_begin(const order_id& order) {
     return admitted;
   if (const auto old = stages_.find(order.group); old != stages_.end())
     garbage_.push_back(old->second.number);
-  stages_[order.group] = {next_number_++, order};
+  stages_[order.group] = {next_number_++, order, {}};
   return {};
 }
 
@@ -272,7 +411,7 @@ state_error no_stage(const order_id& order) {
 
 lmdb_store::outcome lmdb_store::stage_put(const order_id& order,
                                           const std::vector<row_change>& rows) {
-  const auto* s = stage_of(order);
+  auto* s = stage_of(order);
   if (s == nullptr)
     return failure{no_stage(order)};
   if (auto error = too_large(order.group, rows))
@@ -282,39 +421,56 @@ lmdb_store::outcome lmdb_store::stage_put(const order_id& order,
   count(rows, n, bytes);
   if (auto admitted = admit(n, bytes, order.group); !admitted)
     return admitted;
+  target into;
+  into.group = order.group;
+  into.number = s->number;
+  into.digest = s->digest;
   write_txn txn{env_};
   int code = txn.code();
   if (code == 0)
-    code = put_rows(txn.get(), s->number, rows);
+    code = put_rows(txn.get(), into, rows);
   if (code == 0)
     code = txn.commit();
   if (code != 0)
     return failure{fault(code, order.group, "write a stage")};
+  s->digest = into.digest;
   return {};
 }
 
-lmdb_store::outcome lmdb_store::stage_finish(const order_id& order,
-                                             const applied_meta& meta) {
+result<digest_at, state_error>
+lmdb_store::stage_finish(const order_id& order, const applied_meta& meta,
+                         const std::optional<state_digest>& expected) {
   const auto* s = stage_of(order);
   if (s == nullptr)
     return failure{no_stage(order)};
   if (failed_)
-    return admit(1, 0, order.group);
+    return failure{admit(1, 0, order.group).error()};
+  if (expected && *expected != s->digest) {
+    (void)stage_abort(order);
+    return failure{state_error{store_errc::mismatch,
+                               "the snapshot's digest isn't its sender's",
+                               order.group,
+                               {}}};
+  }
   const auto old = groups_.find(order.group);
   const bool replaces = old != groups_.end() && !old->second.damaged;
   write_txn txn{env_};
   int code = txn.code();
   if (code == 0)
-    code = put_meta(txn.get(), order.group, {s->number, order.replica, meta});
+    code = put_meta(txn.get(), order.group,
+                    {s->number, order.replica, meta, s->digest});
   if (code == 0)
     code = txn.commit();
   if (code != 0)
     return failure{fault(code, order.group, "install a snapshot")};
   if (replaces)
     garbage_.push_back(old->second.number);
-  groups_[order.group] = {s->number, order.replica, false};
+  groups_[order.group] = {s->number, order.replica, false, meta.index,
+                          s->digest};
+  digest_at out{order.group, meta.index, s->digest};
   stages_.erase(order.group);
-  return {};
+  passes_.end(order.group);
+  return out;
 }
 
 lmdb_store::outcome lmdb_store::stage_abort(const order_id& order) {
@@ -349,6 +505,7 @@ lmdb_store::outcome lmdb_store::drop(const order_id& order) {
   if (!found->second.damaged)
     garbage_.push_back(found->second.number);
   groups_.erase(found);
+  passes_.end(order.group);
   return {};
 }
 

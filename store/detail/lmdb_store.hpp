@@ -1,5 +1,6 @@
 #pragma once
 #include "store/detail/row_codec.hpp"
+#include "store/detail/scrub_pass.hpp"
 #include "store/errors.hpp"
 #include "store/state.hpp"
 
@@ -23,6 +24,10 @@ struct lmdb_options {
   std::function<result<std::int64_t, store_error>(const std::string&)> statfs;
 };
 
+/// `damaged`, or `unreadable` for another version's.
+result<void, store_error> check_format(const_bytes value,
+                                       const std::string& path);
+
 /// Rows and metas in LMDB, synchronous. One thread at a time; one instance per
 /// file in a process (a second would destroy isolation) and one process.
 class lmdb_store {
@@ -36,14 +41,20 @@ public:
   lmdb_store& operator=(const lmdb_store&) = delete;
   ~lmdb_store();
 
-  outcome commit(const std::vector<group_commit>& batch);
+  using commit_outcome = result<std::vector<digest_at>, state_error>;
+
+  commit_outcome commit(const std::vector<group_commit>& batch);
   result<std::optional<row>, state_error> read(const group_id& group,
                                                const bytes& key);
   result<scan_page, state_error> scan(const group_id& group,
                                       const scan_request& request);
+  result<scrub_page, state_error>
+  scrub(const group_id& group, const bytes& from, std::size_t bytes_max);
   outcome stage_begin(const order_id& order);
   outcome stage_put(const order_id& order, const std::vector<row_change>& rows);
-  outcome stage_finish(const order_id& order, const applied_meta& meta);
+  result<digest_at, state_error>
+  stage_finish(const order_id& order, const applied_meta& meta,
+               const std::optional<state_digest>& expected);
   outcome stage_abort(const order_id& order);
   outcome drop(const order_id& order);
 
@@ -55,10 +66,21 @@ private:
     std::uint64_t number = 0;
     replica_id replica;
     bool damaged = false;
+    log_index index; ///< of the stored meta
+    state_digest digest;
   };
   struct stage {
     std::uint64_t number = 0;
     order_id order;
+    state_digest digest;
+  };
+  /// Where rows go within one transaction; counts once that is committed.
+  struct target {
+    group_id group;
+    std::uint64_t number = 0;
+    state_digest digest;
+    std::optional<scrub_pass> pass;
+    bool unsure = false; ///< a damaged row went: sum up anew
   };
   class read_txn;
   class write_txn;
@@ -71,12 +93,15 @@ private:
   state_error fault(int code, const group_id& group, const char* what);
   outcome admit(std::size_t rows, std::size_t bytes, const group_id& group);
   result<std::size_t, int> used_bytes();
-  int put_rows(MDB_txn* txn, std::uint64_t number,
-               const std::vector<row_change>& rows);
+  std::optional<state_error> refuses(const group_commit& c) const;
+  target target_of(const group_commit& c);
+  int put_rows(MDB_txn* txn, target& into, const std::vector<row_change>& rows);
+  int sum_up(MDB_txn* txn, target& into);
   int put_meta(MDB_txn* txn, const group_id& group, const group_meta& meta);
+  int put_digest(MDB_txn* txn, const target& of);
   static std::optional<state_error>
   too_large(const group_id& group, const std::vector<row_change>& rows);
-  const stage* stage_of(const order_id& order) const;
+  stage* stage_of(const order_id& order);
   void check_readers();
 
   MDB_env* env_ = nullptr;
@@ -90,6 +115,7 @@ private:
   std::uint64_t next_number_ = 1;
   std::map<group_id, group_state> groups_;
   std::map<group_id, stage> stages_;
+  scrub_passes passes_;
   std::vector<std::uint64_t> garbage_; ///< numbers whose rows nobody names
   std::chrono::steady_clock::time_point readers_checked_{};
 };

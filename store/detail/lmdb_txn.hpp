@@ -11,14 +11,6 @@ inline MDB_val as_val(const_bytes b) {
 inline const_bytes as_view(const MDB_val& v) {
   return {static_cast<const std::uint8_t*>(v.mv_data), v.mv_size};
 }
-/// Of a row's key in the database.
-inline std::uint64_t number_of(const_bytes db_key) {
-  std::uint64_t n = 0;
-  for (std::size_t i = 0; i < 8 && i < db_key.size(); ++i)
-    n = n << 8 | db_key[i];
-  return n;
-}
-
 /// Ends with its scope: values that point into it must be copied before.
 class lmdb_store::read_txn {
 public:

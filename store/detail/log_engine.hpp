@@ -94,7 +94,30 @@ public:
   /// empty queue has something to do.
   bool tidy();
 
+  /// Re-reads synced bytes; between batches only (`has_batch` is false).
+  log_scrub scrub(log_place from, std::size_t bytes_max);
+
   [[nodiscard]] bool failed() const { return failed_; }
+  /// A group as it is synced, without a batch that is only written.
+  struct synced_end {
+    replica_id replica;
+    log_base base;
+    log_base last; ///< the base when the log is empty
+  };
+  [[nodiscard]] std::optional<synced_end>
+  synced_log(const group_id& group) const;
+  [[nodiscard]] std::vector<group_id> groups() const;
+  /// The chain hash of a synced entry.
+  [[nodiscard]] std::optional<digest> synced_hash(const group_id& group,
+                                                  log_index index) const;
+  /// Where the entries of a group lie that the log still needs, by index.
+  struct entry_place {
+    std::string path;
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] std::vector<entry_place>
+  entry_places(const group_id& group) const;
   /// Numbers of the oldest and the newest segment.
   [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> segments() const {
     return {segments_.begin()->first, segments_.rbegin()->first};
@@ -105,6 +128,8 @@ private:
     std::unique_ptr<file> data;
     std::uint64_t live_bytes = 0; ///< of entries not cut, truncated or moved
     bool pinned = false;          ///< an entry in it can't be read back
+    std::uint64_t length = 0;     ///< synced bytes, once a newer one is begun
+    std::array<std::uint8_t, 16> salt{};
   };
   struct undo {
     group_id group;
@@ -125,6 +150,21 @@ private:
              watermark synced)
       : files_{files}, random_{random}, options_{std::move(options)},
         synced_{std::move(synced)} {}
+
+  // log_scrub.cpp
+  bool scrub_header(std::uint64_t number, const segment& s);
+  std::uint64_t scrub_batch(std::uint64_t number, const segment& s,
+                            std::uint64_t offset, std::uint64_t end,
+                            log_scrub& out);
+  bool entries_match(std::uint64_t number, std::uint64_t offset,
+                     const std::vector<record>& records) const;
+  [[nodiscard]] synced_end end_before(const group_id& group,
+                                      const group_head& head,
+                                      std::size_t slots) const;
+  [[nodiscard]] const log_slot& slot_before(const group_id& group,
+                                            std::size_t n) const;
+  void blame(std::uint64_t number, std::uint64_t from, std::uint64_t to,
+             log_scrub& out) const;
 
   outcome resume(log_reader& reader, watermark::mark synced,
                  log_recovery& found);

@@ -154,7 +154,10 @@ outcome log_reader::read_all_segments(log_engine& engine) {
       synced = std::max(synced, (*all)[i + 1].header->previous_length);
     if (auto read = read_segment(s, synced, newest); !read)
       return read;
-    engine.segments_[s.number].data = std::move(s.data);
+    auto& into = engine.segments_[s.number];
+    into.data = std::move(s.data);
+    into.length = end;
+    into.salt = salt;
   }
   if (synced_.number >= expected && synced_.number > 0)
     replay.gap(); // the newest ones are gone

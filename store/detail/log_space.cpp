@@ -107,7 +107,10 @@ outcome log_engine::begin_segment(std::unique_ptr<file> data,
     return written;
   if (auto synced = data->sync(); !synced)
     return synced;
+  if (!segments_.empty())
+    segments_.rbegin()->second.length = offset_;
   segments_[number].data = std::move(data);
+  segments_[number].salt = header.salt;
   salt_ = header.salt;
   offset_ = all.size();
   synced_.set({number, offset_});

@@ -60,6 +60,11 @@ public:
   outcome write(std::uint64_t offset, const_bytes b) override {
     if (auto alive = check_change(); !alive)
       return alive;
+    if (!owner_.faults_wait_ && std::exchange(owner_.fail_write_, false))
+      return failure{store_error{store_errc::io, "write to " + path_}};
+    if (!owner_.faults_wait_ && !owner_.misdirect_.empty()
+        && path_.find(owner_.misdirect_) != std::string::npos)
+      offset = elsewhere(offset, b.size());
     const auto end = offset + b.size();
     const auto more =
         end > node_->content.size() ? end - node_->content.size() : 0;
@@ -97,7 +102,7 @@ public:
   outcome sync() override {
     if (auto alive = check_change(); !alive)
       return alive;
-    if (std::exchange(owner_.fail_sync_, false))
+    if (!owner_.faults_wait_ && std::exchange(owner_.fail_sync_, false))
       return failure{store_error{store_errc::io, "sync " + path_}};
     ++owner_.syncs_;
     node_->unsynced.clear();
@@ -130,6 +135,16 @@ public:
   }
 
 private:
+  /// Another place for a write of `size` bytes, inside of what there is.
+  std::uint64_t elsewhere(std::uint64_t offset, std::uint64_t size) {
+    const auto room = node_->content.size();
+    if (room < size + sector_bytes)
+      return offset;
+    owner_.misdirect_.clear();
+    const auto places = (room - size) / sector_bytes + 1;
+    const auto at = owner_.astray_.below(places) * sector_bytes;
+    return at == offset ? (at == 0 ? sector_bytes : at - sector_bytes) : at;
+  }
   outcome check_change() {
     if (auto alive = check(); !alive)
       return alive;
@@ -148,8 +163,12 @@ private:
 };
 
 outcome memory_files::change() {
-  if (changes_left_ != UINT64_MAX && changes_left_ > 0)
-    --changes_left_;
+  ++changes_;
+  if (faults_wait_)
+    return {};
+  if (changes_left_ != UINT64_MAX && changes_left_ > 0 && --changes_left_ == 0)
+    if (const auto tell = std::exchange(on_cut_, nullptr))
+      tell();
   if (changes_left_ == 0)
     return failure{store_error{store_errc::io, "power was cut"}};
   return {};
@@ -225,6 +244,7 @@ std::string memory_files::describe(const std::string& path) const {
 void memory_files::crash(random_source& random) {
   ++life_;
   changes_left_ = UINT64_MAX;
+  on_cut_ = nullptr;
   const auto kept = random.below(undo_.size() + 1);
   if (kept < undo_.size())
     names_ = undo_[kept];
@@ -236,6 +256,7 @@ void memory_files::crash(random_source& random) {
 void memory_files::kill() {
   ++life_;
   changes_left_ = UINT64_MAX;
+  on_cut_ = nullptr;
 }
 
 std::unique_ptr<memory_files> memory_files::copy() const {

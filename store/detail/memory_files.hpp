@@ -3,6 +3,7 @@
 #include "store/detail/files.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,14 +44,27 @@ public:
   void set_quota(std::uint64_t bytes_max) { quota_ = bytes_max; }
   /// Bytes allocated now.
   [[nodiscard]] std::uint64_t used() const;
-  /// The next sync of a file fails with `io`.
+  /// The next sync, or write, of a file fails with `io`.
   void fail_next_sync() { fail_sync_ = true; }
+  void fail_next_write() { fail_write_ = true; }
+  /// The next write to a file whose name has `part` in it goes to another
+  /// place of it, by chance, a multiple of 512 bytes away.
+  void misdirect_next_write(std::string part) { misdirect_ = std::move(part); }
   /// Writes fail with `full` even inside allocated space.
   void refuse_writes(bool refuse) { refuse_writes_ = refuse; }
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
   /// The power goes at the n-th change from now (1: the next one): that and
   /// everything after it fails with `io`, until `crash`.
-  void cut_power_after(std::uint64_t changes) { changes_left_ = changes; }
+  void cut_power_after(std::uint64_t changes,
+                       std::function<void()> on_cut = {}) {
+    changes_left_ = changes;
+    on_cut_ = std::move(on_cut);
+  }
+  /// Armed faults (power, failures, misdirection) keep for later.
+  void faults_wait(bool wait) { faults_wait_ = wait; }
+  /// Counts a change that isn't of a file; false when the power is off.
+  bool other_change() { return change().ok(); }
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
   /// Content for tests: reads and changes without a trace. Null when missing.
   bytes* content(const std::string& path);
@@ -67,7 +81,13 @@ private:
   std::uint64_t syncs_ = 0;
   outcome change();
 
+  bool faults_wait_ = false;
   bool fail_sync_ = false;
+  bool fail_write_ = false;
+  std::string misdirect_;
+  seeded_random astray_{0x5eed};
+  std::uint64_t changes_ = 0;
+  std::function<void()> on_cut_;
   std::uint64_t changes_left_ = UINT64_MAX;
   bool refuse_writes_ = false;
 };

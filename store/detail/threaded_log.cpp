@@ -66,6 +66,21 @@ void threaded_log::drop(order_id order) {
   push(front_.stamp(log_drop{order}, group));
 }
 
+void threaded_log::scrub(log_place from, std::size_t bytes_max,
+                         scrub_done on_done) {
+  {
+    const std::lock_guard<std::mutex> hold{mutex_};
+    scrubs_.emplace_back(
+        [this, from, bytes_max, on_done = std::move(on_done)]() mutable {
+          auto found = engine_->scrub(from, bytes_max);
+          post_([found = std::move(found), on_done = std::move(on_done)] {
+            on_done(found);
+          });
+        });
+  }
+  wake_.notify_one();
+}
+
 time_point threaded_log::oldest_pending() const {
   return front_.oldest_pending();
 }
@@ -73,15 +88,21 @@ time_point threaded_log::oldest_pending() const {
 void threaded_log::run() {
   pthread_setname_np(pthread_self(), "banyan-log");
   std::deque<log_order> taken;
+  std::function<void()> scrub;
   bool more = engine_->tidy();
   for (;;) {
     {
       std::unique_lock<std::mutex> hold{mutex_};
       wake_.wait(hold, [&] {
-        return stop_ || more || !queue_.empty() || !taken.empty();
+        return stop_ || more || !queue_.empty() || !taken.empty()
+               || !scrubs_.empty();
       });
       if (stop_ && queue_.empty() && taken.empty())
         return;
+      if (!scrubs_.empty()) {
+        scrub = std::move(scrubs_.front());
+        scrubs_.pop_front();
+      }
       if (taken.empty())
         taken.swap(queue_);
       else
@@ -90,6 +111,8 @@ void threaded_log::run() {
           queue_.pop_front();
         }
     }
+    if (const auto now = std::exchange(scrub, nullptr))
+      now();
     engine_->begin(taken);
     std::vector<log_done> done;
     if (engine_->has_batch())

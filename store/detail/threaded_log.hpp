@@ -30,6 +30,8 @@ public:
   void cut(const group_id& group, const replica_id& replica,
            log_index index) override;
   void drop(order_id order) override;
+  void scrub(log_place from, std::size_t bytes_max,
+             scrub_done on_done) override;
   [[nodiscard]] time_point oldest_pending() const override;
 
 private:
@@ -49,7 +51,9 @@ private:
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<log_order> queue_; ///< under mutex_
-  bool stop_ = false;           ///< under mutex_
+  /// Run by the writer between two batches.
+  std::deque<std::function<void()>> scrubs_; ///< under mutex_
+  bool stop_ = false;                        ///< under mutex_
   std::thread writer_;
 };
 

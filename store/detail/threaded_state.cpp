@@ -6,36 +6,67 @@ namespace banyan::store::detail {
 namespace {
 
 /// Frees rows piece by piece while the store thread has nothing else to do.
-void clean(const std::weak_ptr<lmdb_store>& store, worker_thread* worker) {
-  if (const auto alive = store.lock(); alive && alive->clean_some())
-    worker->push_idle([store, worker] { clean(store, worker); });
+void clean(const std::weak_ptr<threaded_state::opened>& in,
+           worker_thread* worker) {
+  if (const auto alive = in.lock();
+      alive && alive->store && alive->store->clean_some())
+    worker->push_idle([in, worker] { clean(in, worker); });
 }
 
 } // namespace
 
-threaded_state::threaded_state(std::unique_ptr<lmdb_store> store,
-                               std::shared_ptr<worker_thread> worker,
+threaded_state::threaded_state(std::shared_ptr<worker_thread> worker,
                                post_function post)
-    : store_{std::move(store)}, worker_{std::move(worker)},
-      post_{std::make_shared<loop_poster>(std::move(post))} {
-  clean_later();
+    : worker_{std::move(worker)}, post_{std::make_shared<loop_poster>(
+                                      std::move(post))} {
 }
 
 threaded_state::~threaded_state() {
   post_->retire();
   std::promise<void> closed;
   worker_->push([&] {
-    store_.reset();
+    state_.reset();
     closed.set_value();
   });
   closed.get_future().wait();
 }
 
+void threaded_state::push(std::function<void()> job) {
+  if (opening_)
+    worker_->push(std::move(job));
+  else
+    held_.push_back(std::move(job));
+}
+
+void threaded_state::open(std::function<opened()> how) {
+  BANYAN_ASSERT(!opening_);
+  opening_ = true;
+  worker_->push([to = state_.get(), how = std::move(how)] {
+    *to = how();
+    BANYAN_ASSERT(to->store != nullptr || to->opening.error);
+  });
+  for (auto& job : held_)
+    worker_->push(std::move(job));
+  held_.clear();
+  clean_later();
+}
+
+void threaded_state::on_open(open_handler handler) {
+  push([in = state_.get(), post = post_, handler = std::move(handler)] {
+    (*post)([opening = in->opening, handler] { handler(opening); });
+  });
+}
+
 template <class Job, class Done>
 void threaded_state::run(Job job, Done on_done) {
-  worker_->push([store = store_.get(), post = post_, job = std::move(job),
-                 on_done = std::move(on_done)]() mutable {
-    auto got = std::make_shared<decltype(job(*store))>(job(*store));
+  push([in = state_.get(), post = post_, job = std::move(job),
+        on_done = std::move(on_done)]() mutable {
+    using outcome = decltype(job(*in->store));
+    auto got = std::make_shared<outcome>(
+        in->store
+            ? job(*in->store)
+            : outcome{failure{state_error{
+                in->opening.error->code, in->opening.error->message, {}, {}}}});
     if (on_done)
       (*post)([got = std::move(got), on_done = std::move(on_done)] {
         on_done(std::move(*got));
@@ -44,11 +75,14 @@ void threaded_state::run(Job job, Done on_done) {
 }
 
 void threaded_state::clean_later() {
-  const std::weak_ptr<lmdb_store> store = store_;
-  worker_->push_idle([store, worker = worker_.get()] { clean(store, worker); });
+  if (!opening_)
+    return;
+  const std::weak_ptr<opened> in = state_;
+  worker_->push_idle([in, worker = worker_.get()] { clean(in, worker); });
 }
 
-void threaded_state::commit(std::vector<group_commit> batch, done on_done) {
+void threaded_state::commit(std::vector<group_commit> batch,
+                            commit_done on_done) {
   run([batch = std::move(batch)](lmdb_store& s) { return s.commit(batch); },
       std::move(on_done));
 }
@@ -66,6 +100,13 @@ void threaded_state::scan(const group_id& group, scan_request request,
       std::move(on_done));
 }
 
+void threaded_state::scrub(const group_id& group, bytes from,
+                           std::size_t bytes_max, scrub_done on_done) {
+  run([group, from = std::move(from),
+       bytes_max](lmdb_store& s) { return s.scrub(group, from, bytes_max); },
+      std::move(on_done));
+}
+
 void threaded_state::stage_begin(order_id order, done on_done) {
   run([order](lmdb_store& s) { return s.stage_begin(order); },
       std::move(on_done));
@@ -80,9 +121,10 @@ void threaded_state::stage_put(order_id order, std::vector<row_change> rows,
 }
 
 void threaded_state::stage_finish(order_id order, applied_meta meta,
-                                  done on_done) {
-  run([order, meta = std::move(meta)](
-          lmdb_store& s) { return s.stage_finish(order, meta); },
+                                  std::optional<state_digest> expected,
+                                  finish_done on_done) {
+  run([order, meta = std::move(meta), expected](
+          lmdb_store& s) { return s.stage_finish(order, meta, expected); },
       std::move(on_done));
   clean_later();
 }

@@ -56,8 +56,26 @@ protected:
     rig.run_until([&] { return got.has_value(); });
     return *got;
   }
-  outcome commit(std::vector<group_commit> batch) {
-    return wait([&](auto on_done) { s().commit(std::move(batch), on_done); });
+  /// Runs until `start`'s callback came, never inside the call.
+  template <class Result>
+  Result wait_for_result(
+      const std::function<void(std::function<void(Result)>)>& start) {
+    std::optional<Result> got;
+    start([&](Result r) { got = std::move(r); });
+    EXPECT_FALSE(got);
+    rig.run_until([&] { return got.has_value(); });
+    return *got;
+  }
+  using digests = result<std::vector<digest_at>, state_error>;
+  digests commit(std::vector<group_commit> batch) {
+    return wait_for_result<digests>(
+        [&](auto f) { s().commit(std::move(batch), f); });
+  }
+  using finished = result<digest_at, state_error>;
+  finished finish(const order_id& order, const applied_meta& meta,
+                  std::optional<state_digest> expected = {}) {
+    return wait_for_result<finished>(
+        [&](auto f) { s().stage_finish(order, meta, expected, f); });
   }
   result<std::optional<row>, state_error> read(std::uint8_t group,
                                                const std::string& key) {
@@ -233,8 +251,7 @@ TYPED_TEST(contract, staged_install_switches_at_once) {
                 .code,
             store_errc::stale);
   auto meta = *this->rows(1, 9, {}).meta;
-  ASSERT_TRUE(
-      this->wait([&](auto f) { this->s().stage_finish(order, meta, f); }).ok());
+  ASSERT_TRUE(this->finish(order, meta).ok());
   EXPECT_EQ(this->text(1, "k"), "new");
   EXPECT_EQ(this->text(1, "old"), "nothing");
   EXPECT_EQ(this->text(1, "gone"), "nothing");
@@ -264,10 +281,7 @@ TYPED_TEST(contract, staged_install_dropped_by_abort_or_restart) {
   ASSERT_TRUE(
       this->wait([&](auto f) { this->s().stage_put(order, put, f); }).ok());
   this->rig.restart();
-  EXPECT_EQ(this->wait([&](auto f) { this->s().stage_finish(order, {}, f); })
-                .error()
-                .code,
-            store_errc::stale);
+  EXPECT_EQ(this->finish(order, {}).error().code, store_errc::stale);
   EXPECT_EQ(this->text(1, "k"), "v");
 }
 

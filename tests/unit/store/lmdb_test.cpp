@@ -87,14 +87,18 @@ TEST(lmdb, a_swapped_row_is_damage) { // the checksum covers the key
   const auto other = row_db_key(1, as_bytes("b"));
   const row_change change{to_bytes("a"), shared_bytes{to_bytes("v")},
                           log_index{1}};
-  const auto value = encode_row(key, change);
-  EXPECT_TRUE(decode_row(key, value));
-  EXPECT_FALSE(decode_row(other, value));
+  const auto group = group_number(1);
+  const auto value = encode_row(
+      1, change, row_hash(group, change.key, change.index, as_bytes("v")));
+  EXPECT_TRUE(decode_row(group, key, value));
+  EXPECT_FALSE(decode_row(group, other, value));
+  EXPECT_FALSE(decode_row(group, row_db_key(2, as_bytes("a")), value));
+  EXPECT_FALSE(decode_row(group_number(2), key, value));
   for (std::size_t i = 0; i < value.size(); ++i) {
     auto bad = value;
     bad[i] ^= 0x80;
-    EXPECT_FALSE(decode_row(key, bad)) << i;
-    EXPECT_FALSE(decode_row(key, const_bytes{value}.first(i)));
+    EXPECT_FALSE(decode_row(group, key, bad)) << i;
+    EXPECT_FALSE(decode_row(group, key, const_bytes{value}.first(i)));
   }
 }
 
@@ -114,7 +118,7 @@ TEST(lmdb, a_damaged_meta_is_reported_and_the_group_can_be_rebuilt) {
   const order_id order{group_number(1), replica_number(3), term{2}, 9};
   ASSERT_TRUE(r.store->stage_begin(order).ok());
   ASSERT_TRUE(r.store->stage_put(order, c.rows).ok());
-  ASSERT_TRUE(r.store->stage_finish(order, *c.meta).ok());
+  ASSERT_TRUE(r.store->stage_finish(order, *c.meta, std::nullopt).ok());
   EXPECT_TRUE(r.store->read(group_number(1), to_bytes("a")).ok());
   r.open();
   EXPECT_FALSE(r.found[0].damaged);
