@@ -217,11 +217,12 @@ TEST(linear, long_histories_are_judged_fast_and_in_little_memory) {
   for (std::size_t i = 0; i < 10; ++i)
     all.push_back({add(0), static_cast<tick>(i * 50'000), unknown});
   EXPECT_TRUE(check<counter_model>(all).ok());
-  all[40'000].op.value += 1; // as if an addition had been lost
-  const auto found = check<counter_model>(all, {std::size_t{64} << 20});
-  EXPECT_FALSE(found.ok());
-  std::cout << to_string(found.what) << ": " << found.configurations
-            << " configurations; " << found.why << '\n';
+  // As if an addition had been lost: its answer comes twice. The open calls
+  // could explain a gap anywhere, so that each has to be tried everywhere.
+  all.resize(all.size() - 7);
+  all[40'000].op.value -= 1;
+  const auto found = check<counter_model>(all);
+  EXPECT_EQ(found.what, verdict::not_linearizable) << found.why;
 }
 
 TEST(linear, gives_up_rather_than_fill_the_memory) {
