@@ -1,5 +1,7 @@
 #include "net/membership/book.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 
 namespace banyan::net {
@@ -76,7 +78,9 @@ put_outcome member_book::put(const member_document& document, time_point now) {
   const auto* held = find(record.node);
   if (held != nullptr) {
     const auto& mine = held->document;
-    if (!record.newer_than(mine.record)) {
+    if (!record.newer_than(mine.record)
+        && !(planted(planted_bug::lower_incarnation_of_a_record)
+             && record.incarnation < mine.record.incarnation)) {
       if (mine.record.newer_than(record))
         return put_outcome::older;
       if (mine.body == document.body)
@@ -170,7 +174,8 @@ bool member_book::observes(const node_id& observer,
 member_state member_book::judge(const member& m) const {
   if (m.document.record.word == member_word::left)
     return member_state::left;
-  if (m.dead == m.document.record.incarnation)
+  if (m.dead == m.document.record.incarnation
+      && (m.condemned || !planted(planted_bug::dead_come_back_unasked)))
     return member_state::dead;
   return m.accusers > 0 && m.document.record.node != self_
              ? member_state::suspect

@@ -1,5 +1,7 @@
 #include "store/detail/log_engine.hpp"
 
+#include "base/planted.hpp"
+
 #include <algorithm>
 
 namespace banyan::store::detail {
@@ -329,7 +331,10 @@ void log_engine::fail_batch(store_errc code) {
 
 void log_engine::finish(std::vector<log_done>& out) {
   if (!buffer_.empty()) {
-    if (auto synced = segments_.rbegin()->second.data->sync(); !synced) {
+    if (auto synced = planted(planted_bug::complete_before_sync)
+                          ? outcome{}
+                          : segments_.rbegin()->second.data->sync();
+        !synced) {
       failed_ = true;
       fail_batch(store_errc::io);
     } else {

@@ -113,8 +113,9 @@ void core::tick_leader(time_point now) {
     });
     const auto quorum_heard =
         time_point{duration{static_cast<duration::rep>(heard)}};
-    quorum_check_ = quorum_heard + opts_.quorum_timeout;
-    if (quorum_check_ <= now && !planted(planted_bug::no_check_quorum)) {
+    quorum_check_ = (planted(planted_bug::no_check_quorum) ? now : quorum_heard)
+                    + opts_.quorum_timeout;
+    if (quorum_check_ <= now) {
       become_follower(now, hard_.term, std::nullopt);
       return;
     }

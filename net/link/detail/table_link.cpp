@@ -1,4 +1,5 @@
 #include "base/codec.hpp"
+#include "base/planted.hpp"
 #include "net/link/detail/table.hpp"
 
 #include <algorithm>
@@ -42,7 +43,8 @@ bool link_table::state::beats(const connection& a, const connection& b) const {
     return (self < far) == smaller ? c.own_incarnation : c.info->incarnation;
   };
   for (const bool smaller : {true, false}) {
-    if (of(a, smaller) != of(b, smaller))
+    if (of(a, smaller) != of(b, smaller)
+        && !planted(planted_bug::lower_incarnation_of_a_link))
       return of(a, smaller) > of(b, smaller);
   }
   if (a.dialled == b.dialled)
