@@ -59,6 +59,23 @@ result<void, store_error> sync_folder(const fs::path& path) {
   return {};
 }
 
+/// Moves the log to `aside/log-given-up-N`, durably, and makes an empty one.
+result<void, store_error> set_log_aside(const data_dir& dir) {
+  std::error_code code;
+  if (fs::is_empty(dir.log_path(), code) && !code)
+    return {};
+  fs::path to;
+  for (int n = 0; to.empty() || fs::exists(to, code); ++n)
+    to = dir.aside_path() / ("log-given-up-" + std::to_string(n));
+  if (::rename(dir.log_path().c_str(), to.c_str()) != 0)
+    return failure{fault(dir.log_path(), errno)};
+  if (auto synced = sync_folder(dir.aside_path()); !synced)
+    return synced;
+  if (::mkdir(dir.log_path().c_str(), 0700) != 0)
+    return failure{fault(dir.log_path(), errno)};
+  return sync_folder(dir.path());
+}
+
 } // namespace
 
 statfs_function system_statfs() {
@@ -224,6 +241,9 @@ result<disk, store_error> open_disk(const data_dir& dir,
   if (!documents)
     return failure{documents.error()};
   out.documents = std::move(*documents);
+  if (options.log_is_void && options.log_is_void(*out.documents))
+    if (auto moved = set_log_aside(dir); !moved)
+      return failure{moved.error()};
   detail::log_options log_options;
   log_options.segment_bytes = options.segment_bytes;
   auto log = detail::threaded_log::open(

@@ -79,6 +79,9 @@ struct disk_options {
   std::size_t state_bytes_max = 0;
   /// Without one the state is trusted and opened at once.
   state_check_function state_check;
+  /// Whether logs and votes here count no more, as the documents tell: then the
+  /// log is set aside, whole, and an empty one is begun.
+  std::function<bool(const documents&)> log_is_void;
   statfs_function statfs = system_statfs();
 };
 

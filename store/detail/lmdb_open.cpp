@@ -19,6 +19,7 @@ namespace banyan::store::detail {
 namespace {
 
 constexpr unsigned readers_max = 512;
+constexpr const char* watermark_name = "synced";
 
 /// The files that this process has open, by device and inode. LMDB doesn't
 /// notice a second environment on one file; their readers would then see pages
@@ -84,6 +85,13 @@ result<void, store_error> check_format(const_bytes value,
                              path + ": written by another version"}};
 }
 
+result<std::uint64_t, store_error> committed_transaction(file_system& folder) {
+  auto mark = watermark::read(folder, watermark_name);
+  if (!mark)
+    return failure{mark.error()};
+  return mark->number;
+}
+
 result<std::unique_ptr<lmdb_store>, store_error>
 lmdb_store::open(const std::filesystem::path& dir, const lmdb_options& options,
                  std::vector<recovered_state>& found) {
@@ -109,6 +117,11 @@ lmdb_store::open(const std::filesystem::path& dir, const lmdb_options& options,
     return failure{in_use(data, "this process")};
   if (auto locked = out->lock(dir); !locked)
     return failure{locked.error()};
+  out->files_ = system_files(path);
+  auto mark = watermark::open(*out->files_, watermark_name);
+  if (!mark)
+    return failure{mark.error()};
+  out->synced_ = std::move(*mark);
   if (auto opened = out->open_env(dir, options); !opened)
     return failure{opened.error()};
   if (identify(data, id)) {
@@ -194,7 +207,7 @@ result<void, store_error> lmdb_store::open_env(const std::filesystem::path& dir,
     }
   }
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return failure{open_error(code, path)};
   return {};

@@ -36,6 +36,17 @@ state_error lmdb_store::fault(int code, const group_id& group,
   return {store_errc::io, text + "; check the disk", group, {}};
 }
 
+int lmdb_store::commit(write_txn& txn) {
+  const int code = txn.commit();
+  if (code != 0)
+    return code;
+  MDB_envinfo info{};
+  mdb_env_info(env_, &info);
+  if (synced_)
+    synced_->set({info.me_last_txnid, 0});
+  return 0;
+}
+
 /// Pages in use, less those on LMDB's free list.
 result<std::size_t, int> lmdb_store::used_bytes() {
   MDB_envinfo info{};
@@ -65,8 +76,12 @@ lmdb_store::outcome lmdb_store::admit(std::size_t rows, std::size_t bytes,
                                       const group_id& group) {
   if (failed_)
     return failure{state_error{store_errc::io, "failed before", group, {}}};
+  const bool room = has_room(2 * bytes + rows * page_bytes_);
   if (rows == 0 && bytes == 0)
     return {};
+  if (!room)
+    return failure{state_error{
+        store_errc::full, "the disk is full; free some space", group, {}}};
   const auto reserve = std::clamp(bytes_max_ / 8, reserve_min, reserve_max);
   const auto need = 2 * bytes + rows * page_bytes_ + reserve;
   MDB_envinfo info{};
@@ -251,7 +266,7 @@ lmdb_store::commit(const std::vector<group_commit>& batch) {
     g.digest = into.digest;
   }
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return failure{fault(code, first, "commit")};
   for (auto& [id, g] : after)
@@ -430,7 +445,7 @@ lmdb_store::outcome lmdb_store::stage_put(const order_id& order,
   if (code == 0)
     code = put_rows(txn.get(), into, rows);
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return failure{fault(code, order.group, "write a stage")};
   s->digest = into.digest;
@@ -460,7 +475,7 @@ lmdb_store::stage_finish(const order_id& order, const applied_meta& meta,
     code = put_meta(txn.get(), order.group,
                     {s->number, order.replica, meta, s->digest});
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return failure{fault(code, order.group, "install a snapshot")};
   if (replaces)
@@ -499,7 +514,7 @@ lmdb_store::outcome lmdb_store::drop(const order_id& order) {
   if (code == 0)
     code = mdb_del(txn.get(), groups_db_, &k, nullptr);
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return failure{fault(code, order.group, "drop")};
   if (!found->second.damaged)
@@ -532,7 +547,7 @@ bool lmdb_store::clean_some() {
   if (code == MDB_NOTFOUND)
     code = 0;
   if (code == 0)
-    code = txn.commit();
+    code = commit(txn);
   if (code != 0)
     return false; // tried again at the next open
   if (empty)

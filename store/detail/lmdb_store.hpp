@@ -1,6 +1,8 @@
 #pragma once
+#include "store/detail/files.hpp"
 #include "store/detail/row_codec.hpp"
 #include "store/detail/scrub_pass.hpp"
+#include "store/detail/watermark.hpp"
 #include "store/errors.hpp"
 #include "store/state.hpp"
 
@@ -11,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +30,9 @@ struct lmdb_options {
 /// `damaged`, or `unreadable` for another version's.
 result<void, store_error> check_format(const_bytes value,
                                        const std::string& path);
+
+/// The newest transaction that is known to have been synced in this folder.
+result<std::uint64_t, store_error> committed_transaction(file_system& folder);
 
 /// Rows and metas in LMDB, synchronous. One thread at a time; one instance per
 /// file in a process (a second would destroy isolation) and one process.
@@ -90,8 +96,10 @@ private:
   result<void, store_error> open_env(const std::filesystem::path& dir,
                                      const lmdb_options& options);
   result<void, store_error> load(std::vector<recovered_state>& found);
+  int commit(write_txn& txn);
   state_error fault(int code, const group_id& group, const char* what);
   outcome admit(std::size_t rows, std::size_t bytes, const group_id& group);
+  bool has_room(std::size_t bytes);
   result<std::size_t, int> used_bytes();
   std::optional<state_error> refuses(const group_commit& c) const;
   target target_of(const group_commit& c);
@@ -104,11 +112,16 @@ private:
   stage* stage_of(const order_id& order);
   void check_readers();
 
+  std::unique_ptr<file_system> files_;
+  /// The newest transaction that was synced: LMDB doesn't notice when the page
+  /// that names it is lost, and goes on from the one before.
+  std::optional<watermark> synced_;
   MDB_env* env_ = nullptr;
   MDB_dbi rows_ = 0;
   MDB_dbi groups_db_ = 0;
   std::size_t bytes_max_ = 0;
   std::size_t page_bytes_ = 4096;
+  std::size_t allocated_ = 0; ///< of the file, as far as we asked for it
   int lock_ = -1;
   std::pair<std::uint64_t, std::uint64_t> registered_{0, 0};
   bool failed_ = false;

@@ -61,11 +61,11 @@ template <class Job, class Done>
 void threaded_state::run(Job job, Done on_done) {
   push([in = state_.get(), post = post_, job = std::move(job),
         on_done = std::move(on_done)]() mutable {
-    using outcome = decltype(job(*in->store));
-    auto got = std::make_shared<outcome>(
+    using given = decltype(job(*in->store));
+    auto got = std::make_shared<given>(
         in->store
             ? job(*in->store)
-            : outcome{failure{state_error{
+            : given{failure{state_error{
                 in->opening.error->code, in->opening.error->message, {}, {}}}});
     if (on_done)
       (*post)([got = std::move(got), on_done = std::move(on_done)] {

@@ -17,9 +17,19 @@ result<watermark, store_error> watermark::open(file_system& files,
   if (auto done = (*f)->allocate(2 * slot_stride); !done)
     return failure{done.error()};
   watermark out{std::move(*f)};
+  if (auto loaded = out.load(); !loaded)
+    return failure{loaded.error()};
+  // What says that bytes were lost must not be lost itself while they are dealt
+  // with.
+  if (auto synced = out.file_->sync(); !synced)
+    return failure{synced.error()};
+  return out;
+}
+
+outcome watermark::load() {
   for (unsigned slot = 0; slot < 2; ++slot) {
     std::array<std::uint8_t, slot_bytes> b{};
-    auto got = out.file_->read(slot * slot_stride, b.data(), b.size());
+    auto got = file_->read(slot * slot_stride, b.data(), b.size());
     if (!got)
       return failure{got.error()};
     const const_bytes numbers{b.data(), numbers_bytes};
@@ -28,16 +38,25 @@ result<watermark, store_error> watermark::open(file_system& files,
         || const_bytes{b}.from(numbers_bytes) != const_bytes{sum})
       continue;
     const mark m{get_le<8>(b.data()), get_le<8>(b.data() + 8)};
-    if (out.last_ < m) {
-      out.last_ = m;
-      out.slot_ = 1 - slot;
+    if (last_ < m) {
+      last_ = m;
+      slot_ = 1 - slot;
     }
   }
-  // What says that bytes were lost must not be lost itself while they are dealt
-  // with.
-  if (auto synced = out.file_->sync(); !synced)
-    return failure{synced.error()};
-  return out;
+  return {};
+}
+
+result<watermark::mark, store_error> watermark::read(file_system& files,
+                                                     const std::string& path) {
+  auto f = files.open(path, false);
+  if (!f)
+    return failure{f.error()};
+  if (*f == nullptr)
+    return mark{};
+  watermark there{std::move(*f)};
+  if (auto loaded = there.load(); !loaded)
+    return failure{loaded.error()};
+  return there.last();
 }
 
 void watermark::set(mark m) {

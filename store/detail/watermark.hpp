@@ -22,11 +22,16 @@ public:
   static result<watermark, store_error> open(file_system& files,
                                              const std::string& path);
 
+  /// The mark in `path`; zero when there is none. Changes nothing.
+  static result<mark, store_error> read(file_system& files,
+                                        const std::string& path);
+
   [[nodiscard]] mark last() const noexcept { return last_; }
   /// Lost when it fails: only a hint.
   void set(mark m);
 
 private:
+  outcome load();
   explicit watermark(std::unique_ptr<file> f) : file_{std::move(f)} {}
   std::unique_ptr<file> file_;
   mark last_;

@@ -1,60 +1,10 @@
-#include "disk_rig.hpp"
-#include "log_rig.hpp"
-#include "store/detail/lmdb_store.hpp"
+#include "state_rig.hpp"
 #include "store/detail/lmdb_txn.hpp"
-
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <fstream>
 
 namespace banyan::store::test {
 namespace {
 
-group_commit
-commit_of(std::uint8_t group, std::uint64_t index,
-          const std::vector<std::pair<std::string, std::string>>& put) {
-  group_commit c;
-  c.order = {group_number(group), replica_number(1), term{1}, index};
-  for (const auto& [k, v] : put)
-    c.rows.push_back(
-        {to_bytes(k), shared_bytes{to_bytes(v)}, log_index{index}});
-  applied_meta m;
-  m.index = log_index{index};
-  c.meta = m;
-  return c;
-}
-
-struct rig {
-  scratch_folder folder;
-  lmdb_options options;
-  std::vector<recovered_state> found;
-  std::unique_ptr<lmdb_store> store;
-
-  rig() { options.map_bytes = 32 << 20; }
-  void open() {
-    store.reset();
-    auto opened = lmdb_store::open(folder.path() / "state", options, found);
-    ASSERT_TRUE(opened.ok()) << opened.error().message;
-    store = std::move(*opened);
-  }
-  /// Changes stored bytes behind the store's back.
-  void flip(const std::string& needle) {
-    store.reset();
-    const auto path = folder.path() / "state" / "data.mdb";
-    std::ifstream in{path, std::ios::binary};
-    std::string all{std::istreambuf_iterator<char>{in}, {}};
-    in.close();
-    // Old pages may hold copies: flip them all.
-    std::size_t n = 0;
-    for (auto at = all.find(needle); at != std::string::npos;
-         at = all.find(needle, at + 1), ++n)
-      all[at] = static_cast<char>(all[at] ^ 1);
-    ASSERT_GT(n, 0u);
-    std::ofstream{path, std::ios::binary} << all;
-  }
-};
+using rig = state_rig;
 
 TEST(lmdb, a_flipped_bit_in_a_row_is_damage_that_names_the_key) {
   rig r;
@@ -188,6 +138,44 @@ TEST(lmdb, map_reserve_full_is_typed_and_deletes_still_work) {
     ASSERT_TRUE(r.store->commit({c}).ok()) << i;
   }
   EXPECT_TRUE(r.store->commit({commit_of(1, 99'999, {{"k", value}})}).ok());
+}
+
+/// The kernel cuts a write short, which LMDB calls an input/output error.
+TEST(lmdb, a_full_disk_is_typed_deletes_go_on_and_so_do_writes_later) {
+  const auto child = ::fork();
+  if (child == 0) {
+    rig r;
+    r.open();
+    struct rlimit limit {
+      (std::size_t{3} << 20) + 1000, RLIM_INFINITY
+    };
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const std::string value(20'000, 'v');
+    std::uint64_t n = 0;
+    std::optional<state_error> error;
+    for (; !error && n < 1000; n += error ? 0 : 1)
+      if (const auto put = r.store->commit(
+              {commit_of(1, n + 1, {{std::to_string(n), value}})});
+          !put)
+        error = put.error();
+    if (!error || error->code != store_errc::full || n < 10)
+      ::_exit(2);
+    auto c = commit_of(1, n + 1, {});
+    c.rows.push_back({to_bytes("0"), std::nullopt, log_index{1}});
+    if (!r.store->commit({c}))
+      ::_exit(3);
+    limit.rlim_cur = RLIM_INFINITY;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    for (std::uint64_t i = 0; i < 100; ++i)
+      if (!r.store->commit({commit_of(1, n + 2 + i, {{"k", value}})}))
+        ::_exit(4);
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(lmdb, dropped_and_replaced_rows_are_cleaned_up) {
