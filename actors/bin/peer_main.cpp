@@ -126,6 +126,11 @@ private:
     options.post = [this](std::function<void()> f) {
       loop_.post(std::move(f), "disk");
     };
+    marks_ = {actors::inode_of((dir_->path() / "node.key").string()),
+              dir_->was_clean()};
+    options.log_is_void = [this](const store::documents& d) {
+      return actors::forgetful(d, marks_).has_value();
+    };
     auto disk = store::open_disk(*dir_, options);
     if (!disk.ok())
       return fail(exit_data, disk.error().message);
@@ -141,6 +146,7 @@ private:
     settings.region = config_.region;
     settings.zone = config_.zone;
     settings.version = BANYAN_VERSION;
+    settings.marks = marks_;
     settings.log = logger_.function();
     settings.unix_ms = [] {
       return static_cast<std::int64_t>(
@@ -232,6 +238,7 @@ private:
   io::asio_loop loop_{io::asio_loop::thread::caller};
   io::thread_workers workers_{loop_};
   std::optional<store::data_dir> dir_;
+  actors::directory_marks marks_;
   std::unique_ptr<actors::peer> peer_;
   std::unique_ptr<io::http_server> control_http_;
   std::unique_ptr<io::http_server> tcp_http_;

@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/node/amnesia.hpp"
 #include "actors/node/messages.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/group_guard.hpp"
@@ -43,6 +44,7 @@ struct node_settings {
   std::string zone;
   std::string tier = "standard";
   std::string version;
+  directory_marks marks; ///< of the data directory, as it was at this start
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
   log_function log = [](log_level, const std::string&) {};

@@ -293,6 +293,8 @@ void group_supervisor::make_here(
     const std::vector<std::uint32_t>& shards, const_bytes box,
     std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
         done) {
+  if (halted_)
+    return done({}, "this node's disk is being given up");
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
   std::vector<store::documents::change> changes;
   std::map<std::uint32_t, replica_id> made;

@@ -185,6 +185,7 @@ struct remove_in {
 struct halt_replicas_in {};
 /// This disk is older than what the mesh saw of this node.
 struct rolled_back_in {
+  incarnation seen;
   std::function<void()> done; ///< every replica is given up, on disk
 };
 /// The peer stops: hand over what is led; `done` when nothing is led any more

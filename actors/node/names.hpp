@@ -1,7 +1,10 @@
 #pragma once
 #include "base/bytes.hpp"
+#include "store/documents.hpp"
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 
 namespace banyan::actors {
 
@@ -13,7 +16,15 @@ enum class document_kind : std::uint8_t {
   replica = 4,     ///< by app id ‖ shard: the replica id
   reservation = 5, ///< by nonce ‖ shard: a replica id without a group yet
   secret = 6,      ///< by app id: a group secret that a leader handed over
+  key_file = 7,    ///< name empty: the inode of `node.key`, a number
+  given_up = 8,    ///< name empty: why logs and votes here count no more
 };
+
+/// The change that stores a document, or erases it when there is no content.
+inline store::documents::change document(document_kind kind, bytes name,
+                                         std::optional<bytes> content) {
+  return {static_cast<std::uint8_t>(kind), std::move(name), std::move(content)};
+}
 
 /// The name of a document about one shard: `prefix` ‖ shard, big endian.
 inline bytes shard_name(const_bytes prefix, std::uint32_t shard) {

@@ -1,6 +1,7 @@
 #include "actors/node/node.hpp"
 
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/amnesia.hpp"
 #include "actors/node/names.hpp"
 #include "actors/pure/client_wire.hpp"
 #include "base/codec.hpp"
@@ -10,19 +11,13 @@
 namespace banyan::actors {
 namespace {
 
+constexpr const char* rolled_back_words =
+    "this data directory is older than what the mesh has seen of this node";
+
 bytes number_bytes(std::uint64_t v) {
   bytes out;
   writer{out}.uint(v);
   return out;
-}
-
-incarnation read_incarnation(const store::documents& documents) {
-  const auto found = documents.find(
-      static_cast<std::uint8_t>(document_kind::incarnation), const_bytes{});
-  if (!found)
-    return {};
-  reader r{found->view()};
-  return incarnation{r.uint()};
 }
 
 bytes read_members(const store::documents& documents) {
@@ -472,13 +467,9 @@ void node_shell::carry(net::persist_incarnation& e) {
     return;
   }
   std::vector<store::documents::change> changes;
-  changes.push_back(std::move(c));
   if (rollback_suspected_)
-    for (const auto kind : {document_kind::replica, document_kind::reservation})
-      for (const auto& [name, content] :
-           ctx_.disk.documents->list(static_cast<std::uint8_t>(kind)))
-        changes.push_back(
-            {static_cast<std::uint8_t>(kind), name, std::nullopt});
+    changes = give_up_changes(*ctx_.disk.documents, rolled_back_words, {});
+  changes.push_back(std::move(c));
   ctx_.disk.documents->put(
       std::move(changes), [weak = weak_from_this(), value = e.value](
                               const result<void, store::store_error>& done) {
@@ -566,17 +557,29 @@ void node_shell::carry(net::rolled_back_suspected&) {
 }
 
 // Its logs and votes are old: as voters they could vote twice. They are given
-// up on disk before the process ends, so that no start brings them back.
+// up on disk before the process ends, so that no start brings them back; the
+// next one begins above what the mesh has seen, and isn't told so again.
 void node_shell::carry(net::rolled_back& e) {
+  if (!ctx_.supervisor) { // found in the directory itself; nothing has run yet
+    if (const auto done = ctx_.disk.documents->put_now(
+            give_up_changes(*ctx_.disk.documents, {}, e.seen));
+        !done.ok())
+      return start_.fatal(1, done.error().message);
+    ctx_.log(log_level::error, std::string{rolled_back_words}
+                                   + ": its replicas come back as learners");
+    return;
+  }
   caf::anon_send(
       ctx_.supervisor,
-      rolled_back_in{[fatal = start_.fatal, seen = e.seen.value()] {
-        fatal(1, "this data directory is older than what the mesh has seen of "
-                 "this node (incarnation "
-                     + std::to_string(seen)
-                     + "): it was restored from an image. Start it again: its "
-                       "replicas come back as learners");
-      }});
+      rolled_back_in{
+          e.seen, [fatal = start_.fatal, seen = e.seen.value()] {
+            fatal(1,
+                  "this data directory is older than what the mesh has seen of "
+                  "this node (incarnation "
+                      + std::to_string(seen)
+                      + "): it was restored from an image. Start it again: its "
+                        "replicas come back as learners");
+          }});
 }
 
 void node_shell::carry(net::cloned& e) {

@@ -32,6 +32,15 @@ peer::peer(peer_parts parts)
 bool peer::begin(std::string& error) {
   BANYAN_ASSERT(!begun_);
   auto& p = parts_;
+  const auto given_up = recollect(*p.disk.documents, ctx_.settings.marks);
+  if (!given_up.ok()) {
+    error = given_up.error().message;
+    return false;
+  }
+  if (*given_up)
+    ctx_.log(log_level::error,
+             "this node gives up its replicas, which come back as learners: "
+                 + **given_up);
   net::link_config link{p.key.clone(),
                         p.mesh.name,
                         p.mesh.id,

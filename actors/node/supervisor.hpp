@@ -30,11 +30,12 @@ public:
   group_supervisor(caf::event_based_actor* self, node_context& ctx,
                    supervisor_start start);
 
-  void begin();
+  /// First: what the disk holds of apps, and their replicas here.
+  void load_papers();
   void on_tick();
-  /// The disk is older than what the mesh saw, or lost documents: gives up
+  /// The disk is older than what the mesh saw, up to that incarnation: gives up
   /// every replica, then calls `then`.
-  void give_up_all(std::function<void()> then);
+  void give_up_all(incarnation seen, std::function<void()> then);
   void halt();
   void on_control(control_in& m);
   void on_peer_up(const node_id& node);
@@ -49,7 +50,6 @@ public:
   void stop(stop_in& m);
 
 private:
-  // ---- documents and replicas (supervisor.cpp)
   struct local_replica {
     replica_id id;
     caf::actor actor;
@@ -67,11 +67,15 @@ private:
     std::vector<node_id> refused; ///< candidates that could not
     time_point retry_at{};
   };
-  void load_papers();
+  // ---- the apps' documents (papers.cpp)
   /// Verifies, stores and puts to use; `from` is told nothing back.
   void adopt(const app_papers& p, const node_id* from, deploy_function done);
   void install(const app_record& a);
   void use_secret(const app_record& a);
+  void uninstall(const app_record& a);
+  void tell_papers(const node_id& to, const app_papers& p);
+
+  // ---- this node's replicas (local_replicas.cpp)
   void begin_replicas(const app_record& a);
   void begin_replica(const app_record& a, std::uint32_t shard,
                      const replica_id& id, bool fresh,
@@ -83,8 +87,7 @@ private:
   /// This node's log or vote of a group can't be trusted any more: the replica
   /// ends here and its leader replaces it. Log and rows stay, for `recover`.
   void give_up_replica(const group_id& g, const std::string& why);
-  void uninstall(const app_record& a);
-  void tell_papers(const node_id& to, const app_papers& p);
+
   void refresh_sharing();
   void put_documents(std::vector<store::documents::change> changes,
                      std::function<void()> then);

@@ -86,6 +86,11 @@ void mesh_node::assemble(const std::vector<net::address>& seeds) {
   };
   options.segment_bytes = std::size_t{4} << 20; // many peers share this disk
   options.map_bytes = std::size_t{4} << 30;
+  const actors::directory_marks marks{
+      actors::inode_of((directory_ / "node.key").string()), dir_->was_clean()};
+  options.log_is_void = [marks](const store::documents& d) {
+    return actors::forgetful(d, marks).has_value();
+  };
   auto disk = store::open_disk(*dir_, options);
   if (!disk.ok())
     fail(disk.error().message);
@@ -95,6 +100,7 @@ void mesh_node::assemble(const std::vector<net::address>& seeds) {
   settings.mesh = mesh.id;
   settings.region = region_;
   settings.version = "local_mesh";
+  settings.marks = marks;
   settings.log = [this](actors::log_level l, const std::string& line) {
     log(l, line);
   };
@@ -144,7 +150,7 @@ void mesh_node::assemble(const std::vector<net::address>& seeds) {
     fail(error);
 }
 
-void mesh_node::destroy(std::unique_ptr<actors::peer> p) {
+void mesh_node::destroy(std::unique_ptr<actors::peer> p, bool clean) {
   if (p != nullptr) {
     streams_->sever();
     thaw();
@@ -153,6 +159,8 @@ void mesh_node::destroy(std::unique_ptr<actors::peer> p) {
   }
   if (workers_ != nullptr)
     actors::on_loop(*loop_, [this] { workers_.reset(); });
+  if (clean && dir_)
+    static_cast<void>(dir_->mark_clean());
   dir_.reset();
 }
 
@@ -166,13 +174,20 @@ void mesh_node::kill() {
 }
 
 void mesh_node::stop() {
+  bool asked = false;
   auto done = std::make_shared<std::promise<void>>();
   auto stopped = done->get_future();
   if (ask([&](actors::peer& p) { p.stop([done] { done->set_value(); }); })) {
     // 30 s is what the peer itself grants; then it is killed.
-    stopped.wait_for(std::chrono::seconds{35});
+    asked =
+        stopped.wait_for(std::chrono::seconds{35}) == std::future_status::ready;
   }
-  kill();
+  std::unique_ptr<actors::peer> p;
+  {
+    const std::lock_guard<std::mutex> g{mutex_};
+    p = std::move(peer_);
+  }
+  destroy(std::move(p), asked);
 }
 
 void mesh_node::freeze() {

@@ -60,7 +60,7 @@ public:
 private:
   struct ice; ///< what a frozen loop waits at
   void assemble(const std::vector<net::address>& seeds);
-  void destroy(std::unique_ptr<actors::peer> p);
+  void destroy(std::unique_ptr<actors::peer> p, bool clean = false);
   void log(actors::log_level level, const std::string& line) const;
 
   mesh_shared& shared_;

@@ -1,0 +1,234 @@
+// This node's replicas: made, started from what the disk holds, stopped,
+// forgotten, given up.
+#include "actors/node/amnesia.hpp"
+#include "actors/node/app.hpp"
+#include "actors/node/names.hpp"
+#include "actors/node/supervisor.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+namespace {
+
+std::optional<replica_id> read_replica(const store::documents& d,
+                                       document_kind kind, const bytes& name) {
+  const auto found = d.find(static_cast<std::uint8_t>(kind), name);
+  replica_id id;
+  if (!found || !replica_id::from(found->view(), id))
+    return std::nullopt;
+  return id;
+}
+
+} // namespace
+
+void group_supervisor::begin_replicas(const app_record& a) {
+  const auto& documents = *ctx_.disk.documents;
+  for (std::uint32_t shard = 0; shard < a.genesis.shards(); ++shard) {
+    const group_id g{a.id, shard};
+    if (replicas_.count(g) != 0 || first_writes_.count(g) != 0)
+      continue;
+    const auto name = shard_name(a.id.view(), shard);
+    if (const auto id = read_replica(documents, document_kind::replica, name)) {
+      begin_replica(a, shard, *id, false);
+      continue;
+    }
+    const auto reserved = read_replica(documents, document_kind::reservation,
+                                       shard_name(a.genesis.nonce, shard));
+    if (!reserved)
+      continue;
+    const replica_ref me{ctx_.self(), *reserved};
+    const auto& voters = a.genesis.voters[shard];
+    if (std::find(voters.begin(), voters.end(), me) != voters.end())
+      begin_replica(a, shard, *reserved, true);
+  }
+}
+
+// A replica exists once its log has a first write and a document names it. So a
+// document without a log is a lost log: then nothing starts, the node answers
+// `no such replica`, and the leader replaces it as a lost disk.
+void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
+                                     const replica_id& id, bool fresh,
+                                     std::function<void()> then) {
+  const group_id g{a.id, shard};
+  if (!fresh)
+    return spawn(a, shard, id);
+  store::log_write first;
+  first.order = {g, id, {}, 0};
+  first.reset = log_base{};
+  first.hard = hard_state{};
+  first_writes_[g].id = id;
+  first_writes_[g].then = [this, app = a.id, shard, id,
+                           then = std::move(then)] {
+    const auto at = apps_.find(app);
+    if (at == apps_.end())
+      return;
+    const auto name = shard_name(app.view(), shard);
+    put_documents(
+        {document(document_kind::replica, name, id.view().copy()),
+         document(document_kind::reservation,
+                  shard_name(at->second.genesis.nonce, shard), std::nullopt)},
+        [this, app, shard, id, then] {
+          const auto found = apps_.find(app);
+          if (found != apps_.end() && !found->second.deleted)
+            spawn(found->second, shard, id);
+          if (then)
+            then();
+        });
+  };
+  ctx_.made_this_boot.insert(id);
+  // Rows that a replica left here which was given up are not the new one's: it
+  // begins with none, and gets all from its leader.
+  const auto& states = ctx_.disk.recovered_states;
+  if (std::none_of(states.begin(), states.end(),
+                   [&](const auto& r) { return r.group == g; }))
+    return ctx_.disk.log->submit(std::move(first));
+  ctx_.disk.state->drop(
+      first.order, [weak = weak_from_this(),
+                    first](const result<void, store::state_error>& dropped) {
+        const auto self = weak.lock();
+        if (self == nullptr)
+          return;
+        if (!dropped.ok())
+          return self->start_.fatal(1, dropped.error().message);
+        self->ctx_.disk.log->submit(first);
+      });
+}
+
+void group_supervisor::on_log_done(const log_done_in& m) {
+  const auto at = first_writes_.find(m.done.order.group);
+  if (at == first_writes_.end())
+    return;
+  if (m.done.order.replica != at->second.id)
+    return; // of the replica that was here before
+  const auto then = std::move(at->second.then);
+  first_writes_.erase(at);
+  if (!m.done.error)
+    return then();
+  if (*m.done.error == store::store_errc::io)
+    start_.fatal(1, "the log can't be written");
+}
+
+void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
+                             const replica_id& id) {
+  const group_id g{a.id, shard};
+  if (halted_ || replicas_.count(g) != 0)
+    return;
+  replica_start s;
+  s.app = a.genesis.name;
+  s.voters_wanted = a.version.spec.replicas;
+  auto& c = s.config;
+  c.group = g;
+  c.lineage = a.genesis.lineage;
+  c.self = {ctx_.self(), id};
+  c.incarnation = ctx_.incarnation;
+  c.app_name = a.genesis.name;
+  c.shards = a.genesis.shards();
+  c.raft = start_.raft;
+  const auto& voters = a.genesis.voters[shard];
+  if (std::find(voters.begin(), voters.end(), c.self) != voters.end())
+    c.genesis_voters = voters;
+  bool has_log = ctx_.made_this_boot.erase(id) != 0;
+  for (auto& l : ctx_.disk.recovered_logs.logs)
+    if (l.group == g && l.replica == id) {
+      if (l.damaged) {
+        ctx_.log(log_level::error, "the log of " + a.genesis.name + "/"
+                                       + std::to_string(shard) + " is damaged ("
+                                       + l.damage
+                                       + "): this replica is given up and will "
+                                         "be replaced from the others");
+        return;
+      }
+      has_log = true;
+      s.log = std::move(l);
+      // Once: what it holds is old as soon as the replica has run.
+      l.group = {};
+      break;
+    }
+  for (auto& r : ctx_.disk.recovered_states)
+    if (r.group == g && r.replica == id && !r.damaged)
+      s.meta = std::move(r.meta);
+  if (!has_log) {
+    ctx_.log(log_level::error,
+             "the log of " + a.genesis.name + "/" + std::to_string(shard)
+                 + " is missing: this replica is given up and will be replaced "
+                   "from the others");
+    return;
+  }
+  start_app(a);
+  local_replica r;
+  r.id = id;
+  r.actor = self_->system().spawn(replica_actor, &ctx_, std::move(s));
+  self_->monitor(r.actor);
+  ctx_.replicas[g] = r.actor;
+  replicas_.emplace(g, std::move(r));
+  refresh_sharing();
+}
+
+void group_supervisor::start_app(const app_record& a) {
+  const auto& name = a.genesis.name;
+  if (ctx_.apps.count(name) != 0)
+    return;
+  host_options o;
+  o.module = a.version.spec.module;
+  o.config = a.version.spec.config;
+  auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));
+  self_->monitor(actor);
+  ctx_.apps.emplace(name, std::move(actor));
+}
+
+void group_supervisor::stop_replica(const group_id& g) {
+  const auto at = replicas_.find(g);
+  if (at == replicas_.end())
+    return;
+  const auto actor = at->second.actor;
+  replicas_.erase(at);
+  ctx_.replicas.erase(g);
+  if (const auto app = apps_.find(g.app); app != apps_.end())
+    ctx_.tell_app(app->second.genesis.name, replica_joined{g, false});
+  self_->demonitor(actor);
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  refresh_sharing();
+}
+
+void group_supervisor::forget_replica(const group_id& g) {
+  const auto at = replicas_.find(g);
+  if (at == replicas_.end())
+    return;
+  const auto id = at->second.id;
+  stop_replica(g);
+  ctx_.disk.state->drop({g, id, {}, 0},
+                        [](const result<void, store::state_error>&) {});
+  ctx_.disk.log->drop({g, id, {}, 0});
+  put_documents({document(document_kind::replica,
+                          shard_name(g.app.view(), g.shard), std::nullopt)},
+                nullptr);
+}
+
+void group_supervisor::give_up_replica(const group_id& g,
+                                       const std::string& why) {
+  ctx_.log(log_level::error, "replica " + short_string(g.app) + "/"
+                                 + std::to_string(g.shard)
+                                 + " is given up: " + why
+                                 + ". Its leader makes another; what is on "
+                                   "this disk is kept");
+  stop_replica(g);
+  // The document stays: log and votes may be whole, and a start after a repair
+  // brings the replica back, unless another was made here meanwhile.
+}
+
+void group_supervisor::give_up_all(incarnation seen,
+                                   std::function<void()> then) {
+  put_documents(give_up_changes(*ctx_.disk.documents,
+                                "this directory was restored from an image "
+                                "that is older than what the mesh has seen",
+                                seen),
+                std::move(then));
+}
+
+void group_supervisor::halt() {
+  halted_ = true;
+  while (!replicas_.empty())
+    stop_replica(group_id{replicas_.begin()->first});
+}
+
+} // namespace banyan::actors

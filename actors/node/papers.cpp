@@ -1,0 +1,197 @@
+// The apps' documents: what was stored, what owners and peers bring, and what
+// that means for replicas and apps here.
+#include "actors/node/names.hpp"
+#include "actors/node/supervisor.hpp"
+#include "base/codec.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+
+void group_supervisor::load_papers() {
+  for (const auto& [name, content] : ctx_.disk.documents->list(
+           static_cast<std::uint8_t>(document_kind::papers))) {
+    app_papers p;
+    if (!app_papers::decode(content.view(), p))
+      continue;
+    auto opened = open_papers(p, ctx_.settings.mesh, start_.trusted);
+    if (!opened.ok()) {
+      ctx_.log(log_level::warning,
+               "an app's documents in this directory are signed by an owner "
+               "that the mesh file doesn't name: ignored");
+      continue;
+    }
+    const auto id = opened->id;
+    apps_.insert_or_assign(id, std::move(*opened));
+    install(apps_.at(id));
+  }
+}
+
+void group_supervisor::adopt(const app_papers& p, const node_id* from,
+                             deploy_function done) {
+  const auto refuse = [&](reply_status s, std::string why) {
+    if (!done)
+      return;
+    deploy_answer a;
+    a.status = s;
+    a.message = std::move(why);
+    done(std::move(a));
+  };
+  auto opened = open_papers(p, ctx_.settings.mesh, start_.trusted);
+  if (!opened.ok())
+    switch (opened.error()) {
+    case papers_errc::malformed:
+      return refuse(reply_status::invalid_argument,
+                    "these are not the signed documents of one app");
+    case papers_errc::bad_signature:
+      return refuse(reply_status::forbidden, "a signature is wrong");
+    case papers_errc::untrusted:
+      return refuse(reply_status::forbidden,
+                    "the owner that signed this is not named in this peer's "
+                    "mesh file");
+    }
+  auto& a = *opened;
+  const auto had = apps_.find(a.id);
+  if (had != apps_.end()) {
+    const auto& old = had->second;
+    const bool newer = a.number > old.number || (a.deleted && !old.deleted);
+    if (!newer) {
+      if (a.number == old.number && !(a.papers.version == old.papers.version)
+          && a.deleted == old.deleted)
+        return refuse(reply_status::conflict,
+                      "version " + std::to_string(a.number)
+                          + " exists with other contents: sign a higher one");
+      if (done) {
+        deploy_answer same;
+        same.app = a.id;
+        done(std::move(same));
+      }
+      return;
+    }
+    if (old.deleted)
+      return refuse(reply_status::conflict, "the app was removed");
+  }
+  if (!a.deleted && had == apps_.end())
+    if (const auto* other = ctx_.known.find_app(a.genesis.name);
+        other != nullptr && other->id != a.id && done)
+      return refuse(reply_status::conflict,
+                    "there is another app named '" + a.genesis.name
+                        + "': remove it first, or choose another name");
+  bytes name = a.id.view().copy();
+  const node_id source = from == nullptr ? node_id{} : *from;
+  const auto record = std::make_shared<app_record>(std::move(a));
+  put_documents({document(document_kind::papers, std::move(name),
+                          record->papers.encode())},
+                [this, record, source, done = std::move(done)] {
+                  // A newer one may have been stored meanwhile.
+                  if (const auto now = apps_.find(record->id);
+                      now != apps_.end()
+                      && (now->second.deleted
+                          || (!record->deleted
+                              && record->number <= now->second.number))) {
+                    if (done) {
+                      deploy_answer same;
+                      same.app = record->id;
+                      done(std::move(same));
+                    }
+                    return;
+                  }
+                  apps_.insert_or_assign(record->id, *record);
+                  if (record->deleted)
+                    uninstall(apps_.at(record->id));
+                  else
+                    install(apps_.at(record->id));
+                  for (const auto& l : ctx_.links->links())
+                    if (l.role == link_role::peer && l.node != source)
+                      tell_papers(l.node, record->papers);
+                  if (done) {
+                    deploy_answer ok;
+                    ok.app = record->id;
+                    done(std::move(ok));
+                  }
+                });
+}
+
+void group_supervisor::install(const app_record& a) {
+  if (a.deleted) { // an older one of its name never hides a living one
+    ctx_.papers.emplace(a.genesis.name, a.papers.encode());
+    return;
+  }
+  if (const auto* other = ctx_.known.find_app(a.genesis.name);
+      other != nullptr && other->id != a.id) {
+    ctx_.log(log_level::error,
+             "two apps bear the name '" + a.genesis.name
+                 + "': both keep their data and neither is served until its "
+                   "owner removes one");
+    ctx_.conflicts.insert(a.genesis.name);
+  }
+  ctx_.lineages[a.genesis.name] = a.genesis.lineage;
+  ctx_.specs[a.genesis.name] = a.version.spec;
+  ctx_.versions[a.genesis.name] = a.number;
+  ctx_.papers[a.genesis.name] = a.papers.encode();
+  ctx_.known.put_app(
+      {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
+  use_secret(a);
+  begin_replicas(a);
+}
+
+void group_supervisor::use_secret(const app_record& a) {
+  if (ctx_.guard.knows(a.id))
+    return;
+  const auto use = [&](const secret_bytes<32>& s) {
+    if (group_secret_hash(s) != a.genesis.secret_hash)
+      return false;
+    ctx_.guard.put_secret(a.id, s);
+    return true;
+  };
+  for (const auto& sealed : a.version.secrets) {
+    secret_bytes<32> s;
+    if (sealed.node == ctx_.self()
+        && open_secret(ctx_.key, group_secret_context(a.genesis.nonce),
+                       sealed.secret, s)
+        && use(s))
+      return;
+  }
+  const auto kept = ctx_.disk.documents->find(
+      static_cast<std::uint8_t>(document_kind::secret), a.id.view());
+  secret_bytes<32> s;
+  if (kept && secret_bytes<32>::from(kept->view(), s))
+    use(s);
+}
+
+void group_supervisor::uninstall(const app_record& a) {
+  const auto& name = a.genesis.name;
+  for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
+    stop_replica({a.id, s});
+  if (const auto* known = ctx_.known.find_app(name);
+      known != nullptr && known->id == a.id) {
+    ctx_.known.remove_app(a.id);
+    ctx_.lineages.erase(name);
+    ctx_.specs.erase(name);
+    ctx_.versions.erase(name);
+    ctx_.papers[name] = a.papers.encode();
+    if (const auto at = ctx_.apps.find(name); at != ctx_.apps.end()) {
+      self_->demonitor(at->second);
+      caf::anon_send_exit(at->second, caf::exit_reason::user_shutdown);
+      ctx_.apps.erase(at);
+    }
+  }
+  caf::anon_send(ctx_.router, app_gone_in{a.id});
+  // Of two apps that bore this name the other one is served from now on.
+  if (ctx_.conflicts.erase(name) != 0)
+    for (const auto& [id, other] : apps_)
+      if (id != a.id && !other.deleted && other.genesis.name == name)
+        return install(other);
+}
+
+// ---- peers
+// -----------------------------------------------------------------------
+
+void group_supervisor::tell_papers(const node_id& to, const app_papers& p) {
+  bytes b;
+  writer{b}.array(2).uint(static_cast<std::uint64_t>(control_kind::document));
+  append(b, p.encode());
+  ctx_.send(to, net::channel::group, b);
+}
+
+} // namespace banyan::actors
