@@ -1,6 +1,12 @@
 #include "state_rig.hpp"
 #include "store/detail/lmdb_txn.hpp"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
 namespace banyan::store::test {
 namespace {
 
