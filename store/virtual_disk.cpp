@@ -262,6 +262,11 @@ void virtual_disk::crash_at_change(std::uint64_t n,
       [d = impl_.get(), on_cut = std::move(on_cut)] { d->cut_power(on_cut); });
 }
 
+void virtual_disk::set_check_time(duration low, duration high) {
+  impl_->how.check_low = low;
+  impl_->how.check_high = high;
+}
+
 void virtual_disk::set_sync_delay(duration more) {
   impl_->sync_delay = more;
 }

@@ -59,6 +59,8 @@ public:
   /// and the instance is dead from then on. `on_cut` runs soon after, on the
   /// loop: there the process ends and `crash()` is called.
   void crash_at_change(std::uint64_t n, std::function<void()> on_cut);
+  /// See `options::check_low`; from the next open on.
+  void set_check_time(duration low, duration high);
   /// Every sync from now on takes this much longer; zero is normal again.
   void set_sync_delay(duration more);
   /// Refuses what needs space with `full`, until false again.

@@ -97,6 +97,15 @@ public:
   [[nodiscard]] const std::filesystem::path& path() const {
     return folder_.path();
   }
+  /// From the next start on the state's check ends when it is told to.
+  void check_takes_long() { checked_ = true; }
+  /// Of the instance that runs; `damage` empty: it is good.
+  void end_check(const std::string& damage) {
+    ASSERT_TRUE(told_);
+    std::exchange(told_, nullptr)({damage.empty(), damage});
+  }
+  /// What the check says is what counts.
+  void damage_state() {}
   void stop() {
     disk_ = {};
     dir_.reset();
@@ -109,6 +118,10 @@ public:
     how.post = loop_.poster();
     how.segment_bytes = 1 << 20;
     how.map_bytes = 64 << 20;
+    if (checked_)
+      how.state_check = [this](const auto&, auto done) {
+        told_ = std::move(done);
+      };
     auto opened = open_disk(*dir_, how);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     disk_ = std::move(*opened);
@@ -117,6 +130,8 @@ public:
 private:
   scratch_folder folder_;
   test_loop loop_;
+  bool checked_ = false;
+  std::function<void(state_verdict)> told_;
   std::optional<data_dir> dir_;
   disk disk_;
 };
@@ -156,23 +171,29 @@ private:
 /// The simulated disk behind the same face.
 class simulated_disk {
 public:
-  simulated_disk() { disk_ = virtual_.open(); }
+  simulated_disk() { boot(); }
 
   disk& use() { return disk_; }
   void run_until(const std::function<bool()>& done) { time_.run_until(done); }
   void restart() {
     disk_ = {};
-    disk_ = virtual_.open();
+    boot();
   }
   void crash() {
     virtual_.crash();
     disk_ = {};
-    disk_ = virtual_.open();
+    boot();
   }
+  void check_takes_long() { virtual_.set_check_time(1h, 1h + 1ns); }
+  /// It finds by itself what is bad.
+  void end_check(const std::string&) {}
+  void damage_state() { ASSERT_TRUE(virtual_.rot_state()); }
   virtual_disk& faults() { return virtual_; }
   virtual_time& time() { return time_; }
 
 private:
+  void boot() { disk_ = virtual_.open(); }
+
   virtual_time time_;
   virtual_disk virtual_{virtual_disk::options{}, time_.scheduler(),
                         time_.clock()};

@@ -38,6 +38,35 @@ TEST(lmdb, a_flipped_bit_in_a_row_is_damage_that_names_the_key) {
   EXPECT_TRUE(r.store->read(group_number(1), to_bytes("b")).ok());
 }
 
+TEST(lmdb, a_damaged_row_that_goes_leaves_a_right_digest) {
+  const std::vector<std::pair<std::string, std::string>> content{
+      {"a", "one"}, {"b", "needle-in-row"}, {"c", "three"}};
+  for (const bool erase : {false, true}) {
+    rig r;
+    r.open();
+    auto put = commit_of(1, 1, content);
+    ASSERT_TRUE(r.store->commit({put}).ok());
+    r.flip("needle-in-row");
+    r.open();
+    auto fix = commit_of(1, 2, {});
+    if (erase)
+      fix.rows.push_back({to_bytes("b"), std::nullopt, log_index{2}});
+    else
+      fix.rows.push_back(put.rows[1]); // what a fellow voter has
+    const auto fixed = r.store->commit({fix});
+    ASSERT_TRUE(fixed.ok());
+    state_digest right;
+    for (std::size_t i = 0; i < content.size(); ++i)
+      if (i != 1 || !erase)
+        add(right, row_hash(group_number(1), put.rows[i].key, log_index{1},
+                            as_bytes(content[i].second)));
+    EXPECT_EQ((*fixed)[0].digest, right);
+    const auto pass = r.store->scrub(group_number(1), {}, 1 << 20);
+    ASSERT_TRUE(pass.ok());
+    EXPECT_EQ(pass->digest_matches, true);
+  }
+}
+
 TEST(lmdb, a_swapped_row_is_damage) { // the checksum covers the key
   const auto key = row_db_key(1, as_bytes("a"));
   const auto other = row_db_key(1, as_bytes("b"));
