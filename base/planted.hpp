@@ -58,7 +58,7 @@ enum class planted_bug : std::uint8_t {
   // replica: storage and snapshots
   log_completion_of_another_life,
   state_completion_of_another_order,
-  apply_what_is_not_synced,
+  store_the_index_ahead_of_its_rows,
   cut_the_log_before_the_state_is_stored,
   snapshot_without_sessions,
   snapshot_without_outbox,

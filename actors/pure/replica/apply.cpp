@@ -90,7 +90,8 @@ bool replica_core::impl::catch_up(log_index to, bool undo) {
 }
 
 void replica_core::impl::roll_back(log_index to) {
-  if (overlay_.last() <= to)
+  if (overlay_.last() <= to
+      || planted(planted_bug::keep_the_uncommitted_on_step_down))
     return;
   std::vector<replica::overlay::undo_row> undo;
   overlay_.roll_back(to, undo);

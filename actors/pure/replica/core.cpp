@@ -315,8 +315,7 @@ void replica_core::impl::step_down() {
   in_flows_.clear();
   acks_due_.clear();
   own_frames_.clear();
-  if (!planted(planted_bug::keep_the_uncommitted_on_step_down))
-    roll_back(committed_);
+  roll_back(committed_);
 }
 
 void replica_core::impl::fail(std::string message) {

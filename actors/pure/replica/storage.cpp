@@ -164,9 +164,7 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   if (now < commit_due_ && overlay_.bytes_used() < config_.state_commit_bytes)
     return;
   // Applied never passes committed, nor what this disk holds of the log.
-  auto index = planted(planted_bug::apply_what_is_not_synced)
-                   ? committed_
-                   : std::min(committed_, raft_->persisted_index());
+  auto index = std::min(committed_, raft_->persisted_index());
   if (!knows_hash(index))
     index = log_index{hashes_base_.value() + hashes_.size()};
   if (index <= state_meta_.index) {
@@ -188,7 +186,9 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   commit_due_ = never;
   order_commit effect;
   effect.commit.order = c.order;
-  effect.commit.rows = overlay_.batch(index);
+  effect.commit.rows = overlay_.batch(
+      planted(planted_bug::store_the_index_ahead_of_its_rows) ? index.prev()
+                                                              : index);
   effect.commit.meta = c.meta;
   if (planted(planted_bug::cut_the_log_before_the_state_is_stored))
     out_.emplace_back(order_log_cut{index});

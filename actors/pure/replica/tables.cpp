@@ -1,5 +1,7 @@
 #include "actors/pure/replica/tables.hpp"
 
+#include "base/planted.hpp"
+
 namespace banyan::replica {
 namespace {
 
@@ -264,7 +266,10 @@ struct deriver {
       put(idempotency_row(i->key),
           share(encode_kept(i->body, e.log_time, answer)));
     } else if (const auto* f = std::get_if<by_stream>(&turn.by)) {
-      put(stream_in_row(f->from, f->lineage), share(encode_in(f->number)));
+      put(stream_in_row(f->from, f->lineage),
+          share(encode_in(planted(planted_bug::take_a_message_twice)
+                              ? f->number - 1
+                              : f->number)));
     } else if (const auto* timer = std::get_if<by_timer>(&turn.by)) {
       erase(timer_row(turn.actor, timer->id));
     }

@@ -401,6 +401,8 @@ bool replica_core::impl::conclude(pending& p, replica::turn_entry t,
   took(p.by, *index);
   gate_[*index].push_back(std::move(item));
   actor_free(p.actor);
+  if (planted(planted_bug::reply_before_commit))
+    release_gate(now);
   return true;
 }
 
