@@ -342,9 +342,16 @@ void group_supervisor::make_here(
       changes.push_back({static_cast<std::uint8_t>(document_kind::reservation),
                          shard_name(nonce, shard), id.view().copy()});
   }
+  // Being made from now on, until it runs: nobody makes the same one meanwhile.
+  if (!app.is_none())
+    for (const auto& [shard, id] : made)
+      first_writes_[{app, shard}].id = id;
   put_documents(std::move(changes), [this, app, made, waiting, done] {
-    if (app.is_none() || apps_.count(app) == 0)
+    if (app.is_none() || apps_.count(app) == 0) {
+      for (const auto& [shard, id] : made)
+        first_writes_.erase({app, shard});
       return done(made, {});
+    }
     if (made.empty())
       return done(waiting, {});
     // For a group that lives: the replica exists at once, empty, and waits for

@@ -60,14 +60,17 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
   first_writes_[g].then = [this, app = a.id, shard, id,
                            then = std::move(then)] {
     const auto at = apps_.find(app);
-    if (at == apps_.end())
+    if (at == apps_.end()) {
+      first_writes_.erase({app, shard});
       return;
+    }
     const auto name = shard_name(app.view(), shard);
     put_documents(
         {document(document_kind::replica, name, id.view().copy()),
          document(document_kind::reservation,
                   shard_name(at->second.genesis.nonce, shard), std::nullopt)},
         [this, app, shard, id, then] {
+          first_writes_.erase({app, shard});
           const auto found = apps_.find(app);
           if (found != apps_.end() && !found->second.deleted)
             spawn(found->second, shard, id);
@@ -100,10 +103,12 @@ void group_supervisor::on_log_done(const log_done_in& m) {
     return;
   if (m.done.order.replica != at->second.id)
     return; // of the replica that was here before
-  const auto then = std::move(at->second.then);
-  first_writes_.erase(at);
+  const auto then = std::exchange(at->second.then, nullptr);
+  if (!then)
+    return;
   if (!m.done.error)
     return then();
+  first_writes_.erase(at);
   if (*m.done.error == store::store_errc::io)
     start_.fatal(1, "the log can't be written");
 }
