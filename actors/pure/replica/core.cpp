@@ -182,8 +182,8 @@ time_point replica_core::impl::deadline() const {
   for (const auto& l : leaving_)
     at = std::min(at, l.next);
   for (const auto& [due, timer] : tables_.timers.due()) {
-    if (timers_queued_.count(due.second) != 0)
-      continue;
+    if (timers_queued_.count(due.second) != 0 || timer->set_at > committed_)
+      continue; // the commit of its entry wakes it
     if (released_ && !tables_.stopped && !parked_)
       at = std::min(at, log_time_at_ + (due.first - log_time_));
     break;
