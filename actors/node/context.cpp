@@ -158,16 +158,18 @@ void node_context::flush_commits() {
   for (const auto& c : batch)
     orders.push_back(c.order);
   ++counters.state_commits;
-  disk.state->commit(std::move(batch),
-                     [this, orders = std::move(orders)](
-                         const result<std::vector<store::digest_at>,
-                                      store::state_error>& done) {
-                       std::optional<store::store_errc> error;
-                       if (!done.ok())
-                         error = done.error().code;
-                       for (const auto& o : orders)
-                         tell_replica(o.group, committed_in{o, error});
-                     });
+  disk.state->commit(
+      std::move(batch),
+      [this, orders = std::move(orders)](
+          const result<std::vector<store::digest_at>, store::state_error>&
+              done) {
+        for (std::size_t i = 0; i < orders.size(); ++i)
+          if (done.ok())
+            tell_replica(orders[i].group, committed_in{orders[i], (*done)[i]});
+          else
+            tell_replica(orders[i].group,
+                         committed_in{orders[i], failure{done.error().code}});
+      });
 }
 
 template bool node_context::tell_replica(const group_id&, group_frame_in);

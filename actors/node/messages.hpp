@@ -39,7 +39,7 @@ struct log_done_in {
 };
 struct committed_in {
   store::order_id order;
-  std::optional<store::store_errc> error;
+  result<store::digest_at, store::store_errc> done;
 };
 struct row_read_in {
   store::order_id order;
@@ -52,7 +52,7 @@ struct page_in {
 struct staged_in {
   store::order_id order;
   order_stage::step step = order_stage::step::begin;
-  std::optional<store::store_errc> error;
+  result<store::digest_at, store::store_errc> done; ///< `finish`: the digest
 };
 struct turn_results_in {
   std::vector<turn_result> results;
@@ -199,7 +199,8 @@ struct replica_news {
   group_id group;
   std::variant<role_changed, configuration_changed, failover_report,
                replica_lost, replica_retired, host_trouble, row_damaged,
-               replica_failed, change_done>
+               row_mended, state_phase_changed, state_doubted,
+               checkpoint_judged, replica_failed, change_done>
       what;
 };
 struct host_news {

@@ -9,11 +9,17 @@ namespace {
 
 constexpr duration publish_interval = 200ms;
 
-template <class Done>
-std::optional<store::store_errc> errc_of(const Done& done) {
-  if (done.ok())
-    return std::nullopt;
-  return done.error().code;
+using staged = result<store::digest_at, store::store_errc>;
+
+staged staged_of(const result<void, store::state_error>& done) {
+  if (!done.ok())
+    return failure{done.error().code};
+  return store::digest_at{};
+}
+staged staged_of(const result<store::digest_at, store::state_error>& done) {
+  if (!done.ok())
+    return failure{done.error().code};
+  return *done;
 }
 
 } // namespace
@@ -68,8 +74,11 @@ void replica_shell::on_page(page_in& in) {
 }
 
 void replica_shell::start_core() {
-  recovered_replica r{std::move(start_.log), std::move(start_.meta),
-                      std::move(small_rows_)};
+  recovered_replica r;
+  r.log = std::move(start_.log);
+  r.state.emplace();
+  r.state->meta = std::move(start_.meta);
+  r.state->small_rows = std::move(small_rows_);
   started_ = true;
   if (!core_.start(std::move(r), ctx_.loop.now(), effects_)) {
     started_ = false;
@@ -226,7 +235,7 @@ void replica_shell::carry(order_stage& e) {
   auto& state = *ctx_.disk.state;
   auto done = [&ctx = ctx_, order = e.order,
                step = e.what](const auto& r) {
-    ctx.tell_replica(order.group, staged_in{order, step, errc_of(r)});
+    ctx.tell_replica(order.group, staged_in{order, step, staged_of(r)});
   };
   switch (e.what) {
   case order_stage::step::begin:
@@ -234,7 +243,7 @@ void replica_shell::carry(order_stage& e) {
   case order_stage::step::put:
     return state.stage_put(e.order, std::move(e.rows), std::move(done));
   case order_stage::step::finish:
-    return state.stage_finish(e.order, std::move(e.meta), std::nullopt,
+    return state.stage_finish(e.order, std::move(e.meta), e.expected,
                               std::move(done));
   case order_stage::step::abort:
     return state.stage_abort(e.order, std::move(done));
@@ -414,7 +423,7 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
       },
       [r](const committed_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
-          core.on_state_committed(m.order, m.error, now, out);
+          core.on_state_committed(m.order, m.done, now, out);
         });
       },
       [r](row_read_in& m) {
@@ -425,7 +434,7 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
       [r](page_in& m) { r->on_page(m); },
       [r](const staged_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
-          core.on_staged(m.order, m.step, m.error, now, out);
+          core.on_staged(m.order, m.step, m.done, now, out);
         });
       },
       [r](turn_results_in& m) {

@@ -45,10 +45,25 @@ void replica_core::on_log_done(const store::log_done& done, time_point now,
   impl_->on_log_done(done, now);
   impl_->hand_out(out);
 }
-void replica_core::on_state_committed(const store::order_id& order,
-                                      std::optional<store::store_errc> error,
-                                      time_point now, replica_effects& out) {
-  impl_->on_state_committed(order, error, now);
+void replica_core::on_state_recovered(recovered_rows state, time_point now,
+                                      replica_effects& out) {
+  impl_->on_state_recovered(std::move(state), now);
+  impl_->hand_out(out);
+}
+void replica_core::on_state_committed(
+    const store::order_id& order,
+    result<store::digest_at, store::store_errc> done, time_point now,
+    replica_effects& out) {
+  impl_->on_state_committed(order, done, now);
+  impl_->hand_out(out);
+}
+void replica_core::on_row_damaged(bytes key, time_point now,
+                                  replica_effects& out) {
+  impl_->on_row_damaged(std::move(key), now);
+  impl_->hand_out(out);
+}
+void replica_core::on_state_inconsistent(time_point now, replica_effects& out) {
+  impl_->on_state_inconsistent(now);
   impl_->hand_out(out);
 }
 void replica_core::on_state_read(
@@ -67,9 +82,9 @@ void replica_core::on_state_scanned(
 }
 void replica_core::on_staged(const store::order_id& order,
                              order_stage::step step,
-                             std::optional<store::store_errc> error,
+                             result<store::digest_at, store::store_errc> done,
                              time_point now, replica_effects& out) {
-  impl_->on_staged(order, step, error, now);
+  impl_->on_staged(order, step, done, now);
   impl_->hand_out(out);
 }
 void replica_core::on_turn_results(std::vector<turn_result> results,
@@ -120,6 +135,11 @@ void replica_core::remove_learner(std::uint64_t number, const replica_ref& who,
 void replica_core::set_stopped(std::uint64_t number, bool stopped,
                                time_point now, replica_effects& out) {
   impl_->set_stopped(number, stopped, now);
+  impl_->hand_out(out);
+}
+void replica_core::checkpoint(std::uint64_t number, time_point now,
+                              replica_effects& out) {
+  impl_->checkpoint(number, now);
   impl_->hand_out(out);
 }
 void replica_core::set_parked(bool parked, time_point now,

@@ -76,15 +76,35 @@ struct replica_config {
   /// catches up from the log and needs no snapshot.
   std::uint64_t log_kept_entries = 50'000;
   std::size_t log_kept_bytes = std::size_t{64} << 20;
+  /// The leader has the states compared after so many entries or bytes of
+  /// entries, whichever comes first.
+  std::uint64_t checkpoint_entries = 100'000;
+  std::size_t checkpoint_bytes = std::size_t{256} << 20;
+  /// How long a comparison waits for voters that say nothing.
+  duration checkpoint_patience = std::chrono::seconds{10};
+  /// After this long without an answer to a damaged row its actor is served
+  /// elsewhere, if that is possible (`row_damaged::hopeless`).
+  duration row_patience = std::chrono::seconds{3};
+  duration ask_again_min = std::chrono::milliseconds{50};
+  duration ask_again_max = std::chrono::seconds{2};
 };
 
-/// A group's own rows as the state holds them (kinds 3 and up): the shell reads
-/// them with scans before `start`; see `is_small_row`.
+/// What the state holds of this replica. The shell scans the group's own rows
+/// (kinds 3 and up, see `is_small_row`) before it hands them over.
+struct recovered_rows {
+  /// Nothing: there is no state. Once the log has lost its beginning that
+  /// means: the state is lost.
+  std::optional<store::applied_meta> meta;
+  std::vector<store::row> small_rows;
+  std::vector<bytes> damaged; ///< as the scans named them
+  /// At `meta->index`; nothing: not known.
+  std::optional<store::state_digest> digest;
+};
 struct recovered_replica {
   /// Nothing on a first start.
   std::optional<store::recovered_log> log;
-  std::optional<store::applied_meta> meta;
-  std::vector<store::row> small_rows;
+  /// Nothing: it is still being verified, and `on_state_recovered` follows.
+  std::optional<recovered_rows> state;
 };
 
 /// First bytes of row keys. Numbers are on disk: never reused.
@@ -146,8 +166,9 @@ struct order_stage {
   enum class step : std::uint8_t { begin, put, finish, abort };
   step what = step::begin;
   store::order_id order;
-  std::vector<store::row_change> rows; ///< put
-  store::applied_meta meta;            ///< finish
+  std::vector<store::row_change> rows;         ///< put
+  store::applied_meta meta;                    ///< finish
+  std::optional<store::state_digest> expected; ///< finish: the sender's
 };
 /// For `host::submit`, once the shell has set each order's `now` (the wall
 /// clock); the results come back by `on_turn_results`.
@@ -209,9 +230,40 @@ struct host_trouble {
   std::string actor;
   std::string message;
 };
-/// A row of the live state failed its checksum.
+/// A row of the live state failed its checksum. It is being fetched from the
+/// other voters; until it is mended its actor serves nothing here.
 struct row_damaged {
   bytes key;
+  /// Nobody could give it for `row_patience`: a leader should hand over.
+  bool hopeless = false;
+};
+/// It was put back, or an entry has written it anew.
+struct row_mended {
+  bytes key;
+};
+/// How far this replica's state can be relied upon.
+enum class state_phase : std::uint8_t {
+  whole,   ///< Normal.
+  pending, ///< Not yet verified or read: votes and appends, nothing else.
+  lost,    ///< As `pending`, until another voter's snapshot is installed.
+};
+struct state_phase_changed {
+  state_phase now = state_phase::whole;
+  bool quarantined = false; ///< lost since it differed from a majority
+  std::string why;          ///< for people
+};
+/// A snapshot of this state didn't add up to its digest at the receiver: a
+/// scrub of the group tells whose fault it was.
+struct state_doubted {
+  std::string why;
+};
+/// The leader compared the states at a checkpoint.
+struct checkpoint_judged {
+  log_index index;
+  std::size_t compared = 0;     ///< replicas whose digest was looked at
+  std::size_t agreeing = 0;     ///< the largest set with one digest
+  bool conflict = false;        ///< no majority of the voters agrees
+  std::vector<replica_ref> odd; ///< told to rebuild
 };
 /// The log or the state failed for good (`io`): this replica answers nothing
 /// any more; the node gives up its roles.
@@ -237,7 +289,8 @@ using replica_effect =
                  order_read, order_scan, order_stage, order_turns, answer_call,
                  send_stream, role_changed, configuration_changed,
                  failover_report, replica_lost, replica_retired, probe_node,
-                 host_trouble, row_damaged, replica_failed, change_done,
+                 host_trouble, row_damaged, row_mended, state_phase_changed,
+                 state_doubted, checkpoint_judged, replica_failed, change_done,
                  app_log>;
 /// What the shell must do, in this order. Reused: the shell clears it.
 using replica_effects = std::vector<replica_effect>;
@@ -276,6 +329,17 @@ struct replica_status {
   duration log_time{};
   bool stopped = false; ///< by an operator, as an entry says
   bool asleep = false;
+
+  state_phase state = state_phase::whole;
+  bool quarantined = false; ///< the state differed from a majority's
+  /// The replicas' states differ and no majority agrees: every request is
+  /// answered `conflict` until a later checkpoint finds one that does.
+  bool conflict = false;
+  std::size_t rows_damaged = 0; ///< found, not yet mended
+  std::uint64_t rows_mended = 0;
+  std::uint64_t digests_compared = 0; ///< by this leader
+  std::uint64_t digests_odd = 0;
+  log_index checkpoint; ///< the last that this replica's state stood at
 };
 
 // ---- the core --------------------------------------------------------------
@@ -292,6 +356,11 @@ struct replica_status {
 /// inputs share one log write and one append per peer; then it arms one timer
 /// for `deadline()`.
 ///
+/// A state is relied upon only as far as it is known to be right: see
+/// `state_phase`, `row_damaged` and `checkpoint_judged`. While it is not whole
+/// this replica votes and appends, and never stands, leads, serves, answers
+/// queries or gives rows to others.
+///
 /// What a crash leaves is what the log and the state hold: a new core started
 /// from them continues. Completions of orders of an earlier life, term or
 /// number count for nothing.
@@ -304,8 +373,9 @@ public:
   replica_core& operator=(const replica_core&) = delete;
   ~replica_core();
 
-  /// Once, before anything else. False when what was recovered can't be read
-  /// or contradicts itself: the replica then has to be rebuilt under a new id.
+  /// Once, before anything else. False when the log can't be read or
+  /// contradicts itself: the replica then has to be rebuilt under a new id.
+  /// What is wrong with the state only makes it `state_phase::lost`.
   [[nodiscard]] bool start(recovered_replica recovered, time_point now,
                            replica_effects& out);
 
@@ -327,8 +397,11 @@ public:
   // -- from log, state and host
   void on_log_done(const store::log_done& done, time_point now,
                    replica_effects& out);
+  /// Once, after a `start` without a state: it is verified and read, or gone.
+  void on_state_recovered(recovered_rows state, time_point now,
+                          replica_effects& out);
   void on_state_committed(const store::order_id& order,
-                          std::optional<store::store_errc> error,
+                          result<store::digest_at, store::store_errc> done,
                           time_point now, replica_effects& out);
   void on_state_read(const store::order_id& order,
                      result<std::optional<store::row>, store::store_errc> row,
@@ -336,9 +409,15 @@ public:
   void on_state_scanned(const store::order_id& order,
                         result<store::scan_page, store::store_errc> page,
                         time_point now, replica_effects& out);
+  /// The digest counts after `finish` only.
   void on_staged(const store::order_id& order, order_stage::step step,
-                 std::optional<store::store_errc> error, time_point now,
-                 replica_effects& out);
+                 result<store::digest_at, store::store_errc> done,
+                 time_point now, replica_effects& out);
+  /// A scrub or another reader found this row (by its scan key) damaged.
+  void on_row_damaged(bytes key, time_point now, replica_effects& out);
+  /// A scrub found that the rows don't add up to the kept digest: the state is
+  /// `lost` from here on. A leader hands over first.
+  void on_state_inconsistent(time_point now, replica_effects& out);
   void on_turn_results(std::vector<turn_result> results, time_point now,
                        replica_effects& out);
   /// The host runs again (first start too): orders may be given. Until then
@@ -374,6 +453,9 @@ public:
   /// "Stopped by operator" is a log entry: requests get `stopped`.
   void set_stopped(std::uint64_t number, bool stopped, time_point now,
                    replica_effects& out);
+  /// Has the states compared now: done once every voter that can be reached
+  /// was looked at; `checkpoint_judged` comes before.
+  void checkpoint(std::uint64_t number, time_point now, replica_effects& out);
   /// The app rests (the ladder's last step): requests get `parked` until it is
   /// taken back. Not an entry: each leader decides.
   void set_parked(bool parked, time_point now, replica_effects& out);

@@ -140,7 +140,12 @@ enum class group_frame_kind : std::uint8_t {
   snapshot_pull = 4,
   snapshot_chunk = 5,
   snapshot_entries = 6,
-  retire = 7, ///< from the leader to a replica whose removal is settled
+  retire = 7,       ///< from the leader to a replica whose removal is settled
+  state_wanted = 8, ///< from a replica without a usable state
+  row_wanted = 9,
+  row_given = 10,
+  checkpoint_report = 11,  ///< to the leader: a digest at a checkpoint
+  checkpoint_verdict = 12, ///< from the leader: agreed, odd or no majority
 };
 
 /// The envelope of everything between two replicas of a group. Who holds

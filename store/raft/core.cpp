@@ -310,6 +310,42 @@ bool core::install(time_point now, const log_base& base,
   return true;
 }
 
+bool core::state_known(time_point now, const log_base& at,
+                       const raft::configuration& conf) {
+  if (!log_.matches(at.index, at.term))
+    return false;
+  configurations_.assign(1, {log_.base().index, conf});
+  for (auto i = std::max(at.index, log_.base().index).next();
+       i <= log_.last_index(); i = i.next()) {
+    const auto& e = log_.at(i);
+    raft::configuration c;
+    if (e.kind == entry_kind::configuration) {
+      const bool readable = decode(e.data.view(), c);
+      BANYAN_ASSERT(readable); // checked before it came into the log
+      configurations_.push_back({i, std::move(c)});
+    }
+  }
+  commit_to(now, at.index);
+  forget_old_configurations();
+  effects_.emplace_back(configuration_changed{
+      configurations_.front().index, configurations_.front().conf, true});
+  if (configurations_.size() > 1)
+    effects_.emplace_back(configuration_changed{configurations_.back().index,
+                                                configuration(), false});
+  if (leads())
+    refresh_peers(now, log_.last_index().next());
+  const auto& c = configuration();
+  if (!leads() && !c.joint() && c.voters.size() == 1
+      && c.voters.contains(self_))
+    election_at_ = now;
+  return true;
+}
+
+void core::learn_committed(time_point now, log_index index, banyan::term t) {
+  if (!leads() && log_.matches(index, t))
+    commit_to(now, index);
+}
+
 log_index core::trim(log_index index) {
   index = std::min({index, committed_, log_.persisted()});
   for (const auto& [handle, at] : pins_)

@@ -144,6 +144,15 @@ public:
   /// This replica's applied state was replaced by a snapshot at `base` (already
   /// durable). Nothing happens (false) when the log knows as much.
   bool install(time_point now, const log_base& base, const configuration& conf);
+  /// The applied state, unknown at the start (then `restart_state::applied` is
+  /// the base and its configuration may be empty), stands at `at`, where `conf`
+  /// is in force. False, changing nothing, when the log doesn't hold that entry
+  /// or has cut it: `install` may help.
+  [[nodiscard]] bool state_known(time_point now, const log_base& at,
+                                 const configuration& conf);
+  /// Somebody knows that the entry `index` of term `t` is committed. A follower
+  /// whose log holds it commits as far.
+  void learn_committed(time_point now, log_index index, banyan::term t);
   /// Forgets entries up to `index`, as far as committed, durable and not
   /// pinned; @returns the base now in force: the caller cuts the disk there.
   log_index trim(log_index index);

@@ -29,6 +29,7 @@ std::optional<log_index> replica_core::impl::propose(replica::entry_body body,
   execute(e, *index, leading_term_, true);
   log_time_at_ = now;
   log_bytes_ += size;
+  checkpoint_size_ += size;
   proposed_.emplace_back(*index, size);
   uncommitted_bytes_ += size;
   unordered_bytes_ += size;
@@ -42,6 +43,11 @@ void replica_core::impl::execute(const replica::entry& e, log_index index,
   s.term = t;
   s.log_time = std::max(log_time_, e.log_time);
   s.touched = std::string{replica::touched_actor(e)};
+  s.checkpoint = std::holds_alternative<replica::checkpoint_entry>(e.body);
+  if (s.checkpoint) {
+    checkpoint_at_ = index;
+    checkpoint_size_ = 0;
+  }
   replica::derive(e, index, tables_, s.rows);
   for (const auto& row : s.rows) {
     if (!is_small_row(row.key))
@@ -112,6 +118,12 @@ void replica_core::impl::on_effect(const raft::truncated& e, time_point) {
 }
 
 void replica_core::impl::on_effect(const raft::committed& e, time_point now) {
+  if (!whole()) {
+    // There is nothing yet that they could be applied to; the log keeps them.
+    for (const auto& entry : e.entries)
+      log_bytes_ += entry.data.size();
+    return mend(now);
+  }
   for (const auto& entry : e.entries) {
     if (entry.index <= committed_)
       continue;
@@ -122,6 +134,8 @@ void replica_core::impl::on_effect(const raft::committed& e, time_point now) {
         return;
     }
     committed_ = entry.index;
+    if (overlay_.at(committed_)->checkpoint)
+      checkpoints_.push_back(committed_);
   }
   overlay_.committed(committed_);
   while (!proposed_.empty() && proposed_.front().first <= committed_) {
@@ -167,7 +181,7 @@ void replica_core::impl::release(gate_item& item, log_index index,
   if (item.query_id != 0) {
     const auto q = queries_.find(item.query_id);
     if (q != queries_.end())
-      try_answer(q->second);
+      try_answer(q->second, now);
   }
   for (auto id : item.recorded) {
     const auto it = pendings_.find(id);

@@ -21,7 +21,7 @@ void replica_core::impl::transfer_leadership(std::uint64_t number,
     log_index best;
     for (const auto& p : raft_->peers())
       if (p.voter && p.state == raft::peer_state::replicate
-          && (!to || p.match > best)) {
+          && !lacks_state(p.peer, now) && (!to || p.match > best)) {
         to = p.peer;
         best = p.match;
       }

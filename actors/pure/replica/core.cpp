@@ -15,84 +15,6 @@ replica_core::impl::impl(replica_config config, random_source& random,
                                             config_.stream_resend_max}} {
 }
 
-bool replica_core::impl::start(recovered_replica recovered, time_point now) {
-  BANYAN_ASSERT(!raft_);
-  auto log = recovered.log.value_or(store::recovered_log{});
-  if (recovered.log
-      && (log.damaged || log.replica != config_.self.replica
-          || log.group != config_.group))
-    return false;
-
-  raft::configuration conf;
-  if (recovered.meta) {
-    state_meta_ = *recovered.meta;
-    replica::meta_opaque opaque;
-    if (!replica::decode(state_meta_.opaque, opaque))
-      return false;
-    log_time_ = opaque.log_time;
-    for (const auto& row : recovered.small_rows)
-      if (!tables_.apply(row.key, row.value, row.index))
-        return false;
-  } else if (!recovered.small_rows.empty() || log.base.index != log_index{}) {
-    return false; // the state is gone, and the log alone can't rebuild it
-  }
-  if (!state_meta_.configuration.empty()) {
-    if (!raft::decode(state_meta_.configuration, conf))
-      return false;
-  } else {
-    conf.voters = raft::replica_set{config_.genesis_voters};
-    if (!conf.voters.empty())
-      state_meta_.configuration = raft::encode(conf);
-  }
-
-  const auto applied = state_meta_.index;
-  const log_index last{log.base.index.value() + log.entries.size()};
-  // A crash between a snapshot's switch and the log's new beginning leaves a
-  // state that the log doesn't reach.
-  const bool behind = applied < log.base.index || applied > last;
-  if (applied < log.base.index)
-    return false;
-  raft::restart_state from;
-  from.state = log.hard;
-  from.base = log.base;
-  from.configuration = conf;
-  from.entries = log.entries;
-  from.applied = behind ? log.base.index : applied;
-  for (std::size_t i = 0; i < log.entries.size(); ++i)
-    if (log.entries[i].index.value() != log.base.index.value() + i + 1)
-      return false;
-  if (!log.entries.empty() && log.hard.term < log.entries.back().term)
-    return false;
-
-  committed_ = applied;
-  overlay_.reset(applied);
-  hashes_base_ = applied;
-  hash_base_ = state_meta_.hash;
-  if (applied == log_index{})
-    hash_base_ = log.base.hash;
-  for (const auto& e : log.entries) {
-    log_bytes_ += e.data.size();
-    if (e.index > applied)
-      hashes_.push_back(
-          store::chain_hash(hashes_.empty() ? hash_base_ : hashes_.back(), e));
-  }
-  if (!behind && recovered.log
-      && (hashes_.empty() ? hash_base_ : hashes_.back()) != log.end_hash)
-    return false; // state and log are not of one history
-
-  raft_ = std::make_unique<raft::core>(config_.self, config_.raft, random_,
-                                       std::move(from), now);
-  raft_->set_incarnation(config_.incarnation);
-  if (behind) {
-    hashes_.clear();
-    log_bytes_ = 0;
-    raft_->install(now, {applied, state_meta_.term, state_meta_.hash}, conf);
-  }
-  committed_configuration_ = conf;
-  log_time_at_ = now;
-  return true;
-}
-
 bool replica_core::impl::may_propose() const {
   return leading_ && !failed_ && raft_->leads()
          && raft_->term() == leading_term_;
@@ -110,6 +32,7 @@ void replica_core::impl::flush(time_point now) {
       pump_streams(now);
       propose_acks(now);
       step_changes(now);
+      propose_checkpoint(now);
     }
     pump_turns(now);
     process_raft(now);
@@ -119,7 +42,9 @@ void replica_core::impl::flush(time_point now) {
     if (raft_effects_.empty() && own_frames_.empty())
       break;
   }
+  mend(now);
   order_commit_if_due(now);
+  close_failover(now);
   if (!launching_.empty())
     out_.emplace_back(order_turns{std::exchange(launching_, {})});
 }
@@ -157,6 +82,12 @@ void replica_core::impl::on_tick(time_point now) {
   }
   resubmit_log(now);
   snapshot_tick(now);
+  if (ask_state_at_ <= now)
+    ask_for_state(now);
+  if (hand_over_at_ <= now)
+    leave_the_lead(now);
+  mending_tick(now);
+  checkpoint_tick(now);
   tell_leaving(now);
   sweep_sessions(now);
 }
@@ -164,8 +95,12 @@ void replica_core::impl::on_tick(time_point now) {
 time_point replica_core::impl::deadline() const {
   if (!raft_ || failed_)
     return never;
-  auto at = std::min(
-      {raft_->deadline(), commit_ ? never : commit_due_, log_retry_at_});
+  auto at =
+      std::min({raft_->deadline(), commit_ ? never : commit_due_, log_retry_at_,
+                ask_state_at_, hand_over_at_, checkpoint_deadline()});
+  for (const auto& [key, d] : damage_)
+    at = std::min(at, d.answer ? d.hopeless_at
+                               : std::min(d.next_ask, d.hopeless_at));
   if (!call_deadlines_.empty())
     at = std::min(at, call_deadlines_.begin()->first);
   if (!delayed_.empty())
@@ -209,13 +144,18 @@ void replica_core::impl::on_effect(const raft::role_changed& e,
     role_ = role::leader;
     break;
   case raft::role::follower:
-    role_ = raft_->configuration().is_voter(config_.self) ? role::follower
-                                                          : role::learner;
+    // Without a state the configuration may be unknown.
+    role_ = raft_->configuration().is_voter(config_.self)
+                    || (!whole() && raft_->configuration().members().empty())
+                ? role::follower
+                : role::learner;
     break;
   default:
     role_ = role::candidate;
   }
-  if (leads && !leading_) {
+  if (leads && !leading_ && !whole()) {
+    leave_the_lead(now);
+  } else if (leads && !leading_) {
     leading_term_ = e.term;
     take_over(now);
   } else if (leader_ && !leads)
@@ -263,13 +203,19 @@ void replica_core::impl::on_effect(const raft::own_term_committed& e,
     return;
   released_ = true;
   first_commit_ = now;
-  if (failover_open_ && calls_.empty()) {
-    failover_open_ = false;
-    out_.emplace_back(failover_report{leading_term_, old_leader_, *detected_,
-                                      elected_, now, std::nullopt});
-    detected_.reset();
-  }
+  close_failover(now);
   report_role();
+}
+
+/// The report ends with the first reply, or without one once nobody waits.
+void replica_core::impl::close_failover(time_point) {
+  if (!failover_open_ || !released_ || !calls_.empty())
+    return;
+  failover_open_ = false;
+  out_.emplace_back(failover_report{leading_term_, old_leader_,
+                                    detected_.value_or(elected_), elected_,
+                                    first_commit_, std::nullopt});
+  detected_.reset();
 }
 
 void replica_core::impl::step_down() {
@@ -310,7 +256,13 @@ void replica_core::impl::step_down() {
   changes_.clear();
   change_poll_at_ = never;
   leaving_.clear();
-  offers_.clear();
+  for (auto it = offers_.begin(); it != offers_.end();)
+    it = it->second.rebuild ? std::next(it) : offers_.erase(it);
+  for (auto& [index, c] : comparisons_)
+    end_comparison(index, c, false, "the leadership moved");
+  comparisons_.clear();
+  for (const auto number : std::exchange(checkpoint_wanted_, {}))
+    end_change(number, false, "the leadership moved");
   timers_queued_.clear();
   in_flows_.clear();
   acks_due_.clear();
@@ -349,6 +301,15 @@ replica_status replica_core::impl::status() const {
   s.log_time = log_time_;
   s.stopped = tables_.stopped;
   s.asleep = raft_->is_asleep();
+  s.state = phase_;
+  s.quarantined = quarantined_;
+  s.conflict = conflict_;
+  s.rows_damaged = damage_.size();
+  s.rows_mended = rows_mended_;
+  s.digests_compared = digests_compared_;
+  s.digests_odd = digests_odd_;
+  if (report_)
+    s.checkpoint = report_->index;
   return s;
 }
 

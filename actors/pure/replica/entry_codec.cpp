@@ -233,6 +233,7 @@ struct put_body {
     }
   }
   void operator()(const stop_entry& s) const { w.uint(6).boolean(s.stopped); }
+  void operator()(const checkpoint_entry&) const { w.uint(7).nil(); }
 };
 
 bool take_body(reader& in, entry_body& out) {
@@ -268,6 +269,10 @@ bool take_body(reader& in, entry_body& out) {
   }
   case 6:
     out.emplace<stop_entry>().stopped = in.boolean();
+    break;
+  case 7:
+    out.emplace<checkpoint_entry>();
+    in.nil();
     break;
   default:
     in.fail();

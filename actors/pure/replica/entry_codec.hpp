@@ -104,9 +104,12 @@ struct stream_ack_entry {
 struct stop_entry {
   bool stopped = false;
 };
+/// Every replica stores its state exactly as this entry leaves it, so that the
+/// digests can be compared. Part of version 1: every release knows it.
+struct checkpoint_entry {};
 using entry_body =
     std::variant<turn_entry, open_session_entry, close_sessions_entry,
-                 poison_entry, stream_ack_entry, stop_entry>;
+                 poison_entry, stream_ack_entry, stop_entry, checkpoint_entry>;
 
 struct entry {
   duration log_time{}; ///< since the group's birth, at this entry

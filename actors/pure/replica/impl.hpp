@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/pure/replica/overlay.hpp"
+#include "actors/pure/replica/repair_codec.hpp"
 #include "actors/pure/replica/snapshot_transfer.hpp"
 #include "actors/pure/replica/tables.hpp"
 
@@ -16,8 +17,18 @@ class replica_core::impl {
 public:
   impl(replica_config config, random_source& random, const app_directory& apps);
 
-  // core.cpp
+  // recovery.cpp
   bool start(recovered_replica recovered, time_point now);
+  void on_state_recovered(recovered_rows state, time_point now);
+  void on_state_inconsistent(time_point now);
+
+  // mending.cpp
+  void on_row_damaged(bytes key, time_point now);
+
+  // checkpoints.cpp
+  void checkpoint(std::uint64_t number, time_point now);
+
+  // core.cpp
   void flush(time_point now);
   /// Appends the effects gathered since the last time.
   void hand_out(replica_effects& out);
@@ -35,7 +46,7 @@ public:
   // storage.cpp
   void on_log_done(const store::log_done& done, time_point now);
   void on_state_committed(const store::order_id& order,
-                          std::optional<store::store_errc> error,
+                          result<store::digest_at, store::store_errc> done,
                           time_point now);
 
   // turns.cpp
@@ -60,7 +71,8 @@ public:
 
   // snapshots.cpp
   void on_staged(const store::order_id& order, order_stage::step step,
-                 std::optional<store::store_errc> error, time_point now);
+                 result<store::digest_at, store::store_errc> done,
+                 time_point now);
 
   // changes.cpp
   void transfer_leadership(std::uint64_t number, std::optional<replica_ref> to,
@@ -149,6 +161,8 @@ private:
     bytes key;                        ///< a row
     std::optional<std::size_t> range; ///< or a page of this range
     bool erase_all = false;           ///< or the rows of a removed actor
+    /// Or a row that another replica misses.
+    std::optional<std::pair<replica_ref, std::uint64_t>> row_for;
     std::uint64_t snapshot = 0;
     replica_ref snapshot_peer;
     log_index applied; ///< snapshot scans: what the state held
@@ -171,6 +185,31 @@ private:
   struct commit_order {
     store::order_id order;
     store::applied_meta meta;
+  };
+  /// A row that failed its checksum, until it is known to be right again.
+  struct damaged_row {
+    std::uint64_t number = 0;
+    time_point since;
+    time_point next_ask;
+    time_point hopeless_at;
+    unsigned asked = 0;
+    log_index at_least; ///< where the state stood: no older answer counts
+    banyan::term term;
+    /// A row of the group's own that memory lacks, too: this replica is not
+    /// whole before it has it.
+    bool needed = false;
+    std::optional<replica::row_given> answer;
+    std::uint64_t rewritten_by = 0; ///< a state commit under way, or 0
+    std::uint64_t mended_by = 0;    ///< the order that puts it back, or 0
+  };
+  /// The digests of one checkpoint, as the leader gathers them.
+  struct comparison {
+    std::map<replica_ref, store::state_digest> reports;
+    time_point until;
+    std::vector<std::uint64_t> numbers; ///< orders that wait for the end
+    std::optional<store::state_digest> agreed;
+    bool ended = false;
+    std::set<replica_ref> odd;
   };
   struct leaving_replica {
     replica_ref who;
@@ -206,8 +245,60 @@ private:
   void take_over(time_point now);
   void step_down();
   void report_role();
+  void close_failover(time_point now);
   void fail(std::string message);
   [[nodiscard]] bool may_propose() const;
+
+  // recovery.cpp: what the state is good for
+  bool start_log(store::recovered_log log, bool found, time_point now);
+  void take_state(recovered_rows& state, time_point now);
+  void lose_state(std::string why, bool quarantined, time_point now);
+  void become_whole(time_point now);
+  void set_phase(state_phase phase, bool quarantined, std::string why);
+  [[nodiscard]] bool whole() const { return phase_ == state_phase::whole; }
+  void ask_for_state(time_point now);
+  void on_state_wanted(const replica_ref& from, const_bytes payload,
+                       time_point now);
+  void leave_the_lead(time_point now);
+  void resume_leading(time_point now);
+  void rebuild_hashes(const log_base& base);
+  [[nodiscard]] std::vector<replica_ref> fellows() const;
+  [[nodiscard]] bool lacks_state(const replica_ref& who, time_point now) const;
+
+  // mending.cpp: damaged rows
+  void open_damage(bytes key, time_point now);
+  void close_damage(const bytes& key, time_point now);
+  void mend(time_point now);
+  void mending_tick(time_point now);
+  void ask_for_row(const bytes& key, damaged_row& d, time_point now);
+  void on_row_wanted(const replica_ref& from, const_bytes payload,
+                     time_point now);
+  void on_row_given(const replica_ref& from, const_bytes payload,
+                    time_point now);
+  void give_row(const read_wait& w,
+                const result<std::optional<store::row>, store::store_errc>& r);
+  bool on_mended(const store::order_id& order,
+                 const result<store::digest_at, store::store_errc>& done,
+                 time_point now);
+  void park(read_wait w);
+  void order_parked(read_wait w);
+  void order_row_for(read_wait w);
+
+  // checkpoints.cpp: states compared
+  void propose_checkpoint(time_point now);
+  void stored_checkpoint(time_point now);
+  void report_checkpoint(time_point now);
+  void on_report(const replica_ref& from, const_bytes payload, time_point now);
+  void on_verdict(const replica_ref& from, const_bytes payload, time_point now);
+  void take_report(const replica_ref& from,
+                   const replica::checkpoint_report& report, time_point now);
+  void judge(log_index index, comparison& c, time_point now);
+  void tell_verdict(const replica_ref& to, log_index index,
+                    const comparison& c);
+  void end_comparison(log_index index, comparison& c, bool done,
+                      const std::string& why);
+  void checkpoint_tick(time_point now);
+  [[nodiscard]] time_point checkpoint_deadline() const;
 
   // apply.cpp: entries into overlay and tables, the output gate
   std::optional<log_index> propose(replica::entry_body body, time_point now);
@@ -223,6 +314,9 @@ private:
   // storage.cpp
   void order_commit_if_due(time_point now);
   void set_commit_due(time_point now);
+  void take_commit(const store::order_id& order,
+                   const result<store::digest_at, store::store_errc>& returned,
+                   time_point now);
   void trim_log();
   void resubmit_log(time_point now);
   [[nodiscard]] digest hash_at(log_index index) const;
@@ -286,8 +380,8 @@ private:
 
   // queries.cpp
   void begin_query(query& q);
-  void on_query_result(run& r, turn_result result);
-  void try_answer(query& q);
+  void on_query_result(run& r, turn_result result, time_point now);
+  void try_answer(query& q, time_point now);
   void drop_query(std::uint64_t id);
 
   // exchange.cpp
@@ -304,7 +398,9 @@ private:
   void tell_leaving(time_point now);
 
   // snapshots.cpp
-  void start_offer(const replica_ref& to, time_point now);
+  void start_offer(const replica_ref& to, bool rebuild, time_point now);
+  void drop_offer(const replica_ref& to);
+  void install_done(const store::state_digest& sum, time_point now);
   void on_offer(const replica_ref& from, const_bytes payload, time_point now);
   void on_pull(const replica_ref& from, const_bytes payload, time_point now);
   void on_chunk(const replica_ref& from, const_bytes payload, time_point now);
@@ -339,7 +435,36 @@ private:
   duration log_time_{}; ///< at the last executed entry
   time_point log_time_at_;
   store::applied_meta state_meta_; ///< what a returned state commit holds
+  std::optional<store::state_digest> state_digest_; ///< of `state_meta_`
   std::optional<raft::configuration> committed_configuration_;
+
+  // what the state is good for
+  state_phase phase_ = state_phase::pending;
+  bool quarantined_ = false;
+  bool readable_ = false; ///< its rows may be read: whole, or being mended
+  time_point ask_state_at_ = never;
+  unsigned asked_for_state_ = 0;
+  time_point hand_over_at_ = never;           ///< leads without a state
+  std::set<replica_ref> heard_;               ///< replicas that said anything
+  std::map<replica_ref, time_point> lacking_; ///< said so, and until when
+  std::map<bytes, damaged_row> damage_;
+  std::vector<read_wait> parked_reads_; ///< reads that met damage
+  std::uint64_t rows_mended_ = 0;
+
+  // checkpoints
+  std::deque<log_index> checkpoints_; ///< committed, not yet stored
+  log_index checkpoint_at_;           ///< the last one executed
+  std::size_t checkpoint_size_ = 0;   ///< proposed behind it
+  std::optional<replica::checkpoint_report> report_; ///< this state's last
+  bool report_settled_ = true;
+  unsigned reported_ = 0;
+  time_point report_next_ = never;
+  std::map<log_index, comparison> comparisons_;
+  std::vector<std::uint64_t> checkpoint_wanted_; ///< orders to compare
+  bool conflict_ = false;
+  time_point conflict_retry_ = never;
+  std::uint64_t digests_compared_ = 0;
+  std::uint64_t digests_odd_ = 0;
 
   // roles
   bool leading_ = false;

@@ -60,6 +60,7 @@ public:
     duration log_time{};
     std::optional<bytes> configuration; ///< encoded; a configuration entry's
     std::string touched; ///< actor whose state or tables it wrote
+    bool checkpoint = false;
     std::vector<store::row_change> rows;
     std::vector<undo_row> undo; ///< small rows before; empty once committed
   };

@@ -29,6 +29,8 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
       || f.lineage != config_.lineage)
     return;
   const replica_ref far{from, f.from};
+  if (!whole() && heard_.size() < 64)
+    heard_.insert(far);
   if (f.kind == group_frame_kind::no_such_replica) {
     raft::message m;
     m.from = far;
@@ -73,6 +75,21 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
   case group_frame_kind::retire:
     if (!leading_)
       out_.emplace_back(replica_retired{});
+    return;
+  case group_frame_kind::state_wanted:
+    on_state_wanted(far, f.payload, now);
+    return;
+  case group_frame_kind::row_wanted:
+    on_row_wanted(far, f.payload, now);
+    return;
+  case group_frame_kind::row_given:
+    on_row_given(far, f.payload, now);
+    return;
+  case group_frame_kind::checkpoint_report:
+    on_report(far, f.payload, now);
+    return;
+  case group_frame_kind::checkpoint_verdict:
+    on_verdict(far, f.payload, now);
     return;
   default:
     return;

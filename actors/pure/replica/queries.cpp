@@ -30,6 +30,9 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
       answer(call, not_leader(false));
       return;
     }
+  } else if (!whole()) {
+    answer(call, not_leader(false));
+    return;
   } else {
     // Age counts from when this replica asked a leader that then proved to be
     // one. Older than the caller bears: the leader answers.
@@ -59,7 +62,8 @@ void replica_core::impl::begin_query(query& q) {
   gather(r);
 }
 
-void replica_core::impl::on_query_result(run& r, turn_result result) {
+void replica_core::impl::on_query_result(run& r, turn_result result,
+                                         time_point now) {
   auto& q = queries_.at(r.owner);
   q.version = log_index{r.version};
   const auto a = answer_of(result);
@@ -77,15 +81,22 @@ void replica_core::impl::on_query_result(run& r, turn_result result) {
     item.query_id = q.id;
     gate_[q.version].push_back(std::move(item));
   }
-  try_answer(q);
+  try_answer(q, now);
 }
 
-void replica_core::impl::try_answer(query& q) {
+void replica_core::impl::try_answer(query& q, time_point now) {
   if (!q.done || !q.confirmed
       || (q.version > committed_
           && !planted(planted_bug::query_of_uncommitted_state)))
     return;
   answer(q.call, std::move(q.reply));
+  if (failover_open_ && leading_ && released_) {
+    failover_open_ = false;
+    out_.emplace_back(failover_report{leading_term_, old_leader_,
+                                      detected_.value_or(elected_), elected_,
+                                      first_commit_, now});
+    detected_.reset();
+  }
   drop_query(q.id);
 }
 
@@ -101,13 +112,14 @@ void replica_core::impl::drop_query(std::uint64_t id) {
   queries_.erase(it);
 }
 
-void replica_core::impl::on_effect(const raft::reads_confirmed& e, time_point) {
+void replica_core::impl::on_effect(const raft::reads_confirmed& e,
+                                   time_point now) {
   for (auto id : e.contexts) {
     const auto q = queries_.find(id);
     if (q == queries_.end())
       continue;
     q->second.confirmed = true;
-    try_answer(q->second);
+    try_answer(q->second, now);
   }
 }
 

@@ -68,6 +68,11 @@ void replica_core::impl::on_request(std::uint64_t call, request_frame r,
     answer(call, reply_status::deadline);
     return;
   }
+  if (conflict_ && (leading_ || r.kind == request_kind::query)) {
+    answer(call, reply_status::conflict,
+           "the replicas' states differ, and no majority agrees");
+    return;
+  }
   watch_deadline(call, now + r.deadline_left);
   if (r.kind == request_kind::query) {
     on_query(call, r, now);

@@ -103,30 +103,28 @@ void replica_core::impl::on_state_read(
   if (!raft_ || failed_ || it == reads_.end()
       || order.replica != config_.self.replica)
     return;
-  const auto w = std::move(it->second);
+  auto w = std::move(it->second);
   reads_.erase(it);
+  if (!row && row.error() == store::store_errc::damaged)
+    open_damage(w.key, now);
+  if (w.row_for) {
+    if (row || row.error() == store::store_errc::damaged)
+      give_row(w, row);
+    else
+      fail("the state can't be read: "
+           + std::string{store::to_string(row.error())});
+    return;
+  }
   const auto at = runs_.find(w.run);
   if (at == runs_.end())
     return;
   auto& r = *at->second;
+  if (!row && row.error() == store::store_errc::damaged)
+    return park(std::move(w)); // the actor serves nothing until it is mended
   r.asked.erase(w.key);
   if (!row) {
-    if (row.error() != store::store_errc::damaged) {
-      fail("the state can't be read: "
-           + std::string{store::to_string(row.error())});
-      return;
-    }
-    // The actor serves nothing until the row is mended.
-    out_.emplace_back(row_damaged{w.key});
-    const auto actor = r.actor;
-    const auto owner = r.owner;
-    if (r.is_query) {
-      answer(queries_.at(owner).call, not_leader(false));
-      drop_query(owner);
-      return;
-    }
-    end_run(w.run);
-    retry_later(*pendings_.at(owner), now);
+    fail("the state can't be read: "
+         + std::string{store::to_string(row.error())});
     return;
   }
   replica::row_version v;
@@ -148,10 +146,14 @@ void replica_core::impl::on_state_scanned(
   if (!raft_ || failed_ || it == reads_.end()
       || order.replica != config_.self.replica)
     return;
-  const auto w = std::move(it->second);
+  auto w = std::move(it->second);
   reads_.erase(it);
-  if (page && !page->damaged.empty())
-    out_.emplace_back(row_damaged{page->damaged.front()});
+  if (page)
+    for (const auto& key : page->damaged) {
+      open_damage(key, now);
+      if (!readable_)
+        return;
+    }
   if (w.snapshot != 0) {
     // A chunk with a hole in it would be a silent loss.
     if (page && page->damaged.empty())
@@ -162,22 +164,13 @@ void replica_core::impl::on_state_scanned(
   if (at == runs_.end())
     return;
   auto& r = *at->second;
-  if (!page || !page->damaged.empty()) {
-    if (!page && page.error() != store::store_errc::damaged) {
-      fail("the state can't be read: "
-           + std::string{store::to_string(page.error())});
-      return;
-    }
-    const auto owner = r.owner;
-    if (r.is_query) {
-      answer(queries_.at(owner).call, not_leader(false));
-      drop_query(owner);
-      return;
-    }
-    end_run(w.run);
-    retry_later(*pendings_.at(owner), now);
+  if (!page) {
+    fail("the state can't be read: "
+         + std::string{store::to_string(page.error())});
     return;
   }
+  if (!page->damaged.empty())
+    return park(std::move(w));
   if (w.erase_all) {
     erase_all_rows(r, *page, now);
     return;
@@ -239,6 +232,7 @@ void replica_core::impl::erase_all_rows(run& r, const store::scan_page& page,
     read_wait w;
     w.run = r.key.number;
     w.erase_all = true;
+    w.key = page.next;
     order_scan scan;
     scan.order = next_order();
     scan.request.prefix = prefix;

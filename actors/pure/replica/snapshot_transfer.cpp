@@ -51,7 +51,7 @@ bool decode(const_bytes bytes_in, snapshot_pull& m) {
   reader in{bytes_in};
   in.require(in.array(4) == 4);
   m.number = in.uint();
-  m.what = static_cast<snapshot_pull::part>(in.uint(2));
+  m.what = static_cast<snapshot_pull::part>(in.uint(3));
   m.from = in.blob(key_max).copy();
   in.id(m.index);
   return in.done();
@@ -89,7 +89,7 @@ bool decode(const_bytes bytes_in, snapshot_chunk& m) {
 bytes encode(const snapshot_entries& m) {
   bytes out;
   writer w{out};
-  w.array(3).uint(m.number).array(m.entries.size());
+  w.array(4).uint(m.number).array(m.entries.size());
   for (const auto& e : m.entries)
     w.array(4)
         .id(e.term)
@@ -105,11 +105,15 @@ bytes encode(const snapshot_entries& m) {
         .blob(m.meta->opaque);
   else
     w.nil();
+  if (m.digest)
+    w.id(*m.digest);
+  else
+    w.nil();
   return out;
 }
 bool decode(const_bytes bytes_in, snapshot_entries& m) {
   reader in{bytes_in};
-  in.require(in.array(3) == 3);
+  in.require(in.array(4) == 4);
   m.number = in.uint();
   m.entries.clear();
   for (auto n = in.array(rows_max); n > 0 && in.ok(); --n) {
@@ -131,6 +135,12 @@ bool decode(const_bytes bytes_in, snapshot_entries& m) {
     in.id(meta.hash);
     meta.configuration = in.blob(opaque_max).copy();
     meta.opaque = in.blob(opaque_max).copy();
+  }
+  if (in.peek() == reader::kind::nil) {
+    in.nil();
+    m.digest.reset();
+  } else {
+    in.id(m.digest.emplace());
   }
   return in.done();
 }

@@ -17,7 +17,12 @@ struct snapshot_offer {
   log_index log_base; ///< entries behind it can be had
 };
 struct snapshot_pull {
-  enum class part : std::uint8_t { rows = 0, entries = 1, done = 2 };
+  enum class part : std::uint8_t {
+    rows = 0,
+    entries = 1,
+    done = 2,
+    mismatch = 3, ///< what came doesn't add up to the digest that came with it
+  };
   std::uint64_t number = 0;
   part what = part::rows;
   bytes from;      ///< rows: where to begin (as in `store::scan_request`)
@@ -36,6 +41,8 @@ struct snapshot_entries {
   std::vector<log_entry> entries;
   /// With the last ones: where the receiver stands once it has applied them.
   std::optional<store::applied_meta> meta;
+  /// Of the rows there; nothing: the sender doesn't know it.
+  std::optional<store::state_digest> digest;
 };
 digest hash_rows(const std::vector<store::row>& rows);
 
@@ -55,6 +62,10 @@ struct snapshot_offer_state {
   log_index index;
   time_point last_heard;
   time_point offered;
+  /// For a replica that lost its state and has its log: entries go on to it
+  /// meanwhile, and any voter with a whole state may be the sender.
+  bool rebuild = false;
+  std::uint64_t pin = 0; ///< with `rebuild`: keeps the entries that it needs
 };
 
 /// What the receiver keeps. Lost in a crash: it begins again.
@@ -72,6 +83,7 @@ struct snapshot_install {
   store::order_id stage;
   unsigned staging = 0; ///< stage orders under way
   std::optional<store::applied_meta> meta;
+  std::optional<store::state_digest> digest;
   time_point last_pull;
 };
 

@@ -17,29 +17,44 @@ constexpr std::size_t entries_bytes = std::size_t{256} << 10;
 
 void replica_core::impl::on_effect(const raft::needs_snapshot& e,
                                    time_point now) {
-  start_offer(e.peer, now);
+  start_offer(e.peer, false, now);
 }
 
-void replica_core::impl::start_offer(const replica_ref& to, time_point now) {
-  if (state_meta_.index == log_index{})
+void replica_core::impl::start_offer(const replica_ref& to, bool rebuild,
+                                     time_point now) {
+  if (!whole() || state_meta_.index == log_index{})
     return; // asked again once there is a state
+  drop_offer(to);
   auto& offer = offers_[to];
+  offer.rebuild = rebuild;
   offer.number = random_.next() >> 1;
   offer.index = state_meta_.index;
   offer.last_heard = offer.offered = now;
-  raft_->snapshot_started(now, to, offer.index);
+  if (rebuild)
+    offer.pin = raft_->pin(offer.index);
+  else
+    raft_->snapshot_started(now, to, offer.index);
   send_frame(to, group_frame_kind::snapshot_offer,
              replica::encode(replica::snapshot_offer{
                  offer.number, offer.index, raft_->log().base().index}),
              false);
 }
 
+void replica_core::impl::drop_offer(const replica_ref& to) {
+  const auto it = offers_.find(to);
+  if (it == offers_.end())
+    return;
+  if (it->second.rebuild)
+    raft_->unpin(it->second.pin);
+  offers_.erase(it);
+}
+
 void replica_core::impl::on_pull(const replica_ref& from, const_bytes payload,
                                  time_point now) {
   replica::snapshot_pull pull;
   const auto it = offers_.find(from);
-  if (it == offers_.end() || !leading_ || !replica::decode(payload, pull)
-      || pull.number != it->second.number)
+  if (it == offers_.end() || !whole() || (!leading_ && !it->second.rebuild)
+      || !replica::decode(payload, pull) || pull.number != it->second.number)
     return;
   it->second.last_heard = now;
   switch (pull.what) {
@@ -62,8 +77,17 @@ void replica_core::impl::on_pull(const replica_ref& from, const_bytes payload,
     send_entries(from, pull, now);
     return;
   case replica::snapshot_pull::part::done:
-    raft_->snapshot_finished(now, from, pull.index);
-    offers_.erase(it);
+    lacking_.erase(from);
+    if (!it->second.rebuild)
+      raft_->snapshot_finished(now, from, pull.index);
+    drop_offer(from);
+    return;
+  case replica::snapshot_pull::part::mismatch:
+    // Its rows or ours: a look at ours tells.
+    out_.emplace_back(state_doubted{"a snapshot of it didn't add up"});
+    if (!it->second.rebuild)
+      raft_->snapshot_failed(now, from);
+    drop_offer(from);
     return;
   }
 }
@@ -94,7 +118,8 @@ void replica_core::impl::send_entries(const replica_ref& to,
     return; // not there yet: it asks again
   if (p.index <= log.base().index) {
     // It began under an earlier offer, and what it lacks is cut by now.
-    start_offer(to, now);
+    const auto offer = offers_.find(to);
+    start_offer(to, offer != offers_.end() && offer->second.rebuild, now);
     return;
   }
   replica::snapshot_entries m;
@@ -107,6 +132,8 @@ void replica_core::impl::send_entries(const replica_ref& to,
   }
   if (at > end)
     m.meta = state_meta_;
+  if (m.meta)
+    m.digest = state_digest_;
   send_frame(to, group_frame_kind::snapshot_entries, replica::encode(m), true);
 }
 
@@ -118,8 +145,10 @@ void replica_core::impl::snapshot_tick(time_point now) {
       continue;
     }
     if (now - offer.last_heard >= offer_silence_max) {
-      raft_->snapshot_failed(now, it->first);
-      it = offers_.erase(it);
+      const auto to = (it++)->first;
+      if (!offer.rebuild)
+        raft_->snapshot_failed(now, to);
+      drop_offer(to);
       continue;
     }
     offer.offered = now; // the offer, or the first pull, was lost
@@ -141,7 +170,16 @@ void replica_core::impl::on_offer(const replica_ref& from, const_bytes payload,
   replica::snapshot_offer offer;
   if (!replica::decode(payload, offer))
     return;
-  if (offer.index <= committed_ || leading_) {
+  if (phase_ == state_phase::pending) {
+    // What is here may do. It may also lack what only a snapshot can bring.
+    if (readable_ && offer.index > raft_->log().last_index())
+      lose_state("a snapshot is on its way", false, now);
+    else
+      return;
+  }
+  if (!whole() && offer.index < raft_->log().base().index)
+    return; // what lies between is nowhere
+  if (whole() && (offer.index <= committed_ || leading_)) {
     // It came after all by the log, or by an earlier offer.
     replica::snapshot_pull done;
     done.number = offer.number;
@@ -197,6 +235,8 @@ void replica_core::impl::stage(order_stage::step what,
   effect.order = install_->stage;
   effect.rows = std::move(rows);
   effect.meta = std::move(meta);
+  if (what == order_stage::step::finish)
+    effect.expected = install_->digest;
   ++install_->staging;
   out_.emplace_back(std::move(effect));
 }
@@ -271,8 +311,10 @@ void replica_core::impl::on_entries(const replica_ref& from,
   }
   // Rows read later than where the entries end need the entries in between.
   if (m.meta && m.meta->index >= i.newest
-      && m.meta->index.next() == i.next_entry)
+      && m.meta->index.next() == i.next_entry) {
     i.meta = std::move(m.meta);
+    i.digest = m.digest;
+  }
   i.last_pull = now;
   if (!rows.empty())
     stage(order_stage::step::put, std::move(rows), {});
@@ -286,30 +328,41 @@ void replica_core::impl::finish_install(time_point) {
   auto& i = *install_;
   replica::meta_opaque opaque;
   raft::configuration conf;
-  if (leading_ || i.meta->index <= committed_
-      || !replica::decode(i.meta->opaque, opaque)
+  const bool late = whole() ? i.meta->index <= committed_
+                            : i.meta->index < raft_->log().base().index;
+  if (leading_ || late || !replica::decode(i.meta->opaque, opaque)
       || !raft::decode(i.meta->configuration, conf))
     return abandon_install();
+  if (commit_ || std::any_of(damage_.begin(), damage_.end(), [](const auto& d) {
+        return d.second.mended_by != 0;
+      }))
+    return; // on its way to the rows that are switched away: not after it
   i.finishing = true;
   i.log_time = opaque.log_time;
   stage(order_stage::step::finish, {}, *i.meta);
 }
 
-void replica_core::impl::on_staged(const store::order_id& order,
-                                   order_stage::step step,
-                                   std::optional<store::store_errc> error,
-                                   time_point now) {
+void replica_core::impl::on_staged(
+    const store::order_id& order, order_stage::step step,
+    result<store::digest_at, store::store_errc> done, time_point now) {
   if (!raft_ || failed_ || !install_ || install_->stage != order)
     return;
   auto& i = *install_;
   --i.staging;
-  if (error) {
-    if (*error == store::store_errc::io) {
+  if (!done) {
+    if (done.error() == store::store_errc::io) {
       fail("the state can't be written: "
-           + std::string{store::to_string(*error)});
+           + std::string{store::to_string(done.error())});
       return;
     }
-    install_.reset(); // full or replaced: the leader offers again
+    if (done.error() == store::store_errc::mismatch) {
+      replica::snapshot_pull m;
+      m.number = i.number;
+      m.what = replica::snapshot_pull::part::mismatch;
+      send_frame(i.from, group_frame_kind::snapshot_pull, replica::encode(m),
+                 false);
+    }
+    install_.reset(); // full or replaced, too: it is offered again
     return;
   }
   if (step != order_stage::step::finish) {
@@ -321,54 +374,58 @@ void replica_core::impl::on_staged(const store::order_id& order,
       pull(now);
     return;
   }
-  // The state has switched: memory follows, then the log begins behind it.
+  install_done(done->digest, now);
+}
+
+/// The state has switched: memory follows, then the log begins behind it.
+void replica_core::impl::install_done(const store::state_digest& sum,
+                                      time_point now) {
   auto done = std::move(*install_);
   install_.reset();
   raft::configuration conf;
   const bool readable = raft::decode(done.meta->configuration, conf);
   BANYAN_ASSERT(readable);
-  const auto base =
-      log_base{done.meta->index, done.meta->term, done.meta->hash};
-  const bool anew = raft_->install(now, base, conf);
-  if (!anew && !raft_->log().knows(base.index)) {
+  const log_base base{done.meta->index, done.meta->term, done.meta->hash};
+  if (leading_)
+    step_down(); // it was elected meanwhile; see the end
+  // A lost state leaves a log that goes on, and that may not know who is in it.
+  const bool goes_on = !whole() && raft_->state_known(now, base, conf);
+  const bool anew = !goes_on && raft_->install(now, base, conf);
+  if (!goes_on && !anew && !raft_->log().knows(base.index)) {
     fail("a snapshot came while the log went on elsewhere");
     return;
   }
   const bool reset = raft_->log().last_index() == base.index
                      && raft_->log().base().index == base.index;
-  const auto executed = overlay_.last();
-  if (leading_)
-    step_down();
   state_meta_ = std::move(*done.meta);
+  state_digest_ = sum;
   tables_ = std::move(done.tables);
   cache_.clear();
   runs_.clear();
+  reads_.clear();
+  parked_reads_.clear();
+  damage_.clear(); // of rows that are no more
   while (!queries_.empty()) {
     const auto& q = queries_.begin()->second;
     answer(q.call, not_leader(false));
     drop_query(q.id);
   }
   overlay_.reset(base.index);
+  checkpoints_.clear();
   log_time_ = done.log_time;
   commit_.reset();
-  if (reset)
-    log_bytes_ = 0;
-  if (knows_hash(base.index) && !reset) {
-    while (hashes_base_ < base.index) {
-      hashes_base_ = hashes_base_.next();
-      hashes_.pop_front();
-    }
-  } else {
-    hashes_.clear();
-  }
-  hashes_base_ = base.index;
-  hash_base_ = base.hash;
-  if (committed_ < base.index)
-    committed_ = base.index;
-  else // commits went past it meanwhile: the same entries over the new rows
-    catch_up(std::max(committed_, std::min(executed, committed_)), false);
   commit_due_ = never;
-  set_commit_due(now);
+  if (reset) {
+    log_bytes_ = 0;
+    hashes_.clear();
+    hashes_base_ = base.index;
+    hash_base_ = base.hash;
+  } else {
+    rebuild_hashes(base);
+  }
+  committed_ = base.index;
+  committed_configuration_ = conf;
+  become_whole(now);
   replica::snapshot_pull end;
   end.number = done.number;
   end.what = replica::snapshot_pull::part::done;

@@ -110,6 +110,8 @@ bool replica_core::impl::knows_hash(log_index index) const {
 }
 
 void replica_core::impl::trim_log() {
+  if (!whole())
+    return;
   const auto base = raft_->log().base().index;
   if (state_meta_.index <= base)
     return;
@@ -144,7 +146,7 @@ void replica_core::impl::trim_log() {
 // ---- state ------------------------------------------------------------------
 
 void replica_core::impl::set_commit_due(time_point now) {
-  if (commit_due_ != never || committed_ <= state_meta_.index)
+  if (commit_due_ != never || !whole() || committed_ <= state_meta_.index)
     return;
   // On the same beat for all groups of a node, so that one transaction takes
   // what they have.
@@ -155,7 +157,7 @@ void replica_core::impl::set_commit_due(time_point now) {
 }
 
 void replica_core::impl::order_commit_if_due(time_point now) {
-  if (commit_ || commit_due_ == never)
+  if (commit_ || commit_due_ == never || !whole())
     return;
   if (install_ && install_->finishing) {
     commit_due_ = std::max(commit_due_, now + 10ms);
@@ -163,8 +165,11 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   }
   if (now < commit_due_ && overlay_.bytes_used() < config_.state_commit_bytes)
     return;
-  // Applied never passes committed, nor what this disk holds of the log.
+  // Applied never passes committed, nor what this disk holds of the log; and
+  // it stands at each checkpoint once.
   auto index = std::min(committed_, raft_->persisted_index());
+  if (!checkpoints_.empty())
+    index = std::min(index, checkpoints_.front());
   if (!knows_hash(index))
     index = log_index{hashes_base_.value() + hashes_.size()};
   if (index <= state_meta_.index) {
@@ -192,23 +197,39 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   effect.commit.meta = c.meta;
   if (planted(planted_bug::cut_the_log_before_the_state_is_stored))
     out_.emplace_back(order_log_cut{index});
+  for (auto& [key, d] : damage_)
+    if (const auto* row = overlay_.find(key); row && row->index <= index)
+      d.rewritten_by = c.order.number;
   commit_ = std::move(c);
   out_.emplace_back(std::move(effect));
 }
 
 void replica_core::impl::on_state_committed(
-    const store::order_id& order, std::optional<store::store_errc> error,
+    const store::order_id& order,
+    result<store::digest_at, store::store_errc> returned, time_point now) {
+  take_commit(order, returned, now);
+  if (!failed_ && install_ && install_->meta && !install_->finishing
+      && install_->staging == 0)
+    finish_install(now); // it waited for this
+}
+
+void replica_core::impl::take_commit(
+    const store::order_id& order,
+    const result<store::digest_at, store::store_errc>& returned,
     time_point now) {
-  if (!raft_ || failed_ || !commit_
+  if (!raft_ || failed_ || order.replica != config_.self.replica
+      || on_mended(order, returned, now) || !commit_
       || (commit_->order != order
           && !planted(planted_bug::state_completion_of_another_order)))
     return;
   auto done = std::move(*commit_);
   commit_.reset();
-  if (error) {
-    if (*error != store::store_errc::full) {
+  if (!returned) {
+    for (auto& [key, d] : damage_)
+      d.rewritten_by = 0;
+    if (returned.error() != store::store_errc::full) {
       fail("the state can't be written: "
-           + std::string{store::to_string(*error)});
+           + std::string{store::to_string(returned.error())});
       return;
     }
     commit_due_ = now + 1s; // it stays in the overlay
@@ -217,6 +238,9 @@ void replica_core::impl::on_state_committed(
   if (done.meta.index <= state_meta_.index)
     return; // a snapshot went past it
   state_meta_ = std::move(done.meta);
+  state_digest_.reset();
+  if (returned->index == state_meta_.index)
+    state_digest_ = returned->digest;
   overlay_.release(state_meta_.index, cache_);
   while (hashes_base_ < state_meta_.index) {
     hash_base_ = hashes_.front();
@@ -228,6 +252,14 @@ void replica_core::impl::on_state_committed(
   for (auto& [number, r] : runs_)
     if (!r->launched)
       r->loaded.clear();
+  std::vector<bytes> rewritten;
+  for (const auto& [key, d] : damage_)
+    if (d.rewritten_by == order.number)
+      rewritten.push_back(key);
+  for (const auto& key : rewritten)
+    close_damage(key, now);
+  stored_checkpoint(now);
+  mend(now);
   trim_log();
   set_commit_due(now);
 }

@@ -347,6 +347,7 @@ struct deriver {
     else
       erase(stopped_row());
   }
+  void operator()(const checkpoint_entry&) const {}
 };
 
 } // namespace

@@ -247,7 +247,7 @@ void replica_core::impl::on_result(run& r, turn_result result, time_point now) {
     result.message = "asks for rows again and again";
   }
   if (r.is_query) {
-    on_query_result(r, std::move(result));
+    on_query_result(r, std::move(result), now);
     return;
   }
   auto& p = *pendings_.at(r.owner);

@@ -53,16 +53,41 @@ void world::boot(std::size_t n) {
   recovered_replica r;
   if (nd.has_log)
     r.log = nd.log;
-  r.meta = nd.meta;
-  for (const auto& [key, row] : nd.rows)
-    if (is_small_row(key))
-      r.small_rows.push_back(row);
+  const bool verified_first = options.verify_high <= duration{};
+  if (verified_first)
+    r.state = recovered(n);
   replica_effects out;
   if (!nd.core->start(std::move(r), now, out))
     problems.push_back("node " + std::to_string(n) + " can't start");
   carry(n, out);
+  if (!verified_first)
+    at(random.between(options.verify_low, options.verify_high),
+       [this, n, life = nd.life] {
+         if (!nodes[n].up || nodes[n].life != life)
+           return;
+         replica_effects later;
+         nodes[n].core->on_state_recovered(recovered(n), now, later);
+         carry(n, later);
+         touch(n);
+       });
   start_host(n);
   touch(n);
+}
+
+recovered_rows world::recovered(std::size_t n) const {
+  const auto& nd = nodes[n];
+  recovered_rows r;
+  r.meta = nd.meta;
+  if (nd.meta)
+    r.digest = nd.digest;
+  for (const auto& [key, row] : nd.rows)
+    if (is_small_row(key)) {
+      if (nd.rotten.count(key) != 0)
+        r.damaged.push_back(key);
+      else
+        r.small_rows.push_back(row);
+    }
+  return r;
 }
 
 void world::crash(std::size_t n) {
@@ -264,294 +289,6 @@ std::size_t world::await_leader() {
   if (!run_until([&] { return leader() != SIZE_MAX; }, 30s))
     problems.push_back("nobody leads");
   return leader() == SIZE_MAX ? 0 : leader();
-}
-
-// ---- the node's surroundings ------------------------------------------------
-
-void world::apply_log(node& nd, const store::log_write& w,
-                      std::vector<digest>* out) {
-  auto& log = nd.log;
-  nd.has_log = true;
-  log.group = w.order.group;
-  log.replica = w.order.replica;
-  if (w.reset) {
-    log.base = *w.reset;
-    log.entries.clear();
-    log.end_hash = w.reset->hash;
-  }
-  if (w.hard)
-    log.hard = *w.hard;
-  const auto recompute = [&] {
-    auto h = log.base.hash;
-    for (const auto& e : log.entries)
-      h = store::chain_hash(h, e);
-    log.end_hash = h;
-  };
-  if (!w.entries.empty()) {
-    const auto keep =
-        w.entries.front().index.value() - 1 - log.base.index.value();
-    if (log.entries.size() > keep) {
-      log.entries.resize(keep);
-      recompute();
-    }
-    BANYAN_ASSERT(log.entries.size() == keep);
-    for (const auto& e : w.entries) {
-      log.end_hash = store::chain_hash(log.end_hash, e);
-      log.entries.push_back(e);
-      if (out)
-        out->push_back(log.end_hash);
-    }
-  }
-}
-
-void world::log_step(std::size_t n) {
-  auto& nd = nodes[n];
-  const auto life = nd.life;
-  at(random.between(options.disk_low, options.disk_high), [this, n, life] {
-    auto& me = nodes[n];
-    if (!me.up || me.life != life)
-      return;
-    std::vector<store::log_done> done;
-    const auto batch = me.log_pending.size();
-    for (std::size_t i = 0; i < batch; ++i) {
-      auto w = std::move(me.log_pending.front());
-      me.log_pending.pop_front();
-      store::log_done d;
-      d.order = w.order;
-      if (disk_full)
-        d.error = i == 0 ? store::store_errc::full : store::store_errc::stale;
-      else
-        apply_log(me, w, &d.hashes);
-      done.push_back(std::move(d));
-    }
-    replica_effects out;
-    for (const auto& d : done)
-      me.core->on_log_done(d, now, out);
-    carry(n, out);
-    touch(n);
-    if (!me.log_pending.empty())
-      log_step(n);
-  });
-}
-
-void world::state_later(std::size_t n, std::function<void(bool)> f) {
-  auto& nd = nodes[n];
-  nd.state_pending.push_back(std::move(f));
-  const auto life = nd.life;
-  at(random.between(options.disk_low, options.disk_high), [this, n, life] {
-    auto& me = nodes[n];
-    if (!me.up || me.life != life || me.state_pending.empty())
-      return;
-    auto next = std::move(me.state_pending.front());
-    me.state_pending.pop_front();
-    next(false);
-    touch(n);
-  });
-}
-
-void world::run_turns(std::size_t n, std::vector<turn_order> orders) {
-  auto& nd = nodes[n];
-  nd.turns_at_once += orders.size();
-  if (!nd.host_up)
-    return;
-  const auto life = nd.host_life;
-  duration at_time{};
-  for (auto& o : orders) {
-    if (o.command == "hang")
-      continue;
-    at_time += random.between(options.turn_low, options.turn_high);
-    at(at_time, [this, n, life, o = std::move(o)] {
-      auto& me = nodes[n];
-      if (!me.up || !me.host_up || me.host_life != life)
-        return;
-      if (o.command == "die") {
-        kill_host(n, o.key);
-        return;
-      }
-      ++me.turns_run;
-      --me.turns_at_once;
-      replica_effects out;
-      me.core->on_turn_results({run_app(o)}, now, out);
-      carry(n, out);
-      touch(n);
-    });
-  }
-}
-
-struct carrier {
-  world& w;
-  std::size_t n;
-  node& nd = w.nodes[n];
-
-  void operator()(send_group_frame& e) const {
-    group_frame f;
-    BANYAN_ASSERT(decode(e.frame, f));
-    for (std::size_t to = 0; to < w.nodes.size(); ++to) {
-      if (w.nodes[to].self.node != e.to || w.cuts.count({n, to}) != 0
-          || w.random.chance(w.options.loss) || (w.drop && w.drop(n, to, f)))
-        continue;
-      w.at(w.random.between(w.options.net_low, w.options.net_high),
-           [&world = w, from = n, to, frame = e.frame] {
-             if (!world.nodes[to].up || world.cuts.count({from, to}) != 0)
-               return;
-             replica_effects out;
-             world.nodes[to].core->on_group_frame(world.nodes[from].self.node,
-                                                  frame, world.now, out);
-             world.carry(to, out);
-             world.touch(to);
-           });
-    }
-  }
-  void operator()(order_log& e) const {
-    w.note(e.write.order.number);
-    nd.log_pending.push_back(std::move(e.write));
-    if (nd.log_pending.size() == 1)
-      w.log_step(n);
-  }
-  void operator()(order_log_cut& e) const {
-    auto& log = nd.log;
-    while (!log.entries.empty() && log.base.index < e.index) {
-      const auto& first = log.entries.front();
-      log.base = {first.index, first.term,
-                  store::chain_hash(log.base.hash, first)};
-      log.entries.erase(log.entries.begin());
-    }
-  }
-  static void put(std::map<bytes, store::row>& rows,
-                  const std::vector<store::row_change>& changes) {
-    for (const auto& c : changes)
-      if (c.value)
-        rows[c.key] = {c.key, *c.value, c.index};
-      else
-        rows.erase(c.key);
-  }
-  void operator()(order_commit& e) const {
-    const auto& meta = *e.commit.meta;
-    const auto [it, fresh] = w.hashes.emplace(meta.index.value(), meta.hash);
-    if (!fresh && it->second != meta.hash)
-      w.problems.push_back("two histories at index "
-                           + std::to_string(meta.index.value()));
-    w.state_later(n, [&world = w, at = n, c = std::move(e.commit)](bool only) {
-      auto& me = world.nodes[at];
-      put(me.rows, c.rows);
-      me.meta = c.meta;
-      if (only)
-        return;
-      replica_effects out;
-      me.core->on_state_committed(c.order, {}, world.now, out);
-      world.carry(at, out);
-    });
-  }
-  void operator()(order_read& e) const {
-    w.state_later(n, [&world = w, at = n, e](bool only) {
-      if (only)
-        return;
-      auto& me = world.nodes[at];
-      std::optional<store::row> row;
-      if (const auto it = me.rows.find(e.key); it != me.rows.end())
-        row = it->second;
-      replica_effects out;
-      me.core->on_state_read(e.order, row, world.now, out);
-      world.carry(at, out);
-    });
-  }
-  void operator()(order_scan& e) const {
-    w.state_later(n, [&world = w, at = n, e](bool only) {
-      if (only)
-        return;
-      auto& me = world.nodes[at];
-      store::scan_page page;
-      std::size_t size = 0;
-      auto it = me.rows.lower_bound(std::max(e.request.from, e.request.prefix));
-      for (; it != me.rows.end(); ++it) {
-        const auto& key = it->first;
-        if (key.size() < e.request.prefix.size()
-            || !std::equal(e.request.prefix.begin(), e.request.prefix.end(),
-                           key.begin()))
-          break;
-        if (!page.rows.empty()
-            && (size > e.request.bytes_max
-                || page.rows.size() >= e.request.rows_max)) {
-          page.next = key;
-          break;
-        }
-        size += key.size() + it->second.value.size();
-        page.rows.push_back(it->second);
-      }
-      replica_effects out;
-      me.core->on_state_scanned(e.order, std::move(page), world.now, out);
-      world.carry(at, out);
-    });
-  }
-  void operator()(order_stage& e) const {
-    w.state_later(n, [&world = w, at = n, e](bool only) {
-      auto& me = world.nodes[at];
-      switch (e.what) {
-      case order_stage::step::put:
-        put(me.staged, e.rows);
-        break;
-      case order_stage::step::finish:
-        me.rows = std::exchange(me.staged, {});
-        me.meta = e.meta;
-        break;
-      default:
-        me.staged.clear();
-      }
-      if (only)
-        return;
-      replica_effects out;
-      me.core->on_staged(e.order, e.what, {}, world.now, out);
-      world.carry(at, out);
-    });
-  }
-  void operator()(order_turns& e) const {
-    for (const auto& o : e.orders)
-      w.note(o.key.number);
-    if (w.hold_turns) {
-      for (auto& o : e.orders)
-        nd.held.push_back(std::move(o));
-      return;
-    }
-    w.run_turns(n, std::move(e.orders));
-  }
-  void operator()(answer_call& e) const {
-    w.note(e.call * 31 + static_cast<std::uint64_t>(e.reply.status));
-    if (!w.answers.emplace(e.call, std::move(e.reply)).second)
-      w.problems.push_back("a call was answered twice");
-  }
-  void operator()(send_stream& e) const {
-    w.foreign.push_back(std::move(e.frame));
-  }
-  void operator()(role_changed& e) const {
-    w.note(static_cast<std::uint64_t>(e.now) * 7 + e.term.value());
-    nd.last_role = e;
-    if (e.now != role_changed::role::leader)
-      return;
-    const auto it = w.leaders.emplace(e.term, nd.self).first;
-    if (it->second != nd.self)
-      w.problems.push_back("two leaders in one term");
-  }
-  void operator()(configuration_changed& e) const {
-    nd.configuration = e.configuration;
-  }
-  void operator()(failover_report& e) const { nd.failovers.push_back(e); }
-  void operator()(change_done& e) const { nd.changes.push_back(e); }
-  void operator()(banyan::replica_lost& e) const { nd.lost.push_back(e); }
-  void operator()(replica_retired&) const { nd.retired = true; }
-  void operator()(replica_failed& e) const {
-    w.problems.push_back("replica failed: " + e.message);
-  }
-  template <class T>
-  void operator()(T&) const {}
-};
-
-void world::carry(std::size_t n, replica_effects& out) {
-  for (auto& e : out) {
-    note(e.index());
-    std::visit(carrier{*this, n}, e);
-  }
-  out.clear();
-  note(static_cast<std::uint64_t>(now.time_since_epoch().count()));
 }
 
 void world::check_states_equal() {

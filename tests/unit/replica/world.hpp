@@ -36,6 +36,8 @@ struct node {
   std::map<bytes, store::row> rows;
   std::optional<store::applied_meta> meta;
   std::map<bytes, store::row> staged;
+  store::state_digest digest; ///< as the store keeps it, commit by commit
+  std::set<bytes> rotten;     ///< rows with a bad checksum
 
   // host
   bool host_up = false;
@@ -50,6 +52,11 @@ struct node {
   std::vector<change_done> changes;
   std::vector<replica_lost> lost;
   bool retired = false;
+  std::vector<checkpoint_judged> judged;
+  std::vector<state_phase_changed> phases;
+  std::size_t times_whole = 0;
+  std::vector<row_damaged> damaged;
+  std::vector<bytes> mended;
   raft::configuration configuration;
 };
 
@@ -60,6 +67,8 @@ struct world_options {
   duration disk_high = std::chrono::microseconds{250};
   duration turn_low = std::chrono::microseconds{10};
   duration turn_high = std::chrono::microseconds{60};
+  duration verify_low{}; ///< how long a state is pending at a start
+  duration verify_high{};
   double loss = 0;
   std::size_t nodes = 3;
   std::size_t voters = 3;
@@ -81,6 +90,14 @@ public:
   void evidence(std::size_t dead); ///< all others hear that it is gone
   void kill_host(std::size_t n, std::optional<turn_key> running = {});
   void start_host(std::size_t n);
+
+  // disks (surroundings.cpp)
+  void rot(std::size_t n, const bytes& key); ///< its checksum no longer fits
+  void lose_state(std::size_t n);            ///< of a node that is down
+  /// Another value under a valid checksum; the digest knows (applied wrongly)
+  /// or doesn't (an old page came back).
+  void falsify(std::size_t n, const bytes& key, bool digest_follows);
+  void scrub(std::size_t n);
 
   // calls
   std::uint64_t call(std::size_t n, request_frame r);
@@ -119,11 +136,17 @@ public:
   std::uint64_t trace = 1469598103934665603u;
   bool hold_turns = false; ///< orders wait in `held`
   bool disk_full = false;
+  std::size_t mismatches = 0; ///< snapshots that didn't add up
   bool deliver_streams = true;
   std::function<bool(std::size_t, std::size_t, const group_frame&)> drop;
 
 private:
   friend struct carrier;
+  [[nodiscard]] recovered_rows recovered(std::size_t n) const;
+  [[nodiscard]] store::state_digest
+  digest_of(const std::map<bytes, store::row>& rows) const;
+  void write_rows(node& nd,
+                  const std::vector<store::row_change>& changes) const;
   void note(std::uint64_t x);
   void flush(std::size_t n);
   void log_step(std::size_t n);
