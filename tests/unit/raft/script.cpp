@@ -367,9 +367,11 @@ std::string script::run(const directive& d) {
     make_group(d);
   } else if (name == "wait") {
     now_ += std::chrono::milliseconds{number(words[0])};
-  } else if (name == "deliver" || name == "drop") {
+  } else if (name == "deliver" || name == "drop" || name == "repeat") {
     std::vector<message> taken;
     take(d, taken);
+    if (name == "repeat")
+      waiting_.insert(waiting_.end(), taken.begin(), taken.end());
     for (const auto& m : taken) {
       const auto to = machines_.find(number_of(m.to));
       if (name == "drop" || to == machines_.end()) {

@@ -14,6 +14,7 @@ namespace banyan::raft_test {
 ///     sync N [writes=K]   completes N's (first K) writes
 ///     deliver [A->B | N] [kind]   delivers what waits (at all, between, to N)
 ///     drop    [A->B | N] [kind]
+///     repeat  [A->B | N] [kind]     delivers, and it will come again
 ///     run                 delivers and completes all until quiet, in silence
 ///     live MS             time passes for all, without delays
 ///     elect N             N leads with all durable, in silence
