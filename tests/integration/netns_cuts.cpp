@@ -93,8 +93,8 @@ const fault faults[] = {
 
 } // namespace
 
-int netns_cuts(const netns_world::settings& s) {
-  netns_world w{s};
+int netns_cuts(netns_world::settings s) {
+  netns_world w{std::move(s)};
   w.begin();
   std::vector<const fault*> bag;
   while (w.time_left()) {

@@ -29,8 +29,8 @@ std::size_t healthy_host(netns_world& w, const std::vector<patient>& down) {
 
 } // namespace
 
-int netns_kill_and_pause(const netns_world::settings& s) {
-  netns_world w{s};
+int netns_kill_and_pause(netns_world::settings s) {
+  netns_world w{std::move(s)};
   w.begin();
   std::vector<patient> down;
   while (w.time_left()) {

@@ -6,17 +6,23 @@ namespace banyan::test {
 struct scenario {
   const char* name;
   const char* what;
-  int (*run)(const netns_world::settings&);
+  int (*run)(netns_world::settings);
 };
 
-int netns_cuts(const netns_world::settings& s);
-int netns_kill_and_pause(const netns_world::settings& s);
+int netns_cuts(netns_world::settings s);
+int netns_kill_and_pause(netns_world::settings s);
+int netns_slow_links(netns_world::settings s);
+int netns_full_disk(netns_world::settings s);
 
 inline constexpr scenario scenarios[] = {
     {"cuts", "symmetric, one-way, partial and flapping cuts, resets",
      netns_cuts},
     {"kill_and_pause", "kill -9, SIGSTOP, alone and under cuts",
      netns_kill_and_pause},
+    {"slow_links", "late, narrow, stuck lines and resets, through a proxy",
+     netns_slow_links},
+    {"full_disk", "disks of a fixed size that fill up and are emptied again",
+     netns_full_disk},
 };
 
 } // namespace banyan::test

@@ -74,9 +74,7 @@ void netns_world::begin() {
       *mesh_, load_options{"ledger", 6, 6, 8ms, 25s});
   histories_->start();
   ledger_->start();
-  std::printf("%.1f s until five peers serve three apps\n",
-              seconds_of(now() - started_));
-  std::fflush(stdout);
+  say("five peers serve three apps");
   until_ = now()
            + std::chrono::duration_cast<duration>(
                std::chrono::duration<double>(settings_.seconds));
@@ -88,11 +86,39 @@ void netns_world::dwell(duration least, duration most) {
       least + duration{static_cast<std::int64_t>(random() % span)});
 }
 
+void netns_world::say(const std::string& what) const {
+  std::printf("%6.2f s  %s\n", seconds_of(now() - started_), what.c_str());
+  std::fflush(stdout);
+}
+
+void netns_world::struck(const std::string& kind) {
+  ++faults_[kind];
+  say(kind);
+}
+
+void netns_world::complain(const std::string& what) {
+  wrong_.push_back(what);
+  say("wrong: " + what);
+}
+
 void netns_world::heal() {
   cut_packets_ += hosts.heal();
 }
 
+void netns_world::demand_alive() {
+  const auto fallen = mesh_->casualties();
+  if (fallen.empty())
+    return;
+  complain("ended by itself: " + fallen);
+  for (std::size_t i = 0; i < hosts.size(); ++i)
+    if (mesh_->ended(i)) {
+      mesh_->kill(i);
+      mesh_->start(i);
+    }
+}
+
 void netns_world::demand_health(duration bound) {
+  demand_alive();
   const auto from = now();
   try {
     for (const auto* app : apps)
@@ -115,21 +141,23 @@ std::size_t netns_world::leader(const std::string& app, std::uint32_t shard) {
 
 int netns_world::end(duration bound) {
   heal();
+  say("the faults are over");
   for (std::size_t i = 0; i < hosts.size(); ++i)
     if (!mesh_->running(i))
       mesh_->start(i);
     else if (!mesh_->serving(i))
       mesh_->thaw(i);
   demand_health(bound);
+  say("all groups are healthy");
   std::vector<std::thread> stops;
   stops.emplace_back([&] { histories_->stop(); });
   stops.emplace_back([&] { ledger_->stop(); });
   for (auto& t : stops)
     t.join();
+  say("the clients have their answers");
   const auto histories = histories_->check();
   const auto audit = ledger_->audit();
-  if (const auto fallen = mesh_->casualties(); !fallen.empty())
-    complain("ended by itself: " + fallen);
+  demand_alive();
   std::printf("faults:\n");
   std::uint64_t sum = 0;
   for (const auto& [kind, n] : faults_) {
@@ -144,8 +172,8 @@ int netns_world::end(duration bound) {
               static_cast<unsigned long long>(cut_packets_),
               seconds_of(slowest_heal_), histories.text().c_str(),
               audit.text().c_str());
-  for (const auto& w : wrong_)
-    std::printf("wrong: %s\n", w.c_str());
+  if (!wrong_.empty())
+    std::printf("%zu things were wrong, see above\n", wrong_.size());
   const bool good = wrong_.empty() && histories.clean() && audit.clean();
   if (!good)
     std::printf("%s", mesh_->last_words(6000).c_str());

@@ -35,17 +35,21 @@ public:
   [[nodiscard]] bool time_left() const { return now() < until_; }
   /// Lets the load run on for a random time.
   void dwell(duration least, duration most);
-  /// Counted for the table.
-  void struck(const std::string& kind) { ++faults_[kind]; }
-  void complain(const std::string& what) { wrong_.push_back(what); }
+  /// A fault that has just begun: a line, and counted for the table.
+  void struck(const std::string& kind);
+  void complain(const std::string& what);
   /// Cuts only, no process.
   void heal();
   /// Waits until every app is healthy in every peer's view.
   void demand_health(duration bound);
+  /// Nobody may have ended by itself; who did is started again.
+  void demand_alive();
   std::size_t any_host() { return random() % hosts.size(); }
   std::pair<std::size_t, std::size_t> any_pair();
   /// Who leads that shard now, or anybody.
   std::size_t leader(const std::string& app, std::uint32_t shard = 0);
+  /// A line with the time.
+  void say(const std::string& what) const;
 
 private:
   void deploy(const std::string& name, const std::string& more);

@@ -128,7 +128,8 @@ ledger_load::outcome ledger_load::call(client& c, const std::string& account,
       connection.reset();
       continue;
     }
-    if (r->status == 429 || r->status == 503 || r->status == 504)
+    if (r->status == 429 || r->status == 503 || r->status == 504
+        || r->status == 507)
       continue;
     {
       const std::lock_guard lock{mutex_};

@@ -47,9 +47,9 @@ struct audit_report {
 /// transfer lost or applied twice at its source shows in the next answer. No
 /// two transfers have the same amount (1,000,000 and a running number), so a
 /// recipient's balance tells one lost and another applied twice from none. A
-/// call without a definite answer (connection lost, `unknown`, 503, 504, 429)
-/// is repeated under its Idempotency-Key on the next peer until there is one.
-/// Every 50th asks for more than there is and must be rejected.
+/// call without a definite answer (connection lost, `unknown`, 503, 504, 507,
+/// 429) is repeated under its Idempotency-Key on the next peer until there is
+/// one. Every 50th asks for more than there is and must be rejected.
 class ledger_load {
 public:
   ledger_load(process_mesh& mesh, load_options options = {});

@@ -176,6 +176,11 @@ bool process_mesh::serving(std::size_t i) const {
   return peers_[i]->running != nullptr && !peers_[i]->frozen;
 }
 
+bool process_mesh::ended(std::size_t i) const {
+  const std::lock_guard lock{mutex_};
+  return peers_[i]->running != nullptr && peers_[i]->running->poll();
+}
+
 std::string process_mesh::casualties() {
   std::string out;
   const std::lock_guard lock{mutex_};

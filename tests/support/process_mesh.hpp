@@ -83,6 +83,8 @@ public:
   [[nodiscard]] bool running(std::size_t i) const;
   /// Running and not frozen.
   [[nodiscard]] bool serving(std::size_t i) const;
+  /// Started and not killed, but it has ended.
+  [[nodiscard]] bool ended(std::size_t i) const;
   /// Peers that ended by themselves, with their last words; empty: none.
   std::string casualties();
 
