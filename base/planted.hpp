@@ -63,6 +63,11 @@ enum class planted_bug : std::uint8_t {
   snapshot_without_sessions,
   snapshot_without_outbox,
   snapshot_without_its_tail,
+  // damage
+  pending_state_serves,
+  mended_row_serves_too_early,
+  quarantine_without_majority,
+  switch_to_a_snapshot_that_does_not_add_up,
   // store
   complete_before_sync,
   serve_a_bad_row,
@@ -72,6 +77,8 @@ enum class planted_bug : std::uint8_t {
   lower_incarnation_of_a_link,
   // nodes
   wiped_replica_keeps_its_id,
+  damaged_log_is_taken_as_it_is,
+  copied_directory_votes_on,
   count_,
 };
 

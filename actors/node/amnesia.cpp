@@ -2,6 +2,7 @@
 
 #include "actors/node/names.hpp"
 #include "base/codec.hpp"
+#include "base/planted.hpp"
 
 #include <sys/stat.h>
 
@@ -42,7 +43,8 @@ std::optional<std::string> forgetful(const store::documents& d,
            "app's newer document may be missing; the bad file is in DIR/aside";
   if (const auto kept = the(d, document_kind::given_up))
     return to_text(kept->view());
-  if (moved(d, m) && !m.was_clean)
+  if (moved(d, m) && !m.was_clean
+      && !planted(planted_bug::copied_directory_votes_on))
     return "this directory is a copy of one whose peer was not stopped before: "
            "the original may have voted since";
   return std::nullopt;

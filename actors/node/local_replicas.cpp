@@ -4,6 +4,7 @@
 #include "actors/node/app.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/supervisor.hpp"
+#include "base/planted.hpp"
 
 #include <caf/all.hpp>
 
@@ -135,7 +136,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   bool has_log = ctx_.made_this_boot.erase(id) != 0;
   for (auto& l : ctx_.disk.recovered_logs.logs)
     if (l.group == g && l.replica == id) {
-      if (l.damaged) {
+      if (l.damaged && !planted(planted_bug::damaged_log_is_taken_as_it_is)) {
         ctx_.log(log_level::error, "the log of " + a.genesis.name + "/"
                                        + std::to_string(shard) + " is damaged ("
                                        + l.damage
@@ -152,7 +153,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   for (auto& r : ctx_.disk.recovered_states)
     if (r.group == g && r.replica == id && !r.damaged)
       s.meta = std::move(r.meta);
-  if (!has_log) {
+  if (!has_log && !planted(planted_bug::wiped_replica_keeps_its_id)) {
     ctx_.log(log_level::error,
              "the log of " + a.genesis.name + "/" + std::to_string(shard)
                  + " is missing: this replica is given up and will be replaced "

@@ -153,7 +153,8 @@ void replica_core::impl::on_effect(const raft::role_changed& e,
   default:
     role_ = role::candidate;
   }
-  if (leads && !leading_ && !whole()) {
+  if (leads && !leading_ && !whole()
+      && !planted(planted_bug::pending_state_serves)) {
     leave_the_lead(now);
   } else if (leads && !leading_) {
     leading_term_ = e.term;
