@@ -261,6 +261,55 @@ TEST_F(replica_limits, completions_for_another_replica_count_for_nothing) {
   EXPECT_EQ(w.answered(call)->status, reply_status::ok);
 }
 
+// A leader that is cut off writes a long tail, slowly; by the time that its
+// disk has it, a snapshot has taken the place of its log.
+TEST_F(replica_limits, a_write_of_a_log_that_a_snapshot_replaced_is_nothing) {
+  w.base.log_kept_entries = 20;
+  w.base.snapshot_chunk_bytes = 200;
+  boot();
+  ASSERT_EQ(w.ask(leader, w.command("a", "append", "kept")).status,
+            reply_status::ok);
+  const auto old = leader;
+  for (std::size_t n = 0; n < 3; ++n)
+    if (n != old)
+      w.cut(old, n);
+  w.hold_turns = true;
+  for (int i = 0; i < 300; ++i)
+    w.call(old, w.command("t" + std::to_string(i), "append", "lost"));
+  w.run_for(20ms);
+  answer_held([](turn_result&) {});
+  for (int i = 0; i < 100; ++i)
+    w.call(old, w.command("t" + std::to_string(i), "append", "slow"));
+  w.run_for(20ms);
+  slow_disks(20s);
+  answer_held([](turn_result&) {});
+  w.run_for(10us);
+  slow_disks(100us);
+  w.hold_turns = false;
+  ASSERT_EQ(w.nodes[old].log_pending.size(), 1u);
+  ASSERT_EQ(w.nodes[old].log_pending[0].entries.size(), 100u);
+
+  ASSERT_TRUE(
+      w.run_until([&] { return w.leader() < 3 && w.leader() != old; }, 5s));
+  leader = w.leader();
+  for (int i = 0; i < 200; ++i)
+    ASSERT_EQ(w.ask(leader, w.command("a", "append", "x")).status,
+              reply_status::ok);
+  w.run_for(3s); // the log is cut behind the state commits
+  w.heal();
+  ASSERT_TRUE(w.run_until(
+      [&] {
+        return w.nodes[old].meta && w.nodes[old].meta->index.value() > 150;
+      },
+      10s));
+  EXPECT_FALSE(w.nodes[old].log_pending.empty()); // the slow write is open yet
+  w.run_for(30s);
+  EXPECT_EQ(w.ask(w.await_leader(), w.command("t7", "append", "y")).status,
+            reply_status::ok);
+  EXPECT_EQ(w.words("t7"), "y,");
+  w.check_states_equal();
+}
+
 // ---- changes ----------------------------------------------------------------
 
 struct replica_change_limits : replica_limits {
