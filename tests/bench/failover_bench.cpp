@@ -1,13 +1,17 @@
 // Failovers of a group at default settings: a mesh of real peers under a steady
 // load, whose leader is killed (or frozen) again and again.
 //
-//   failover_bench [--kills N] [--freeze] [--peers N] [--rate PER_SECOND]
-//                  [--shards N]
+//   failover_bench [--kills N] [--freeze | --cut] [--hosts] [--peers N]
+//                  [--rate PER_SECOND] [--shards N]
+//
+// With --hosts each peer is on a host of its own (network namespaces; root
+// only), and --cut takes its network from the leader: packets from and to it
+// vanish, until they don't.
 //
 // Two views of each failover: what `GET /v1/failovers` says (phases, in ms
 // since the loss was noticed), and what a caller saw: from just before the
 // signal to the first answer of a higher term.
-#include "tests/support/process_mesh.hpp"
+#include "tests/support/owned_mesh.hpp"
 #include "tests/support/term_watch.hpp"
 
 #include <algorithm>
@@ -22,6 +26,8 @@ namespace {
 struct settings {
   int kills = 100;
   bool freeze = false;
+  bool hosts = false;
+  bool cut = false;
   std::size_t peers = 3;
   double rate = 500;
   int shards = 1;
@@ -156,8 +162,8 @@ value record_of(const process_mesh& mesh, std::uint64_t term) {
   return found;
 }
 
-bool strike(const settings& s, process_mesh& mesh, steady_load& load,
-            samples& out) {
+bool strike(const settings& s, net_hosts* hosts, process_mesh& mesh,
+            steady_load& load, samples& out) {
   mesh.wait_healthy("counter", 3);
   const auto leader = mesh.leader_of("counter").value();
   const auto term = mesh.app(leader, "counter")->groups.front().term;
@@ -168,7 +174,10 @@ bool strike(const settings& s, process_mesh& mesh, steady_load& load,
                   10s))
     return false;
   const auto begun = now();
-  if (s.freeze)
+  if (s.cut) {
+    hosts->isolate(leader);
+    hosts->cut(net_hosts::hub, leader);
+  } else if (s.freeze)
     mesh.freeze(leader);
   else
     mesh.kill(leader);
@@ -188,6 +197,11 @@ bool strike(const settings& s, process_mesh& mesh, steady_load& load,
       out.noticed.push_back(
           std::max(0.0, out.caller.back() - out.reply.back()));
     }
+  }
+  if (s.cut) {
+    (void)hosts->heal();
+    load.avoid(SIZE_MAX);
+    return true;
   }
   // A frozen leader isn't thawed but killed: what it missed would make it
   // patient with others for many seconds, and it is the next one's observer.
@@ -213,12 +227,28 @@ bool sums_hold(const process_mesh& mesh, const steady_load& load) {
   return good;
 }
 
+const char* word(const settings& s) {
+  return s.cut ? "a cut" : s.freeze ? "SIGSTOP" : "kill -9";
+}
+
 int run(const settings& s) {
-  process_mesh mesh{std::vector<peer_place>(s.peers)};
+  std::unique_ptr<net_hosts> hosts;
+  std::unique_ptr<owned_mesh> owned;
+  std::unique_ptr<process_mesh> local;
+  if (s.hosts) {
+    hosts = std::make_unique<net_hosts>(s.peers);
+    owned = std::make_unique<owned_mesh>(*hosts);
+  } else {
+    local = std::make_unique<process_mesh>(std::vector<peer_place>(s.peers));
+  }
+  auto& mesh = s.hosts ? owned->peers() : *local;
   mesh.start_all();
   mesh.wait_members(s.peers);
-  mesh.deploy("counter", "name = \"counter\"\nmodule = \"counter\"\nshards = "
-                             + std::to_string(s.shards) + "\nreplicas = 3\n");
+  const auto spec = "shards = " + std::to_string(s.shards) + "\nreplicas = 3\n";
+  if (s.hosts)
+    owned->deploy("counter", spec);
+  else
+    mesh.deploy("counter", "name = \"counter\"\nmodule = \"counter\"\n" + spec);
   mesh.wait_healthy("counter", 3);
   steady_load load{mesh, s.rate};
   load.start();
@@ -226,7 +256,7 @@ int run(const settings& s) {
   bool good = true;
   const auto begun = now();
   for (int i = 0; i < s.kills && good; ++i) {
-    good = strike(s, mesh, load, seen);
+    good = strike(s, hosts.get(), mesh, load, seen);
     if (good) {
       std::printf("%3d  %8.1f ms\n", i + 1, seen.caller.back());
       std::fflush(stdout);
@@ -238,9 +268,8 @@ int run(const settings& s) {
     std::printf("%s", mesh.last_words().c_str());
   std::printf("%zu failovers after %s, %zu peers, %d shard(s), %.0f commands/s "
               "asked for, %.0f/s acknowledged over all (%.0f s)\n",
-              seen.caller.size(), s.freeze ? "SIGSTOP" : "kill -9", s.peers,
-              s.shards, s.rate, static_cast<double>(load.acknowledged()) / took,
-              took);
+              seen.caller.size(), word(s), s.peers, s.shards, s.rate,
+              static_cast<double>(load.acknowledged()) / took, took);
   std::printf("%-34s %8s %8s %8s %8s\n", "ms", "median", "p90", "p99", "max");
   print_row("signal to first answer (caller)", seen.caller);
   print_row("  signal to noticed (difference)", seen.noticed);
@@ -273,6 +302,10 @@ int main(int argc, char** argv) {
       s.kills = number();
     else if (flag == "--freeze")
       s.freeze = true;
+    else if (flag == "--hosts")
+      s.hosts = true;
+    else if (flag == "--cut")
+      s.hosts = s.cut = true;
     else if (flag == "--peers")
       s.peers = static_cast<std::size_t>(number());
     else if (flag == "--rate")
@@ -286,6 +319,9 @@ int main(int argc, char** argv) {
   }
   try {
     return banyan::test::run(s);
+  } catch (const banyan::test::not_here& e) {
+    std::printf("NOT RUN: %s\n", e.what());
+    return banyan::test::not_run;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "failover_bench: %s\n", e.what());
     return 1;

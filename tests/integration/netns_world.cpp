@@ -1,10 +1,6 @@
 #include "tests/integration/netns_world.hpp"
 
-#include "actors/docs/key_files.hpp"
-#include "crypto/system_random.hpp"
-
 #include <cstdio>
-#include <fstream>
 #include <thread>
 
 namespace banyan::test {
@@ -23,48 +19,23 @@ double seconds_of(duration d) {
 } // namespace
 
 netns_world::netns_world(settings s)
-    : hosts{s.hosts}, random{s.seed}, settings_{std::move(s)} {
-  system_random entropy;
-  const auto made = init_mesh(keys_.path(), "hosts", entropy);
-  if (!made.ok())
-    throw std::runtime_error{made.error().message};
-  owner_ = made->owner_file.string();
-  std::vector<peer_place> places;
-  for (std::size_t i = 0; i < hosts.size(); ++i)
-    places.push_back({"here", "", hosts.address(i), hosts.space(i).fd()});
-  mesh_options o;
-  o.mesh_file = made->mesh.string();
-  o.flags = settings_.flags;
-  o.flags.emplace_back("--http-plain");
-  mesh_ = std::make_unique<process_mesh>(std::move(places), std::move(o));
+    : hosts{s.hosts}, random{s.seed}, settings_{std::move(s)},
+      owned_{hosts, settings_.flags}, mesh_{&owned_.peers()} {
   if (settings_.before)
     settings_.before(*this);
-}
-
-void netns_world::deploy(const std::string& name, const std::string& more) {
-  const auto spec = keys_.path() / (name + ".toml");
-  std::ofstream{spec} << "name = \"" << name << "\"\nmodule = \"" << name
-                      << "\"\naccess = \"public\"\n"
-                      << more
-                      << (settings_.replace_after.empty()
-                              ? ""
-                              : "replace_after = \"" + settings_.replace_after
-                                    + "\"\n");
-  const auto r =
-      run_program({BANYAN_CLI_BINARY, "--data", mesh_->data(0).string(),
-                   "deploy", spec.string(), "--owner", owner_});
-  if (r.end.code != 0)
-    throw std::runtime_error{"deploy of " + name + ": " + r.out + r.err
-                             + mesh_->last_words()};
 }
 
 void netns_world::begin() {
   started_ = now();
   mesh_->start_all();
   mesh_->wait_members(hosts.size());
-  deploy("kv", "shards = 2\nreplicas = 3\n");
-  deploy("counter", "shards = 1\nreplicas = 5\n");
-  deploy("ledger", "shards = 2\nreplicas = 3\n");
+  const auto more =
+      settings_.replace_after.empty()
+          ? std::string{}
+          : "replace_after = \"" + settings_.replace_after + "\"\n";
+  owned_.deploy("kv", "shards = 2\nreplicas = 3\n" + more);
+  owned_.deploy("counter", "shards = 1\nreplicas = 5\n" + more);
+  owned_.deploy("ledger", "shards = 2\nreplicas = 3\n" + more);
   for (const auto* app : apps)
     mesh_->wait_healthy(app, voters_of(app));
   history_options h;

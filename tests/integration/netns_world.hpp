@@ -1,7 +1,7 @@
 #pragma once
 #include "tests/integration/netns_load.hpp"
 #include "tests/support/ledger_load.hpp"
-#include "tests/support/net_hosts.hpp"
+#include "tests/support/owned_mesh.hpp"
 
 #include <functional>
 
@@ -52,12 +52,9 @@ public:
   void say(const std::string& what) const;
 
 private:
-  void deploy(const std::string& name, const std::string& more);
-
   settings settings_;
-  temporary_directory keys_;
-  std::string owner_;
-  std::unique_ptr<process_mesh> mesh_;
+  owned_mesh owned_;
+  process_mesh* mesh_;
   std::unique_ptr<history_load> histories_;
   std::unique_ptr<ledger_load> ledger_;
   time_point until_{}, started_{};
