@@ -238,6 +238,8 @@ public:
   }
   void heal_all() {
     const auto cuts = std::exchange(cuts_, {});
+    for (auto& [way, until] : stalled_)
+      until = std::min(until, now());
     for (const auto& [from, to] : cuts)
       retransmit(from, to);
   }
@@ -607,6 +609,11 @@ void virtual_network::cut(const std::string& a, const std::string& b) {
 void virtual_network::heal(const std::string& a, const std::string& b) {
   impl_->heal(a, b);
   impl_->heal(b, a);
+}
+
+void virtual_network::heal_one_way(const std::string& from,
+                                   const std::string& to) {
+  impl_->heal(from, to);
 }
 
 void virtual_network::heal_all() {

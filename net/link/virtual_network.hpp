@@ -68,6 +68,8 @@ public:
   void cut_one_way(const std::string& from, const std::string& to);
   void cut(const std::string& a, const std::string& b); ///< both ways
   void heal(const std::string& a, const std::string& b);
+  void heal_one_way(const std::string& from, const std::string& to);
+  /// Stalls end too; paths stay as they are.
   void heal_all();
   /// Holds everything from one host to the other for `d`.
   void stall(const std::string& from, const std::string& to, duration d);

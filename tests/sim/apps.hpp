@@ -6,8 +6,8 @@ class host_catalog;
 
 namespace banyan::sim {
 
-/// ledger and counter, linked in. Apart from the rest because an app's headers
-/// and a node's never meet in one file.
+/// counter, ledger, kv and list, linked in. Apart from the rest because an
+/// app's headers and a node's never meet in one file.
 void add_apps(host_catalog& catalog);
 
 } // namespace banyan::sim

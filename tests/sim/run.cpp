@@ -1,15 +1,40 @@
 #include "sim/run.hpp"
 
+#include "actors/testing/sim/harm.hpp"
+#include "sim/apps.hpp"
 #include "sim/clients.hpp"
-#include "sim/faults.hpp"
 
 #include <caf/send.hpp>
 
 namespace banyan::sim {
 namespace {
 
-constexpr duration trouble = 30s;
+constexpr duration trouble = 22s;
 constexpr duration peace = 20s;
+constexpr duration calm = 5s; ///< at the least, with clients at work
+
+world_options options_for(const plan& p) {
+  world_options o;
+  o.seed = p.seed;
+  o.machines = p.machines;
+  for (std::size_t n = 0; n < p.machines; ++n)
+    o.regions.push_back("region" + std::to_string(n % p.regions));
+  seeded_random r{p.seed ^ 0x6e6574};
+  switch (r.below(3)) {
+  case 0: // one rack
+    break;
+  case 1: // one country
+    o.within.delay_low = 1ms;
+    o.within.delay_high = 4ms;
+    break;
+  default: // jitter
+    o.within.delay_low = 100us;
+    o.within.delay_high = 20ms;
+  }
+  o.between.delay_low = r.between(2ms, 30ms);
+  o.between.delay_high = o.between.delay_low + r.between(1ms, 10ms);
+  return o;
+}
 
 bool all_met(world& w) {
   for (const auto& m : w.machines) {
@@ -24,11 +49,12 @@ bool all_met(world& w) {
   return true;
 }
 
-bool deploy(world& w, const std::string& name) {
+bool deploy(world& w, const std::string& name, std::uint32_t shards,
+            std::vector<deployed>& apps) {
   actors::deploy_in d;
   d.spec.name = name;
   d.spec.module = name;
-  d.spec.shards = 2;
+  d.spec.shards = shards;
   d.spec.replace_after = 2s;
   d.spec.isolation = app_isolation::none;
   d.strict = true;
@@ -36,11 +62,14 @@ bool deploy(world& w, const std::string& name) {
   d.done = [&](const actors::deploy_answer& a) {
     done = true;
     if (a.status != reply_status::ok)
-      w.problem("deploy of " + name + ": " + a.message);
+      return w.problem("deploy of " + name + ": " + a.message);
+    apps.push_back({name, a.app, shards});
+    for (std::uint32_t s = 0; s < shards; ++s)
+      w.logs.born({a.app, s}, a.voters[s]);
   };
   caf::anon_send(w.at(0).peer().context().supervisor, std::move(d));
   if (w.run_until([&] { return done; }, 10s))
-    return true;
+    return w.problems.empty();
   w.problem("deploy of " + name + " has no end");
   return false;
 }
@@ -48,6 +77,14 @@ bool deploy(world& w, const std::string& name) {
 /// What stands in the stores: every replica's actors by group, and how many
 /// rows. A row that rotted is skipped: nobody has asked for it since.
 using stored_rows = std::map<group_id, std::map<bytes, bytes>>;
+
+bool votes(const world& w, const group_id& g, std::size_t n) {
+  if (const auto* c = w.logs.configuration(g))
+    for (const auto& v : c->voters)
+      if (v.node == w.at(n).id())
+        return true;
+  return false;
+}
 
 std::vector<stored_rows> read_stores(world& w) {
   std::vector<stored_rows> out(w.machines.size());
@@ -57,6 +94,8 @@ std::vector<stored_rows> read_stores(world& w) {
       continue;
     auto& context = w.at(n).peer().context();
     for (const auto& [g, actor] : context.replicas) {
+      if (!votes(w, g, n))
+        continue;
       store::scan_request q;
       q.prefix = {static_cast<std::uint8_t>(row_kind::actor)};
       ++open;
@@ -81,36 +120,40 @@ bool stores_agree(world& w) {
   for (const auto& machine : read_stores(w))
     for (const auto& [g, rows] : machine)
       for (const auto& [key, value] : rows)
-        if (all[g].emplace(key, value).first->second != value)
+        if (all[g].emplace(key, value).first->second != value) {
+          w.trace("stores differ in a row of " + short_string(g.app) + "/"
+                  + std::to_string(g.shard) + ": "
+                  + std::string{key.begin() + 1, key.end()});
           return false;
+        }
   return true;
 }
 
+/// Every voter of every group is there and heard, and no change is under way.
 bool fully_replicated(world& w) {
-  for (const auto& m : w.machines)
-    if (!m->up()
-        || m->peer().context().replicas.size() != 4) // 2 apps × 2 shards
+  for (const auto& g : w.logs.groups()) {
+    const auto* c = w.logs.configuration(g);
+    if (c == nullptr || c->joint() || c->voters.size() != 3)
       return false;
+    for (const auto& v : c->voters) {
+      bool there = false;
+      for (const auto& m : w.machines)
+        there = there
+                || (m->id() == v.node && m->up()
+                    && m->peer().context().replicas.count(g) != 0);
+      if (!there)
+        return false;
+    }
+  }
   return true;
 }
 
-void run(world& w, outcome& out) {
-  for (const auto& m : w.machines)
-    m->boot();
-  if (!w.run_until([&] { return all_met(w); }, 10s))
-    return w.problem("the machines did not meet");
-  if (!deploy(w, "counter") || !deploy(w, "ledger"))
-    return;
-
-  clients c{w, 6};
-  faults f{w};
-  c.start();
-  w.run_for(1s);
-  f.start();
-  w.run_for(trouble);
-  f.heal();
-  c.stop();
+/// Heals, and demands that all serves and agrees in time.
+void settle(world& w, harm& h, clients& c, outcome& out) {
+  h.heal();
   const auto healed = w.now();
+  w.run_for(calm);
+  c.stop();
   if (!w.run_until([&] { return c.idle(); }, peace))
     w.problem("calls have no end though all is well:" + c.waiting());
   bool settled = false;
@@ -125,8 +168,9 @@ void run(world& w, outcome& out) {
       w.run_for(200ms);
   }
   if (!settled)
-    w.problem("peers, counters and accounts do not agree 20 s after healing");
-  out.settled_s = to_ms(w.now() - healed) / 1000;
+    w.problem("peers, counters, accounts and lists do not agree 20 s after "
+              "healing");
+  out.settled_s = std::max(out.settled_s, to_ms(w.now() - healed) / 1000);
   if (!w.run_until([&] { return fully_replicated(w); }, peace))
     w.problem("a group lacks a replica though all machines are well");
   bool agree = false;
@@ -136,24 +180,85 @@ void run(world& w, outcome& out) {
   }
   if (!agree)
     w.problem("two replicas of a group have stored different actors");
+  w.logs.settled();
+}
+
+void run_in(world& w, const plan& p, outcome& out) {
+  add_apps(w.catalog);
+  for (const auto& m : w.machines)
+    m->boot();
+  if (!w.run_until([&] { return all_met(w); }, 10s))
+    return w.problem("the machines did not meet");
+  std::vector<deployed> apps;
+  for (const auto& [name, shards] :
+       {std::pair{"counter", 1U}, {"kv", 1U}, {"ledger", 2U}, {"list", 1U}})
+    if (!deploy(w, name, shards, apps))
+      return;
+  clients c{w, 6, std::move(apps)};
+  harm h{w};
+  std::size_t before = 0;
+  for (const auto& phase : p.phases) {
+    c.start();
+    w.run_for(500ms);
+    h.play(phase,
+           [&](std::size_t i) { return p.skipped.count(before + i) != 0; });
+    w.run_for(trouble);
+    settle(w, h, c, out);
+    before += phase.size();
+    if (!w.problems.empty())
+      break;
+  }
   c.check();
   out.acknowledged = c.acknowledged();
+  out.checked = c.checked();
   out.retries = c.retries();
-  out.faults = f.counts();
+  out.faults = h.counts();
 }
 
 } // namespace
 
-outcome run_seed(std::uint64_t seed) {
+std::size_t plan::faults() const {
+  std::size_t n = 0;
+  for (const auto& phase : phases)
+    n += phase.size();
+  return n;
+}
+
+const std::vector<fault_kind>& left_out() {
+  static const std::vector<fault_kind> kinds{
+      fault_kind::old_image,       fault_kind::rot_meta,
+      fault_kind::rot_state,       fault_kind::rot_documents,
+      fault_kind::misplaced_batch, fault_kind::misplaced_row,
+      fault_kind::lost_row,        fault_kind::move};
+  return kinds;
+}
+
+plan plan_for(std::uint64_t seed) {
+  seeded_random r{seed ^ 0x706c616e};
+  plan p;
+  p.seed = seed;
+  p.machines = 3 + r.below(3);
+  p.regions = 1 + r.below(3);
+  schedule_options how;
+  how.machines = p.machines;
+  how.length = trouble;
+  how.without = left_out();
+  for (int i = 0; i < 2; ++i)
+    p.phases.push_back(draw_schedule(r.next(), how));
+  return p;
+}
+
+outcome run(const plan& p) {
   outcome out;
-  out.seed = seed;
-  world w{seed};
-  run(w, out);
+  out.seed = p.seed;
+  world w{options_for(p)};
+  run_in(w, p, out);
   w.trace("end");
   out.hash = w.hash;
   out.virtual_s = to_ms(w.elapsed()) / 1000;
   out.steps = w.steps;
-  out.leaderships = w.leaderships;
+  out.answers = w.logs.answers();
+  out.leaderships = w.leaders.leaderships();
   out.problems = w.problems;
   return out;
 }

@@ -1,6 +1,6 @@
-#include "sim/machine.hpp"
+#include "actors/testing/sim/machine.hpp"
 
-#include "sim/world.hpp"
+#include "actors/testing/sim/world.hpp"
 
 #include <algorithm>
 
@@ -67,6 +67,9 @@ private:
 
 namespace {
 
+/// More would be a loop of crashes.
+constexpr unsigned fatals_max = 12;
+
 identity make_key(std::uint64_t seed) {
   seeded_random r{seed};
   return identity::generate(r);
@@ -75,22 +78,25 @@ identity make_key(std::uint64_t seed) {
 store::virtual_disk::options disk_options(std::uint64_t seed) {
   store::virtual_disk::options o;
   o.seed = seed;
-  o.segment_bytes = std::size_t{4} << 20;
+  // Small ones (but for one order): an empty log costs little memory.
+  o.segment_bytes = std::size_t{1} << 20;
+
   return o;
 }
 
 } // namespace
 
-machine::machine(world& w, std::size_t number, std::uint64_t seed)
+machine::machine(world& w, std::size_t number, std::uint64_t seed,
+                 std::string region)
     : world_{w}, number_{number}, seed_{seed}, host_{"10.0.0."
                                                      + std::to_string(number
                                                                       + 1)},
-      loop_{seed | 1}, random_{seed ^ 0x4057}, key_{make_key(seed)},
-      disk_{disk_options(seed),
-            [this](duration d, std::function<void()> f) {
-              loop_.after(d, std::move(f), "disk");
-            },
-            [this] { return loop_.now(); }} {
+      region_{std::move(region)}, loop_{seed | 1}, random_{seed ^ 0x4057},
+      key_{make_key(seed)}, disk_{disk_options(seed),
+                                  [this](duration d, std::function<void()> f) {
+                                    loop_.after(d, std::move(f), "disk");
+                                  },
+                                  [this] { return loop_.now(); }} {
 }
 
 machine::~machine() {
@@ -101,21 +107,18 @@ void machine::boot() {
   BANYAN_ASSERT(!up());
   ++boots_;
   paused_ = false;
-  loop_.advance(world_.now());
+  fault_.clear();
+  busy_until_ = {};
+  loop_.advance(clock_.local(world_.now()));
   peer_random_ = std::make_unique<seeded_random>(seed_ + boots_ * 0x9E37U);
   actors::node_settings settings;
   auto mesh = mesh_file::local();
   settings.mesh_name = mesh.name;
   settings.mesh = mesh.id;
-  settings.region = "here";
+  settings.region = region_;
   settings.zone = "z" + std::to_string(number_);
   settings.version = "sim";
-  settings.unix_ms = [this] {
-    return 1'700'000'000'000
-           + std::chrono::duration_cast<std::chrono::milliseconds>(
-                 loop_.now().time_since_epoch())
-                 .count();
-  };
+  settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)
       world_.trace("node " + std::to_string(number_) + ": " + line);
@@ -123,14 +126,15 @@ void machine::boot() {
   settings.on_role = [this](const group_id& g, const role_changed& r) {
     world_.on_role(number_, g, r);
   };
-  actors::peer_parts parts{loop_,
-                           *peer_random_,
-                           key_.clone(),
-                           std::move(mesh),
-                           std::move(settings),
-                           disk_.open(),
-                           world_.net.attach(host_),
-                           std::make_unique<sim_hosts>(*this)};
+  actors::peer_parts parts{
+      loop_,
+      *peer_random_,
+      key_.clone(),
+      std::move(mesh),
+      std::move(settings),
+      world_.watched(number_, disk_.open()),
+      std::make_unique<clocked_streams>(world_.net.attach(host_), clock_),
+      std::make_unique<sim_hosts>(*this)};
   parts.listen = address();
   parts.advertise = address();
   parts.seeds = world_.seeds_for(number_);
@@ -140,7 +144,7 @@ void machine::boot() {
   peer_ = std::make_unique<actors::peer>(std::move(parts));
   std::string error;
   if (!peer_->begin(error))
-    world_.problem("machine " + std::to_string(number_) + ": " + error);
+    on_fatal(1, error);
 }
 
 void machine::kill(end how) {
@@ -152,14 +156,32 @@ void machine::kill(end how) {
     world_.net.kill(host_);
     disk_.kill();
   }
+  end_peer();
+}
+
+// Its actors end here, and what they still say reaches nothing: neither the
+// network nor the disk hears this process any more.
+void machine::end_peer() {
   paused_ = false;
   ++boots_; // answers that its actors still give as they end count for nothing
   auto dead = std::move(peer_);
-  loop_.advance(world_.now());
-  // Its actors end here, and what they still say reaches nothing: neither the
-  // network nor the disk hears this process any more.
+  loop_.advance(clock_.local(world_.now()));
   dead.reset();
   loop_.clear_timers();
+  world_.on_down(number_);
+}
+
+void machine::stop(std::function<void()> down) {
+  BANYAN_ASSERT(up() && !paused_);
+  const auto before = boots_;
+  peer_->stop([this, before, down = std::move(down)] {
+    world_.after(0ms, [this, before, down] {
+      if (boots_ != before || !up())
+        return;
+      kill(end::process);
+      down();
+    });
+  });
 }
 
 void machine::wipe() {
@@ -177,13 +199,20 @@ void machine::pause() {
 void machine::resume() {
   BANYAN_ASSERT(up() && paused_);
   paused_ = false;
-  loop_.advance(world_.now());
+  loop_.advance(clock_.local(world_.now()));
   world_.net.thaw(host_);
 }
 
 void machine::on_fatal(int code, const std::string& why) {
-  world_.problem("machine " + std::to_string(number_) + " gave up with code "
-                 + std::to_string(code) + ": " + why);
+  if (!fault_.empty())
+    return; // it is on its way down
+  const auto what = "machine " + std::to_string(number_) + " gave up with code "
+                    + std::to_string(code) + ": " + why;
+  if (fatal_expected_ && ++fatals_ <= fatals_max)
+    world_.trace(what);
+  else
+    world_.problem(what);
+  fault_ = why;
   // As its runner would have it: the process ends, and begins anew.
   world_.after(0ms, [this, before = boots_] {
     if (boots_ == before && up())
@@ -193,6 +222,30 @@ void machine::on_fatal(int code, const std::string& why) {
     if (boots_ == before + 1 && !up())
       boot();
   });
+}
+
+time_point machine::next() {
+  if (paused_)
+    return never;
+  const auto due = clock_.world(loop_.next());
+  return due == never ? due : std::max(due, busy_until_);
+}
+
+void machine::step(time_point now) {
+  loop_.step(clock_.local(now));
+  if (per_step_ > duration::zero())
+    busy_until_ = now + random_.between(duration::zero(), 2 * per_step_);
+}
+
+std::int64_t machine::unix_ms() const {
+  return 1'700'000'000'000
+         + std::chrono::duration_cast<std::chrono::milliseconds>(
+               loop_.now().time_since_epoch() + wall_offset_)
+               .count();
+}
+
+void machine::drift(std::int64_t ppm) {
+  clock_.drift(world_.now(), ppm);
 }
 
 void machine::host_delays(duration low, duration high) {

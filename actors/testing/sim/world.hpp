@@ -1,12 +1,15 @@
 #pragma once
 #include "actors/host/module.hpp"
 #include "actors/loop/virtual_loop.hpp"
+#include "actors/testing/sim/leader_watch.hpp"
+#include "actors/testing/sim/log_watch.hpp"
+#include "actors/testing/sim/machine.hpp"
+#include "actors/testing/sim/member_watch.hpp"
+#include "actors/testing/sim/state_watch.hpp"
 #include "base/random.hpp"
 #include "net/link/virtual_network.hpp"
-#include "sim/machine.hpp"
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,15 +18,28 @@
 /// runs on a machine here is the peer of production, actors included.
 namespace banyan::sim {
 
+struct world_options {
+  std::uint64_t seed = 1;
+  std::size_t machines = 3;
+  /// By machine; the last one serves the rest. Empty: one region for all.
+  std::vector<std::string> regions{};
+  net::virtual_network::path within{};
+  net::virtual_network::path between{}; ///< two regions
+};
+
 /// The machines, the network between them and the time that they share.
 ///
 /// Each machine has a loop of its own and the world has one more, for the
 /// network, the clients and the faults. A step takes whichever loop has the
 /// earliest work, so that one machine can be stopped as SIGSTOP stops a
 /// process: nothing of it runs, its clock jumps when it goes on.
+///
+/// What the checkers need they get here, outside the code that they check: the
+/// logs' completions, the roles that replicas take, the answers that clients
+/// get. What they find is in `problems`.
 class world {
 public:
-  explicit world(std::uint64_t seed, std::size_t machines = 3);
+  explicit world(world_options how);
   ~world();
   world(const world&) = delete;
   world& operator=(const world&) = delete;
@@ -45,14 +61,32 @@ public:
   /// A checker found something.
   void problem(const std::string& what);
 
-  /// Of what a replica on machine `n` told: at most one leader per term.
+  /// @name What machines tell
+  /// @{
   void on_role(std::size_t n, const group_id& g, const role_changed& r);
+  void on_down(std::size_t n);
+  store::disk watched(std::size_t n, store::disk d);
+  /// @}
 
-  [[nodiscard]] machine& at(std::size_t n) { return *machines[n]; }
+  [[nodiscard]] machine& at(std::size_t n) const { return *machines[n]; }
   [[nodiscard]] std::size_t count_up() const;
   [[nodiscard]] std::vector<net::membership_config::seed>
   seeds_for(std::size_t n) const;
+  /// How it is from one to the other when nothing is wrong.
+  [[nodiscard]] const net::virtual_network::path&
+  usual_path(std::size_t from, std::size_t to) const;
 
+  /// @name For checkers: where nothing can be demanded for a while
+  /// @{
+  void troubled(std::size_t n, duration d);
+  void troubled(std::size_t from, std::size_t to, duration d);
+  /// It runs, and has for `d`, with nothing wrong.
+  [[nodiscard]] bool well(std::size_t n) const;
+  [[nodiscard]] bool well(std::size_t a, std::size_t b) const;
+  void all_well(); ///< what was said of trouble is over
+  /// @}
+
+  const world_options how;
   const std::uint64_t seed;
   seeded_random random;
   actors::virtual_loop loop;
@@ -61,15 +95,21 @@ public:
   std::vector<std::unique_ptr<machine>> machines;
 
   std::vector<std::string> problems;
+  log_watch logs;
+  leader_watch leaders;
+  member_watch members;
+  state_watch states;
   std::uint64_t hash = 0;
-  std::uint64_t leaderships = 0;
   std::uint64_t steps = 0;
   const bool verbose;
 
 private:
+  void look();
+
   seeded_random ties_;
   time_point began_;
-  std::map<std::pair<group_id, std::uint64_t>, replica_ref> leaders_;
+  std::vector<time_point> trouble_;      ///< by machine, until
+  std::vector<time_point> link_trouble_; ///< by from × to
 };
 
 } // namespace banyan::sim

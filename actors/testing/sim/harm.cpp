@@ -1,0 +1,463 @@
+#include "actors/testing/sim/harm.hpp"
+
+#include "actors/node/messages.hpp"
+
+#include <algorithm>
+
+namespace banyan::sim {
+namespace {
+
+/// How long after a fault the checkers still excuse what it touched.
+constexpr duration aftermath = 500ms;
+/// A host that hangs is noticed only after its longest turn.
+constexpr duration host_hang_max = 11s;
+
+} // namespace
+
+bool harm::begin(const fault& f) {
+  seeded_random dice{f.dice};
+  const auto k = f.kind;
+  bool began = false;
+  if (k < fault_kind::cut)
+    began = to_machine(f, dice);
+  else if (k < fault_kind::slow_disk)
+    began = count() > 1 && to_network(f, dice);
+  else if (k < fault_kind::slow_host)
+    began = to_disk(f, dice);
+  else
+    began = to_apps(f, dice);
+  if (began) {
+    ++counts_[to_string(k)];
+    world_.trace("fault: " + to_string(f));
+  }
+  return began;
+}
+
+void harm::play(const schedule& s,
+                const std::function<bool(std::size_t)>& skip) {
+  for (std::size_t i = 0; i < s.size(); ++i)
+    if (!skip(i))
+      later(s[i].at, [this, f = s[i]] { static_cast<void>(begin(f)); });
+}
+
+void harm::later(duration d, std::function<void()> f) {
+  world_.after(d, [this, round = round_, f = std::move(f)] {
+    if (round == round_)
+      f();
+  });
+}
+
+// ---- processes and machines ------------------------------------------------
+
+void harm::down(std::size_t n, machine::end how, duration for_how_long) {
+  world_.at(n).kill(how);
+  boot_later(n, for_how_long);
+}
+
+void harm::boot_later(std::size_t n, duration d) {
+  world_.troubled(n, d + aftermath);
+  later(d, [this, n, boots = world_.at(n).boots()] {
+    auto& m = world_.at(n);
+    if (m.up() || m.boots() != boots)
+      return;
+    world_.trace("boot of " + std::to_string(n));
+    m.boot();
+  });
+}
+
+// One after the other, each asked to stop and waited for.
+void harm::stop_next(std::size_t first, std::size_t done, duration rest) {
+  if (done == count())
+    return;
+  const auto n = (first + done) % count();
+  auto& m = world_.at(n);
+  const auto go_on = [this, first, done, rest] {
+    later(rest,
+          [this, first, done, rest] { stop_next(first, done + 1, rest); });
+  };
+  if (!m.up() || m.paused())
+    return go_on();
+  world_.troubled(n, 30s);
+  m.stop([this, n, rest, go_on, round = round_] {
+    if (round != round_)
+      return world_.at(n).boot(); // healed meanwhile
+    boot_later(n, rest);
+    go_on();
+  });
+}
+
+bool harm::to_machine(const fault& f, seeded_random& dice) {
+  auto& m = world_.at(f.a);
+  switch (f.kind) {
+  case fault_kind::kill:
+  case fault_kind::quick_kill:
+    if (m.up())
+      down(f.a, machine::end::process, f.lasts);
+    else
+      return false;
+    return true;
+  case fault_kind::power_cut:
+    if (!m.up())
+      return false;
+    down(f.a, machine::end::power, f.lasts);
+    return true;
+  case fault_kind::crash_at_write:
+    if (!m.up())
+      return false;
+    world_.troubled(f.a, 5s);
+    m.disk().crash_at_change(1 + dice.below(40), [this, f, round = round_] {
+      // On the machine's loop: it ends after this turn, unlike its disk.
+      world_.after(0ms, [this, f, round] {
+        if (!world_.at(f.a).up())
+          return;
+        world_.at(f.a).kill(machine::end::power);
+        if (round == round_)
+          boot_later(f.a, f.lasts);
+        else
+          world_.at(f.a).boot(); // healed before it happened
+      });
+    });
+    m.expect_fatal();
+    return true;
+  case fault_kind::all_die: {
+    const auto how =
+        dice.chance(0.5) ? machine::end::process : machine::end::power;
+    for (std::size_t i = 0; i < count(); ++i)
+      if (world_.at(i).up())
+        down(i, how, dice.between(1ms, f.lasts + 1ms));
+    return true;
+  }
+  case fault_kind::blackout:
+    for (std::size_t i = 0; i < count(); ++i)
+      sync_delay(i, dice.between(5ms, 50ms), f.lasts);
+    later(f.lasts, [this, f] {
+      seeded_random r{f.dice + 1};
+      for (std::size_t i = 0; i < count(); ++i)
+        if (world_.at(i).up())
+          down(i, machine::end::power, r.between(1ms, 500ms));
+    });
+    return true;
+  case fault_kind::rolling_restart:
+    stop_next(f.a, 0, f.lasts);
+    return true;
+  case fault_kind::long_absence:
+    if (!m.up())
+      return false;
+    down(f.a, dice.chance(0.5) ? machine::end::process : machine::end::power,
+         f.lasts);
+    return true;
+  case fault_kind::pause:
+    if (!m.up() || m.paused())
+      return false;
+    m.pause();
+    world_.troubled(f.a, f.lasts + aftermath);
+    later(f.lasts, [this, n = f.a, boots = m.boots()] {
+      auto& paused = world_.at(n);
+      if (paused.boots() == boots && paused.paused())
+        paused.resume();
+    });
+    return true;
+  case fault_kind::slow_cpu:
+    m.slow_cpu(dice.between(50us, 2ms));
+    world_.troubled(f.a, f.lasts + aftermath);
+    later(f.lasts, [&m] { m.slow_cpu(0ms); });
+    return true;
+  case fault_kind::clock_jump:
+    m.jump_wall_clock(dice.between(-3600s, 3600s));
+    return true;
+  case fault_kind::clock_drift:
+    m.drift(static_cast<std::int64_t>(dice.below(100'001)) - 50'000);
+    later(f.lasts, [&m] { m.drift(0); });
+    return true;
+  default:
+    return false;
+  }
+}
+
+// ---- network ---------------------------------------------------------------
+
+void harm::hold(std::size_t from, std::size_t to, duration d) {
+  world_.troubled(from, to, d + aftermath);
+  if (++cuts_[{from, to}] == 1)
+    world_.net.cut_one_way(world_.at(from).host(), world_.at(to).host());
+  later(d, [this, from, to] {
+    if (--cuts_[{from, to}] == 0)
+      world_.net.heal_one_way(world_.at(from).host(), world_.at(to).host());
+  });
+}
+
+void harm::flip(std::size_t a, std::size_t b, time_point until,
+                std::uint64_t dice) {
+  if (world_.now() >= until)
+    return;
+  seeded_random r{dice};
+  const auto cut = r.between(10ms, 400ms);
+  const auto whole = r.between(10ms, 400ms);
+  hold(a, b, cut);
+  hold(b, a, cut);
+  later(cut + whole,
+        [this, a, b, until, next = r.next()] { flip(a, b, until, next); });
+}
+
+// What loss looks like to those who use TCP: it waits for the retransmission,
+// or gives the connection up.
+void harm::lose(std::size_t a, std::size_t b, time_point until,
+                std::uint64_t dice) {
+  if (world_.now() >= until)
+    return;
+  seeded_random r{dice};
+  const auto& from = world_.at(a).host();
+  const auto& to = world_.at(b).host();
+  if (r.chance(0.1))
+    world_.net.reset_streams(from, to);
+  else if (r.chance(0.5))
+    world_.net.stall(from, to, r.between(200ms, 800ms));
+  else
+    world_.net.stall(to, from, r.between(200ms, 800ms));
+  later(r.between(20ms, 300ms),
+        [this, a, b, until, next = r.next()] { lose(a, b, until, next); });
+}
+
+void harm::path(std::size_t from, std::size_t to, net::virtual_network::path p,
+                duration d) {
+  world_.troubled(from, to, d + aftermath);
+  world_.net.set_path(world_.at(from).host(), world_.at(to).host(), p);
+  later(d, [this, from, to] {
+    world_.net.set_path(world_.at(from).host(), world_.at(to).host(),
+                        world_.usual_path(from, to));
+  });
+}
+
+bool harm::to_network(const fault& f, seeded_random& dice) {
+  const auto each_other = [&](const auto& what) {
+    for (std::size_t i = 0; i < count(); ++i)
+      if (i != f.a)
+        what(i);
+  };
+  const auto& from = world_.at(f.a).host();
+  const auto& to = world_.at(f.b).host();
+  switch (f.kind) {
+  case fault_kind::cut:
+    hold(f.a, f.b, f.lasts);
+    hold(f.b, f.a, f.lasts);
+    return true;
+  case fault_kind::cut_one_way:
+    hold(f.a, f.b, f.lasts);
+    return true;
+  case fault_kind::isolate:
+    each_other([&](auto i) { hold(f.a, i, f.lasts), hold(i, f.a, f.lasts); });
+    return true;
+  case fault_kind::deafen:
+    each_other([&](auto i) { hold(i, f.a, f.lasts); });
+    return true;
+  case fault_kind::split:
+    for (std::size_t i = 0; i < count(); ++i)
+      for (std::size_t j = 0; j < count(); ++j)
+        if (i <= f.a && j > f.a)
+          hold(i, j, f.lasts), hold(j, i, f.lasts);
+    return true;
+  case fault_kind::flip_flop:
+    flip(f.a, f.b, world_.now() + f.lasts, f.dice);
+    world_.troubled(f.a, f.b, f.lasts + aftermath);
+    return true;
+  case fault_kind::stall:
+    world_.troubled(f.a, f.b, f.lasts + aftermath);
+    world_.net.stall(from, to, f.lasts);
+    return true;
+  case fault_kind::reset:
+    world_.troubled(f.a, f.b, aftermath);
+    world_.net.reset_streams(from, to);
+    return true;
+  case fault_kind::loss:
+    lose(f.a, f.b, world_.now() + f.lasts, f.dice);
+    world_.troubled(f.a, f.b, f.lasts + 800ms + aftermath);
+    return true;
+  case fault_kind::slow_link: {
+    auto p = world_.usual_path(f.a, f.b);
+    p.delay_low = dice.between(50ms, 500ms);
+    p.delay_high = p.delay_low + dice.between(1ms, 100ms);
+    path(f.a, f.b, p, f.lasts);
+    return true;
+  }
+  case fault_kind::jitter:
+    for (std::size_t i = 0; i < count(); ++i)
+      for (std::size_t j = 0; j < count(); ++j)
+        if (i != j) {
+          auto p = world_.usual_path(i, j);
+          p.delay_low = 100us;
+          p.delay_high = dice.between(5ms, 100ms);
+          path(i, j, p, f.lasts);
+        }
+    return true;
+  case fault_kind::clog:
+    each_other([&](auto i) {
+      auto p = world_.usual_path(f.a, i);
+      p.bytes_per_second = 2000 + dice.below(20'000);
+      path(f.a, i, p, f.lasts);
+    });
+    // What is queued by then must still get through.
+    world_.troubled(f.a, 2 * f.lasts + aftermath);
+    return true;
+  default:
+    return false;
+  }
+}
+
+// ---- disks -----------------------------------------------------------------
+
+void harm::sync_delay(std::size_t n, duration more, duration d) {
+  world_.at(n).disk().set_sync_delay(more);
+  world_.troubled(n, d + more + aftermath);
+  later(d, [this, n] { world_.at(n).disk().set_sync_delay(0ms); });
+}
+
+bool harm::to_disk(const fault& f, seeded_random& dice) {
+  auto& m = world_.at(f.a);
+  switch (f.kind) {
+  case fault_kind::slow_disk:
+    sync_delay(f.a, dice.between(5ms, 80ms), f.lasts);
+    return true;
+  case fault_kind::slow_sync:
+    sync_delay(f.a, f.lasts, f.lasts);
+    return true;
+  case fault_kind::disk_full:
+    m.disk().set_full(true);
+    world_.troubled(f.a, f.lasts + aftermath);
+    later(f.lasts, [&m] { m.disk().set_full(false); });
+    return true;
+  case fault_kind::sync_error:
+  case fault_kind::write_error:
+  case fault_kind::commit_error:
+    if (!m.up())
+      return false;
+    m.expect_fatal();
+    if (f.kind == fault_kind::sync_error)
+      m.disk().fail_next_sync();
+    else if (f.kind == fault_kind::write_error)
+      m.disk().fail_next_write();
+    else
+      m.disk().fail_next_commit();
+    world_.troubled(f.a, 2s);
+    return true;
+  default:
+    return m.up() && to_synced(f);
+  }
+}
+
+bool harm::to_synced(const fault& f) {
+  auto& m = world_.at(f.a);
+  world_.logs.loses(m.id());
+  m.expect_fatal();
+  world_.troubled(f.a, f.lasts + 2s);
+  switch (f.kind) {
+  case fault_kind::wipe:
+    down(f.a, machine::end::power, f.lasts);
+    m.wipe();
+    return true;
+  case fault_kind::old_image:
+    later(f.lasts, [this, n = f.a, image = m.disk().copy()] {
+      auto& old = world_.at(n);
+      if (!old.up())
+        return;
+      old.expect_fatal();
+      world_.logs.loses(old.id());
+      down(n, machine::end::power, 50ms);
+      old.disk().restore(image);
+    });
+    return true;
+  case fault_kind::rot_log:
+    down(f.a, machine::end::process, f.lasts);
+    return m.disk().rot_log();
+  case fault_kind::rot_documents:
+    down(f.a, machine::end::process, f.lasts);
+    return m.disk().rot_documents();
+  case fault_kind::rot_state:
+    down(f.a, machine::end::process, f.lasts);
+    return m.disk().rot_state();
+  case fault_kind::rot_row:
+    return m.disk().rot_row();
+  case fault_kind::rot_meta:
+    return m.disk().rot_meta();
+  case fault_kind::misplaced_batch:
+    m.disk().misdirect_next_batch();
+    later(f.lasts, [this, n = f.a] {
+      world_.logs.loses(world_.at(n).id());
+      if (world_.at(n).up())
+        down(n, machine::end::process, 100ms);
+    });
+    return true;
+  case fault_kind::misplaced_row:
+    m.disk().misdirect_next_row();
+    return true;
+  case fault_kind::lost_row:
+    return m.disk().lose_row();
+  default:
+    return false;
+  }
+}
+
+// ---- app hosts and operators -----------------------------------------------
+
+bool harm::to_apps(const fault& f, seeded_random& dice) {
+  auto& m = world_.at(f.a);
+  const auto move_leaders = [](machine& from) {
+    if (!from.up() || from.paused())
+      return;
+    auto& context = from.peer().context();
+    for (const auto& [group, actor] : context.replicas)
+      context.tell_replica(group, actors::group_order{});
+  };
+  switch (f.kind) {
+  case fault_kind::slow_host:
+    m.host_delays(5ms, 100ms);
+    world_.troubled(f.a, f.lasts + aftermath);
+    later(f.lasts, [&m] { m.host_delays(20us, 200us); });
+    return true;
+  case fault_kind::late_host:
+    m.host_delays(200ms, 2s);
+    world_.troubled(f.a, f.lasts + 2s + aftermath);
+    later(dice.between(10ms, f.lasts), [&m, move_leaders] { move_leaders(m); });
+    later(f.lasts, [&m] { m.host_delays(20us, 200us); });
+    return true;
+  case fault_kind::host_dies:
+    world_.troubled(f.a, 1s);
+    return m.kill_a_host();
+  case fault_kind::host_hangs:
+    world_.troubled(f.a, host_hang_max + aftermath);
+    return m.hang_a_host();
+  case fault_kind::transfer:
+    if (!m.up() || m.paused())
+      return false;
+    move_leaders(m);
+    return true;
+  default:
+    return false;
+  }
+}
+
+// ---- the end of it ---------------------------------------------------------
+
+void harm::heal() {
+  ++round_;
+  cuts_.clear();
+  world_.trace("heal");
+  world_.net.heal_all();
+  for (std::size_t i = 0; i < count(); ++i)
+    for (std::size_t j = 0; j < count(); ++j)
+      if (i != j)
+        world_.net.set_path(world_.at(i).host(), world_.at(j).host(),
+                            world_.usual_path(i, j));
+  for (const auto& m : world_.machines) {
+    m->disk().set_sync_delay(0ms);
+    m->disk().set_full(false);
+    m->host_delays(20us, 200us);
+    m->slow_cpu(0ms);
+    m->drift(0);
+    if (!m->up())
+      m->boot();
+    else if (m->paused())
+      m->resume();
+  }
+}
+
+} // namespace banyan::sim

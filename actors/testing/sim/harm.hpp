@@ -1,0 +1,54 @@
+#pragma once
+#include "actors/testing/sim/fault.hpp"
+#include "actors/testing/sim/world.hpp"
+
+#include <map>
+#include <string>
+
+namespace banyan::sim {
+
+/// Does to a world what faults say, until all is healed.
+class harm {
+public:
+  explicit harm(world& w) : world_{w} {}
+  harm(const harm&) = delete;
+  harm& operator=(const harm&) = delete;
+
+  /// Now. False: not possible as things are (a machine is down, say).
+  bool begin(const fault& f);
+  /// All of `s`, each at its time from now on; of what is possible then,
+  /// `skip(i)` says what is left out.
+  void play(const schedule& s, const std::function<bool(std::size_t)>& skip);
+  /// What still goes on ends: everything runs, hears everybody and is fast.
+  void heal();
+  /// By name, how often each came about.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& counts() const {
+    return counts_;
+  }
+
+private:
+  bool to_machine(const fault& f, seeded_random& dice);
+  bool to_network(const fault& f, seeded_random& dice);
+  bool to_disk(const fault& f, seeded_random& dice);
+  bool to_synced(const fault& f);
+  bool to_apps(const fault& f, seeded_random& dice);
+
+  void later(duration d, std::function<void()> f); ///< unless healed by then
+  void down(std::size_t n, machine::end how, duration for_how_long);
+  void boot_later(std::size_t n, duration d);
+  void stop_next(std::size_t first, std::size_t done, duration rest);
+  void hold(std::size_t from, std::size_t to, duration d);
+  void flip(std::size_t a, std::size_t b, time_point until, std::uint64_t dice);
+  void lose(std::size_t a, std::size_t b, time_point until, std::uint64_t dice);
+  void path(std::size_t from, std::size_t to, net::virtual_network::path p,
+            duration d);
+  void sync_delay(std::size_t n, duration more, duration d);
+  [[nodiscard]] std::size_t count() const { return world_.machines.size(); }
+
+  world& world_;
+  std::uint64_t round_ = 0; ///< of trouble; raised by `heal`
+  std::map<std::pair<std::size_t, std::size_t>, unsigned> cuts_;
+  std::map<std::string, std::uint64_t> counts_;
+};
+
+} // namespace banyan::sim

@@ -1,0 +1,41 @@
+#pragma once
+#include "store/state.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+namespace banyan::sim {
+
+/// Checks that replicas which stand at the same index hold the same rows, by
+/// the digests of everything that disks store.
+class state_watch {
+public:
+  using report = std::function<void(const std::string&)>;
+  explicit state_watch(report problem) : problem_{std::move(problem)} {}
+
+  void stored(const group_id& g, log_index index,
+              const store::state_digest& digest) {
+    ++stored_;
+    const auto [at, fresh] = digests_[g].emplace(index, digest);
+    if (fresh)
+      return;
+    ++compared_;
+    if (at->second != digest)
+      problem_(short_string(g.app) + "/" + std::to_string(g.shard)
+               + ": two replicas differ at index "
+               + std::to_string(index.value()));
+  }
+  [[nodiscard]] std::uint64_t stored() const { return stored_; }
+  [[nodiscard]] std::uint64_t compared() const { return compared_; }
+
+private:
+  report problem_;
+  std::unordered_map<group_id, std::map<log_index, store::state_digest>>
+      digests_;
+  std::uint64_t stored_ = 0;
+  std::uint64_t compared_ = 0;
+};
+
+} // namespace banyan::sim
