@@ -87,7 +87,7 @@ double value::number() const {
 }
 
 std::string number_text(double v) {
-  std::array<char, 64> text{};
+  std::array<char, 352> text{}; // the largest double has 309 digits
   std::snprintf(text.data(), text.size(), "%.3f", v);
   std::string out{text.data()};
   if (out.find('.') != std::string::npos) {

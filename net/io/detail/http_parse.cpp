@@ -102,6 +102,8 @@ parse_step response_parser::put(std::string_view data, std::size_t& used) {
   return put_into(parts_->parser, data, used);
 }
 parse_step response_parser::end() {
+  if (!parts_->parser.is_header_done()) // Beast asserts that something came
+    return parse_step::bad;
   boost::system::error_code e;
   parts_->parser.put_eof(e);
   return e ? parse_step::bad : parse_step::done;
