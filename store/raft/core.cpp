@@ -290,6 +290,12 @@ bool core::install(time_point now, const log_base& base,
   if (base.term > hard_.term)
     become_follower(now, base.term, std::nullopt);
   committed_ = base.index;
+  // The snapshot has what was committed and not handed out yet.
+  effects_.erase(std::remove_if(effects_.begin(), effects_.end(),
+                                [](const effect& e) {
+                                  return std::holds_alternative<committed>(e);
+                                }),
+                 effects_.end());
   // Entries behind the base may be acknowledged as soon as their write is
   // synced: they stay, written or not.
   if (log_.matches(base.index, base.term)) {

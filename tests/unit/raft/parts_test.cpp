@@ -233,6 +233,25 @@ TEST(raft_core, a_replica_that_may_not_lead_never_stands) {
   EXPECT_EQ(c.term(), term{0});
 }
 
+// Seed 912898 of raft_simulation: an append and a snapshot in one batch.
+TEST(raft_core, an_install_leaves_nothing_older_to_apply) {
+  alone a;
+  configuration conf;
+  conf.voters = {replica(1), replica(2)};
+  core c{replica(1), {}, a.random, {{}, {}, conf, {}, {}}, a.now};
+  const std::vector<log_entry> entries{entry(1, 1), entry(2, 1), entry(3, 1)};
+  c.step(a.now, {replica(2), replica(1), term{1},
+                 raft::append{{}, {}, log_index{2}, entries}});
+  ASSERT_TRUE(c.install(a.now, {log_index{3}, term{1}, {}}, conf));
+  a.out.clear();
+  c.flush(a.now, a.out);
+  for (const auto& e : a.out)
+    EXPECT_FALSE(std::holds_alternative<committed>(e));
+  EXPECT_EQ(c.committed_index(), log_index{3});
+  EXPECT_EQ(c.log().last_index(), log_index{3});
+  c.check_invariants();
+}
+
 TEST(raft_core, the_oldest_open_write_is_known) {
   alone a;
   EXPECT_EQ(a.c->oldest_write(), never);
