@@ -97,6 +97,7 @@ private:
         ->add_option("NAME", a_.name, "one app");
     add(app_, "failovers", "every change of leader, with its phases",
         failovers);
+    add(app_, "verify", "read the peer's disk again now, and mend it", verify);
     add(app_, "plan", "where a spec would go and what it would survive",
         [this](const session& s) { return plan(s, a_.file); })
         ->add_option("SPEC", a_.file, "an app's spec (TOML)")

@@ -1,5 +1,6 @@
 // banyan-peer: the daemon. Flags and files in, one whole peer out.
 #include "actors/bin/peer_logger.hpp"
+#include "actors/bin/state_child.hpp"
 #include "actors/docs/peer_config.hpp"
 #include "actors/node/peer.hpp"
 #include "crypto/system_random.hpp"
@@ -22,6 +23,8 @@ namespace {
 constexpr int exit_fault = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_data = 3;
+/// A check of the state that says nothing for so long has lost itself in it.
+constexpr duration check_patience = std::chrono::seconds{60};
 
 int fail(int code, const std::string& why) {
   std::fprintf(stderr, "banyan-peer: %s\n", why.c_str());
@@ -128,6 +131,14 @@ private:
     };
     marks_ = {actors::inode_of((dir_->path() / "node.key").string()),
               dir_->was_clean()};
+    check_.emplace(
+        loop_, check_status_,
+        [](const std::filesystem::path& state,
+           actors::state_check_status& status, const std::atomic<bool>& stop) {
+          return bin::check_in_child(state, status, stop, "/proc/self/exe",
+                                     check_patience);
+        });
+    options.state_check = check_->function();
     options.log_is_void = [this](const store::documents& d) {
       return actors::forgetful(d, marks_).has_value();
     };
@@ -147,6 +158,8 @@ private:
     settings.zone = config_.zone;
     settings.version = BANYAN_VERSION;
     settings.marks = marks_;
+    settings.state_check = check_status_;
+    settings.scrub.bytes_per_second = config_.scrub_mib_per_s << 20;
     settings.log = logger_.function();
     settings.unix_ms = [] {
       return static_cast<std::int64_t>(
@@ -225,6 +238,7 @@ private:
     control_http_.reset();
     tcp_http_.reset();
     peer_.reset();
+    check_.reset();
     hold_stop_signals(true);
     signals_.reset();
     if (code_ == 0)
@@ -238,6 +252,9 @@ private:
   io::asio_loop loop_{io::asio_loop::thread::caller};
   io::thread_workers workers_{loop_};
   std::optional<store::data_dir> dir_;
+  std::shared_ptr<actors::state_check_status> check_status_ =
+      std::make_shared<actors::state_check_status>();
+  std::optional<actors::state_checker> check_;
   actors::directory_marks marks_;
   std::unique_ptr<actors::peer> peer_;
   std::unique_ptr<io::http_server> control_http_;
@@ -252,13 +269,17 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string{BANYAN_VERSION});
   peer_settings flags;
   std::string config;
+  std::string verify;
   add_flags(app, flags, config);
+  app.add_option("--verify-state", verify)->group(""); // for this program alone
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);
     return code == 0 ? 0 : exit_usage;
   }
+  if (!verify.empty())
+    return bin::verify_state_child(verify);
   peer_settings file;
   if (!config.empty()) {
     auto loaded = load_peer_toml(config);

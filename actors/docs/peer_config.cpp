@@ -10,6 +10,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t list_max = 256;
+constexpr std::int64_t scrub_mib_per_s_max = 10'000;
 constexpr std::size_t path_bytes_max = 4096;
 
 constexpr const char* how_to_make_a_mesh =
@@ -144,6 +145,8 @@ error check_all(const peer_settings& s, const process_place& place,
   }
   if (s.mesh_file)
     out.mesh_file = *s.mesh_file;
+  if (s.scrub_mib_per_s)
+    out.scrub_mib_per_s = *s.scrub_mib_per_s;
   for (const auto& dir : s.apps)
     out.apps.emplace_back(dir);
   for (auto* step : {&check_joins, &check_http, &check_log})
@@ -179,6 +182,10 @@ result<peer_settings, config_error> parse_peer_toml(std::string_view text,
   fields.boolean("http_plain", out.http_plain);
   fields.text("log_level", out.log_level);
   fields.text("log_format", out.log_format);
+  std::uint64_t rate = 0;
+  fields.number("scrub_mib_per_s", 1, scrub_mib_per_s_max, rate);
+  if (rate != 0)
+    out.scrub_mib_per_s = rate;
   if (const auto& wrong = fields.finish(); !wrong.empty())
     return failure{config_error{wrong}};
   return out;
@@ -208,6 +215,7 @@ peer_settings override_settings(peer_settings file, peer_settings flags) {
   over(file.http_plain, flags.http_plain);
   over(file.log_level, flags.log_level);
   over(file.log_format, flags.log_format);
+  over(file.scrub_mib_per_s, flags.scrub_mib_per_s);
   if (!flags.join.empty())
     file.join = std::move(flags.join);
   if (!flags.apps.empty())

@@ -28,6 +28,7 @@ struct peer_settings {
   std::optional<bool> http_plain;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
+  std::optional<std::uint64_t> scrub_mib_per_s; ///< in the file alone
 };
 
 /// Reads `peer.toml`; unknown keys and other types are refused.
@@ -66,6 +67,8 @@ struct peer_config {
   bool http_plain = false;
   log_threshold log_level = log_threshold::info;
   bool log_json = false;
+  /// How fast the disk is re-read in the background.
+  std::uint64_t scrub_mib_per_s = 8;
 
   /// App calls over HTTP need the app's token then.
   [[nodiscard]] bool http_off_loopback() const {

@@ -43,6 +43,17 @@ bool node_context::same_region(const node_id& a, const node_id& b) const {
   return ra != regions.end() && rb != regions.end() && ra->second == rb->second;
 }
 
+state_phase node_context::state_of(const group_id& g,
+                                   const replica_ref& who) const {
+  const auto theirs = unready_states.find(who.node);
+  if (theirs == unready_states.end())
+    return state_phase::whole;
+  const auto at = theirs->second.find(g);
+  return at != theirs->second.end() && at->second.id == who.replica
+             ? at->second.phase
+             : state_phase::whole;
+}
+
 std::uint64_t node_context::leads_hash(const node_id& leader,
                                        const node_id& other) const {
   std::uint64_t sum = 0;
@@ -186,6 +197,11 @@ template bool node_context::tell_replica(const group_id&, turn_results_in);
 template bool node_context::tell_replica(const group_id&, host_up_in);
 template bool node_context::tell_replica(const group_id&, host_down_in);
 template bool node_context::tell_replica(const group_id&, request_in);
+template bool node_context::tell_replica(const group_id&, state_in);
+template bool node_context::tell_replica(const group_id&, row_damaged_in);
+template bool node_context::tell_replica(const group_id&,
+                                         state_inconsistent_in);
+template bool node_context::tell_replica(const group_id&, report_in);
 template bool node_context::tell_replica(const group_id&, group_order);
 template bool node_context::tell_replica(const group_id&, stop_leading_in);
 template void node_context::tell_app(const std::string&, turns_in);

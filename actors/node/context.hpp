@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/node/amnesia.hpp"
 #include "actors/node/messages.hpp"
+#include "actors/node/state_check.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/group_guard.hpp"
 #include "crypto/identity.hpp"
@@ -44,6 +45,9 @@ struct node_settings {
   std::string zone;
   std::string tier = "standard";
   std::string version;
+  scrub_config scrub;
+  /// Of the check of the state at this start; null: none was made.
+  std::shared_ptr<const state_check_status> state_check;
   directory_marks marks; ///< of the data directory, as it was at this start
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
@@ -61,6 +65,17 @@ struct node_counters {
   std::uint64_t state_commits = 0;
   std::uint64_t calls = 0;
   std::uint64_t failovers = 0;
+  std::uint64_t rows_damaged = 0;
+  std::uint64_t rows_mended = 0;
+  std::uint64_t states_lost = 0;
+  std::uint64_t states_rebuilt = 0;
+  std::uint64_t quarantines = 0; ///< of states here
+  std::uint64_t digests_compared = 0;
+  std::uint64_t conflicts = 0; ///< comparisons without a majority
+  std::uint64_t logs_given_up = 0;
+  std::uint64_t scrub_passes = 0;
+  std::uint64_t scrub_state_bytes = 0;
+  std::uint64_t scrub_log_bytes = 0;
 };
 
 /// A failover that some leader of the mesh went through, phases in ms since
@@ -104,6 +119,7 @@ public:
   caf::actor node;
   caf::actor supervisor;
   caf::actor router;
+  caf::actor scrub;
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
   std::map<std::string, caf::actor> apps;            ///< the supervisor's
   /// @name By app name; the supervisor's
@@ -117,6 +133,18 @@ public:
   std::map<std::string, module_info> handlers; ///< of hosts that are up here
   std::set<std::string> conflicts; ///< one name, two apps: neither is served
   /// @}
+  /// Replicas of a node whose state can't be relied upon right now, as it says
+  /// itself; this node's too. The supervisor's.
+  struct unready {
+    replica_id id;
+    state_phase phase = state_phase::pending;
+  };
+  std::unordered_map<node_id, std::unordered_map<group_id, unready>>
+      unready_states;
+  /// `whole` unless the node said otherwise.
+  [[nodiscard]] state_phase state_of(const group_id& g,
+                                     const replica_ref& who) const;
+
   /// Groups of one node pair whose leader is the first and where the second
   /// has a replica, as a hash of (group, term): both ends compute it.
   [[nodiscard]] std::uint64_t leads_hash(const node_id& leader,
@@ -181,6 +209,8 @@ enum class control_kind : std::uint8_t {
   replica_made = 6, ///< its id, synced
   failover = 7,     ///< a leader reports its failover
   host_state = 9,   ///< an app's host is exhausted on the sender, or well
+  states = 10,      ///< the sender's replicas whose state isn't whole: all
+  compare = 11,     ///< the receiver leads this group: compare its states
 };
 
 } // namespace banyan::actors

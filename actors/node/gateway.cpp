@@ -209,6 +209,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   }
   if (path.size() == 2 && what == "plan" && q.method == "POST")
     return plan(q, r);
+  if (path.size() == 2 && what == "verify" && (get || q.method == "POST"))
+    return verify(q, r, !get);
   if (what != "apps" || path.size() < 3)
     return not_found();
   if (path.size() == 3) {
@@ -426,6 +428,21 @@ void http_gateway::papers(io::http_request& q, responder r) {
                                "no app named '" + q.path[2]
                                    + "'; `banyan apps` lists what there is")));
   r.send(answer(q, found->second));
+}
+
+// Reads everything on this peer's disk again, or tells how far that is.
+void http_gateway::verify(io::http_request& q, responder r, bool begin) {
+  if (begin && !is_admin(q))
+    return void(r.send(
+        refusal(reply_status::unauthorized,
+                "reading the disk again needs admin rights: " + admin_rights)));
+  verify_in in;
+  in.begin = begin;
+  in.done = [q = std::make_shared<io::http_request>(std::move(q)),
+             r](const scrub_report& report, time_point now) mutable {
+    r.send(answer(*q, view_verify(report, now)));
+  };
+  caf::anon_send(ctx_.scrub, std::move(in));
 }
 
 void http_gateway::remove(io::http_request& q, responder r) {

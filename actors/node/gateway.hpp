@@ -30,6 +30,7 @@ private:
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);
   void papers(io::http_request& q, responder r);
+  void verify(io::http_request& q, responder r, bool begin);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
@@ -48,6 +49,7 @@ bytes view_apps(const node_context& ctx);
 bytes view_app(const node_context& ctx, const std::string& name);
 bytes view_failovers(const node_context& ctx);
 std::string view_metrics(const node_context& ctx, duration uptime);
+bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);
 /// @}
 

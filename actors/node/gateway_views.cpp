@@ -53,6 +53,9 @@ roles roles_of(const node_context& ctx, const node_id& node) {
 // leader, and without a majority of living voters no quorum either.
 group_health health_of(const node_context& ctx, const group_id& g) {
   const auto* v = ctx.known.view(g);
+  const auto well = [&](const replica_view& r) {
+    return ctx.state_of(g, r.who) == state_phase::whole;
+  };
   const auto alive = [&](const node_id& n) {
     return n == ctx.self() || ctx.members->hears(n);
   };
@@ -72,20 +75,35 @@ group_health health_of(const node_context& ctx, const group_id& g) {
     return group_health::no_quorum;
   if (v == nullptr || v->leader.node.is_none() || !alive(v->leader.node))
     return group_health::degraded;
-  if (v->health == group_health::healthy && living < all)
+  if (v->health == group_health::healthy
+      && (living < all
+          || !std::all_of(v->voters.begin(), v->voters.end(), well)))
     return group_health::degraded;
   return v->health;
 }
 
-void replicas(const node_context& ctx, writer& w,
+// As its leader sees its log, and as its own node sees its state.
+const char* replica_word(const node_context& ctx, const group_id& g,
+                         const replica_view& r) {
+  if (r.who.node != ctx.self() && !ctx.members->hears(r.who.node))
+    return "unreachable";
+  switch (ctx.state_of(g, r.who)) {
+  case state_phase::pending:
+    return "verifying";
+  case state_phase::lost:
+    return "rebuilding";
+  case state_phase::whole:
+    break;
+  }
+  return to_string(static_cast<replica_state>(r.state));
+}
+
+void replicas(const node_context& ctx, const group_id& g, writer& w,
               const std::vector<replica_view>& list) {
   w.array(list.size());
   for (const auto& r : list) {
     w.map(4).text("node").text(to_string(r.who.node));
-    const bool heard =
-        r.who.node == ctx.self() || ctx.members->hears(r.who.node);
-    w.text("state").text(heard ? to_string(static_cast<replica_state>(r.state))
-                               : "unreachable");
+    w.text("state").text(replica_word(ctx, g, r));
     w.text("progress").number(r.permille / 1000.0);
     w.text("eta_s").nil();
   }
@@ -115,9 +133,10 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     else
       w.text(to_string(v->leader.node));
     w.text("voters");
-    replicas(ctx, w, v == nullptr ? std::vector<replica_view>{} : v->voters);
+    replicas(ctx, g, w, v == nullptr ? std::vector<replica_view>{} : v->voters);
     w.text("learners");
-    replicas(ctx, w, v == nullptr ? std::vector<replica_view>{} : v->learners);
+    replicas(ctx, g, w,
+             v == nullptr ? std::vector<replica_view>{} : v->learners);
     w.text("committed").uint(v == nullptr ? 0 : v->committed.value());
     w.text("health").text(to_string(health_of(ctx, g)));
   }
@@ -132,7 +151,7 @@ bytes view_status(const node_context& ctx, duration uptime) {
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
-  w.map(9).text("node").text(to_string(ctx.self()));
+  w.map(10).text("node").text(to_string(ctx.self()));
   w.text("mesh").text(ctx.settings.mesh_name);
   w.text("version").text(ctx.settings.version);
   w.text("region").text(ctx.settings.region);
@@ -145,6 +164,15 @@ bytes view_status(const node_context& ctx, duration uptime) {
     w.text(member_word(s)).uint(count[s]);
   w.text("groups").map(3).text("leading").uint(r.leading);
   w.text("following").uint(r.following).text("learning").uint(r.learning);
+  state_check_status::view check;
+  if (ctx.settings.state_check)
+    check = ctx.settings.state_check->look();
+  w.text("state").map(5).text("check").text(to_string(check.now));
+  w.text("bytes_done").uint(check.bytes_done);
+  w.text("bytes").uint(check.bytes_all);
+  w.text("took_ms").number(
+      std::chrono::duration<double, std::milli>(check.took).count());
+  w.text("damage").text(check.damage);
   return out;
 }
 
@@ -207,6 +235,45 @@ bytes view_failovers(const node_context& ctx) {
   return out;
 }
 
+bytes view_verify(const scrub_report& r, time_point now) {
+  const auto word = [&] {
+    switch (r.now) {
+    case scrub_report::phase::idle:
+      return "idle";
+    case scrub_report::phase::reading:
+      return "reading";
+    case scrub_report::phase::mending:
+      return "mending";
+    case scrub_report::phase::done:
+      return "done";
+    }
+    return "idle";
+  };
+  const auto end = r.now == scrub_report::phase::done ? r.ended : now;
+  const auto took = r.pass == 0 ? duration{} : end - r.began;
+  bytes out;
+  writer w{out};
+  w.map(18).text("state").text(word()).text("pass").uint(r.pass);
+  w.text("took_ms").number(
+      std::chrono::duration<double, std::milli>(took).count());
+  w.text("groups").uint(r.groups).text("groups_read").uint(r.groups_read);
+  w.text("rows").uint(r.rows).text("state_bytes").uint(r.state_bytes);
+  w.text("log_bytes").uint(r.log_bytes);
+  w.text("rows_damaged").uint(r.rows_damaged);
+  w.text("rows_mended").uint(r.rows_mended);
+  w.text("states_wrong").uint(r.states_wrong);
+  w.text("states_rebuilt").uint(r.states_rebuilt);
+  w.text("logs_damaged").uint(r.logs_damaged);
+  w.text("logs_replaced").uint(r.logs_replaced);
+  w.text("digests_compared").uint(r.digests_compared);
+  w.text("found").uint(r.rows_damaged + r.states_wrong + r.logs_damaged);
+  w.text("open").uint(r.open());
+  w.text("findings").array(r.findings.size());
+  for (const auto& line : r.findings)
+    w.text(line);
+  return out;
+}
+
 bytes view_deploy(const node_context& ctx, const deploy_answer& a) {
   bytes out;
   writer w{out};
@@ -255,6 +322,36 @@ std::string view_metrics(const node_context& ctx, duration uptime) {
   add("frames_unproven_total", "counter",
       "group frames on links without a group proof", n(c.frames_unproven));
   add("proofs_wrong_total", "counter", "wrong group proofs", n(c.proofs_wrong));
+  add("rows_damaged_total", "counter",
+      "stored rows whose checksum was found wrong", n(c.rows_damaged));
+  add("rows_mended_total", "counter",
+      "damaged rows put back from another voter, or written anew",
+      n(c.rows_mended));
+  add("states_lost_total", "counter",
+      "groups whose state here had to be rebuilt", n(c.states_lost));
+  add("states_rebuilt_total", "counter",
+      "groups whose state here was rebuilt from another voter",
+      n(c.states_rebuilt));
+  add("quarantines_total", "counter",
+      "states here that differed from an agreeing majority", n(c.quarantines));
+  add("logs_given_up_total", "counter",
+      "replicas given up since their log was damaged", n(c.logs_given_up));
+  add("digests_compared_total", "counter",
+      "digests of states compared by leaders here", n(c.digests_compared));
+  add("conflicts_total", "counter",
+      "comparisons of states without an agreeing majority", n(c.conflicts));
+  add("scrub_passes_total", "counter", "complete re-readings of this disk",
+      n(c.scrub_passes));
+  add("scrub_state_bytes_total", "counter", "bytes of state read again",
+      n(c.scrub_state_bytes));
+  add("scrub_log_bytes_total", "counter", "bytes of log read again",
+      n(c.scrub_log_bytes));
+  std::size_t unready = 0;
+  if (const auto mine = ctx.unready_states.find(ctx.self());
+      mine != ctx.unready_states.end())
+    unready = mine->second.size();
+  add("states_unready", "gauge",
+      "groups whose state here is being verified or rebuilt", n(unready));
   const auto& l = ctx.links->counters();
   add("links_up_total", "counter", "links that came up", n(l.links_up));
   add("links_down_total", "counter", "links that ended", n(l.links_down));

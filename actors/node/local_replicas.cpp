@@ -9,18 +9,6 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
-namespace {
-
-std::optional<replica_id> read_replica(const store::documents& d,
-                                       document_kind kind, const bytes& name) {
-  const auto found = d.find(static_cast<std::uint8_t>(kind), name);
-  replica_id id;
-  if (!found || !replica_id::from(found->view(), id))
-    return std::nullopt;
-  return id;
-}
-
-} // namespace
 
 void group_supervisor::begin_replicas(const app_record& a) {
   const auto& documents = *ctx_.disk.documents;
@@ -30,7 +18,7 @@ void group_supervisor::begin_replicas(const app_record& a) {
       continue;
     const auto name = shard_name(a.id.view(), shard);
     if (const auto id = read_replica(documents, document_kind::replica, name)) {
-      begin_replica(a, shard, *id, false);
+      spawn(a, shard, *id);
       continue;
     }
     const auto reserved = read_replica(documents, document_kind::reservation,
@@ -40,7 +28,7 @@ void group_supervisor::begin_replicas(const app_record& a) {
     const replica_ref me{ctx_.self(), *reserved};
     const auto& voters = a.genesis.voters[shard];
     if (std::find(voters.begin(), voters.end(), me) != voters.end())
-      begin_replica(a, shard, *reserved, true);
+      begin_replica(a, shard, *reserved, false);
   }
 }
 
@@ -48,11 +36,10 @@ void group_supervisor::begin_replicas(const app_record& a) {
 // document without a log is a lost log: then nothing starts, the node answers
 // `no such replica`, and the leader replaces it as a lost disk.
 void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
-                                     const replica_id& id, bool fresh,
+                                     const replica_id& id,
+                                     bool rows_may_be_left,
                                      std::function<void()> then) {
   const group_id g{a.id, shard};
-  if (!fresh)
-    return spawn(a, shard, id);
   store::log_write first;
   first.order = {g, id, {}, 0};
   first.reset = log_base{};
@@ -81,20 +68,19 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
   };
   ctx_.made_this_boot.insert(id);
   // Rows that a replica left here which was given up are not the new one's: it
-  // begins with none, and gets all from its leader.
-  const auto& states = ctx_.disk.recovered_states;
-  if (std::none_of(states.begin(), states.end(),
-                   [&](const auto& r) { return r.group == g; }))
-    return ctx_.disk.log->submit(std::move(first));
+  // begins with none, and gets all from its leader. The order comes before all
+  // of the new one's; should it be lost in a crash, `give_state` repeats it.
+  if (rows_may_be_left)
+    drop_rows(first.order);
+  ctx_.disk.log->submit(std::move(first));
+}
+
+void group_supervisor::drop_rows(const store::order_id& order) {
   ctx_.disk.state->drop(
-      first.order, [weak = weak_from_this(),
-                    first](const result<void, store::state_error>& dropped) {
-        const auto self = weak.lock();
-        if (self == nullptr)
-          return;
-        if (!dropped.ok())
-          return self->start_.fatal(1, dropped.error().message);
-        self->ctx_.disk.log->submit(first);
+      order, [weak = weak_from_this()](
+                 const result<void, store::state_error>& dropped) {
+        if (const auto self = weak.lock(); self != nullptr && !dropped.ok())
+          self->start_.fatal(1, dropped.error().message);
       });
 }
 
@@ -133,7 +119,8 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   const auto& voters = a.genesis.voters[shard];
   if (std::find(voters.begin(), voters.end(), c.self) != voters.end())
     c.genesis_voters = voters;
-  bool has_log = ctx_.made_this_boot.erase(id) != 0;
+  s.fresh = ctx_.made_this_boot.erase(id) != 0;
+  bool has_log = s.fresh;
   for (auto& l : ctx_.disk.recovered_logs.logs)
     if (l.group == g && l.replica == id) {
       if (l.damaged && !planted(planted_bug::damaged_log_is_taken_as_it_is)) {
@@ -142,6 +129,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
                                        + l.damage
                                        + "): this replica is given up and will "
                                          "be replaced from the others");
+        ++ctx_.counters.logs_given_up;
         return;
       }
       has_log = true;
@@ -150,9 +138,6 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
       l.group = {};
       break;
     }
-  for (auto& r : ctx_.disk.recovered_states)
-    if (r.group == g && r.replica == id && !r.damaged)
-      s.meta = std::move(r.meta);
   if (!has_log && !planted(planted_bug::wiped_replica_keeps_its_id)) {
     ctx_.log(log_level::error,
              "the log of " + a.genesis.name + "/" + std::to_string(shard)
@@ -163,10 +148,15 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   start_app(a);
   local_replica r;
   r.id = id;
+  r.phase = s.fresh ? state_phase::whole : state_phase::pending;
+  r.state_told = s.fresh;
   r.actor = self_->system().spawn(replica_actor, &ctx_, std::move(s));
   self_->monitor(r.actor);
   ctx_.replicas[g] = r.actor;
-  replicas_.emplace(g, std::move(r));
+  auto& mine = replicas_.emplace(g, std::move(r)).first->second;
+  if (states_)
+    give_state(g, mine);
+  states_changed_ = true;
   refresh_sharing();
 }
 
@@ -189,6 +179,7 @@ void group_supervisor::stop_replica(const group_id& g) {
   const auto actor = at->second.actor;
   replicas_.erase(at);
   ctx_.replicas.erase(g);
+  states_changed_ = true;
   if (const auto app = apps_.find(g.app); app != apps_.end())
     ctx_.tell_app(app->second.genesis.name, replica_joined{g, false});
   self_->demonitor(actor);
@@ -217,6 +208,7 @@ void group_supervisor::give_up_replica(const group_id& g,
                                  + " is given up: " + why
                                  + ". Its leader makes another; what is on "
                                    "this disk is kept");
+  ++ctx_.counters.logs_given_up;
   stop_replica(g);
   // The document stays: log and votes may be whole, and a start after a repair
   // brings the replica back, unless another was made here meanwhile.

@@ -4,6 +4,7 @@
 #include "actors/pure/directory.hpp"
 #include "actors/pure/replica_core.hpp"
 #include "actors/pure/router_core.hpp"
+#include "actors/pure/scrub_core.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
 
@@ -66,6 +67,22 @@ struct request_in {
   node_id from;
   request_frame frame;
 };
+/// What the state holds of this replica: nothing when that is lost or of
+/// another one. Once.
+struct state_in {
+  std::optional<store::applied_meta> meta;
+  std::optional<store::state_digest> digest;
+};
+/// The check at the start, or the scrub, found this row (a scan key) damaged.
+struct row_damaged_in {
+  bytes key;
+};
+/// The scrub found that the rows don't add up to their digest.
+struct state_inconsistent_in {};
+/// How does the replica stand?
+struct report_in {
+  std::function<void(const scrubbed_replica&)> done;
+};
 /// What supervision or an operator wants of a group's leader.
 struct group_order {
   enum class kind : std::uint8_t {
@@ -76,7 +93,8 @@ struct group_order {
     stop,
     start,
     park,
-    unpark
+    unpark,
+    checkpoint
   };
   kind what = kind::transfer;
   std::uint64_t number = 0;
@@ -194,6 +212,33 @@ struct stop_in {
   std::function<void()> done;
 };
 
+/// The states of this group's replicas should be compared, by its leader.
+struct compare_in {
+  group_id group;
+};
+/// The log of this replica is damaged on this disk.
+struct log_damaged_in {
+  group_id group;
+  replica_id id;
+};
+
+// ---- to the scrub ----------------------------------------------------------
+
+/// A pass now; `done` gets the account as it is then. Nothing given: a replica
+/// has doubts.
+struct verify_in {
+  bool begin = true; ///< or only tell
+  std::function<void(const scrub_report&, time_point now)> done;
+};
+struct scrub_state_in {
+  std::uint64_t number = 0;
+  result<store::scrub_page, store::store_errc> page;
+};
+struct scrub_log_in {
+  std::uint64_t number = 0;
+  store::log_scrub piece;
+};
+
 /// Something that a replica wants its supervisor to know.
 struct replica_news {
   group_id group;
@@ -228,6 +273,15 @@ BANYAN_LOCAL_MESSAGE(turn_results_in)
 BANYAN_LOCAL_MESSAGE(host_up_in)
 BANYAN_LOCAL_MESSAGE(host_down_in)
 BANYAN_LOCAL_MESSAGE(request_in)
+BANYAN_LOCAL_MESSAGE(state_in)
+BANYAN_LOCAL_MESSAGE(row_damaged_in)
+BANYAN_LOCAL_MESSAGE(state_inconsistent_in)
+BANYAN_LOCAL_MESSAGE(report_in)
+BANYAN_LOCAL_MESSAGE(compare_in)
+BANYAN_LOCAL_MESSAGE(log_damaged_in)
+BANYAN_LOCAL_MESSAGE(verify_in)
+BANYAN_LOCAL_MESSAGE(scrub_state_in)
+BANYAN_LOCAL_MESSAGE(scrub_log_in)
 BANYAN_LOCAL_MESSAGE(group_order)
 BANYAN_LOCAL_MESSAGE(stop_leading_in)
 BANYAN_LOCAL_MESSAGE(replica_joined)

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/bytes.hpp"
+#include "base/ids.hpp"
 #include "store/documents.hpp"
 
 #include <cstdint>
@@ -32,6 +33,16 @@ inline bytes shard_name(const_bytes prefix, std::uint32_t shard) {
   for (int shift = 24; shift >= 0; shift -= 8)
     out.push_back(static_cast<std::uint8_t>(shard >> shift));
   return out;
+}
+
+/// The replica id that a document names.
+inline std::optional<replica_id>
+read_replica(const store::documents& d, document_kind kind, const bytes& name) {
+  const auto found = d.find(static_cast<std::uint8_t>(kind), name);
+  replica_id id;
+  if (!found || !replica_id::from(found->view(), id))
+    return std::nullopt;
+  return id;
 }
 
 } // namespace banyan::actors

@@ -2,6 +2,7 @@
 
 #include "actors/host/thread_host.hpp"
 #include "actors/node/router.hpp"
+#include "actors/node/scrub.hpp"
 
 #include <caf/all.hpp>
 
@@ -79,6 +80,7 @@ bool peer::begin(std::string& error) {
   ctx_.node = sys.spawn(node_actor, &ctx_, node_);
   node_->start();
   ctx_.supervisor = sys.spawn(supervisor_actor, &ctx_, start);
+  ctx_.scrub = sys.spawn(scrub_actor, &ctx_);
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
@@ -108,7 +110,7 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [name, actor] : ctx_.apps)
       roots.push_back(actor);
-    for (auto* a : {&ctx_.router, &ctx_.node, &gateway_actor_})
+    for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_})
       if (*a)
         roots.push_back(*a);
   });
@@ -116,7 +118,8 @@ peer::~peer() {
   on_loop(parts_.loop, [this] {
     ctx_.replicas.clear();
     ctx_.apps.clear();
-    ctx_.node = ctx_.supervisor = ctx_.router = gateway_actor_ = nullptr;
+    ctx_.node = ctx_.supervisor = ctx_.router = ctx_.scrub = gateway_actor_ =
+        nullptr;
     node_.reset();
     gateway_.reset();
     parts_.streams.reset();

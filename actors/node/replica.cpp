@@ -8,6 +8,7 @@ namespace banyan::actors {
 namespace {
 
 constexpr duration publish_interval = 200ms;
+constexpr std::uint64_t own_scan = UINT64_MAX; ///< a number the core never has
 
 using staged = result<store::digest_at, store::store_errc>;
 
@@ -30,55 +31,12 @@ replica_shell::replica_shell(node_context& ctx, replica_start start)
                                                                    ctx.loop} {
 }
 
-void replica_shell::load() {
-  if (!start_.meta)
-    return start_core();
-  loading_ = static_cast<std::uint8_t>(row_kind::session);
-  scan_next({});
-}
-
-void replica_shell::scan_next(bytes from) {
-  store::scan_request request;
-  request.prefix = {loading_};
-  request.from = std::move(from);
-  const store::order_id order{group_, start_.config.self.replica, {}, loading_};
-  ctx_.disk.state->scan(
-      group_, std::move(request),
-      [&ctx = ctx_, order](result<store::scan_page, store::state_error> page) {
-        if (page.ok())
-          ctx.tell_replica(order.group, page_in{order, std::move(*page)});
-        else
-          ctx.tell_replica(order.group,
-                           page_in{order, failure{page.error().code}});
-      });
-}
-
-void replica_shell::on_page(page_in& in) {
-  if (started_)
-    return input([&](auto& core, auto now, auto& out) {
-      core.on_state_scanned(in.order, std::move(in.page), now, out);
-    });
-  if (in.order.number != loading_)
-    return;
-  if (!in.page.ok() || !in.page->damaged.empty()) {
-    replica_failed failed{"the group's own rows can't be read", true};
-    return carry(failed);
-  }
-  for (auto& r : in.page->rows)
-    small_rows_.push_back(std::move(r));
-  if (!in.page->next.empty())
-    return scan_next(std::move(in.page->next));
-  if (++loading_ <= row_kind_last)
-    return scan_next({});
-  start_core();
-}
-
-void replica_shell::start_core() {
+void replica_shell::start() {
   recovered_replica r;
   r.log = std::move(start_.log);
-  r.state.emplace();
-  r.state->meta = std::move(start_.meta);
-  r.state->small_rows = std::move(small_rows_);
+  if (start_.fresh)
+    r.state.emplace();
+  state_known_ = start_.fresh;
   started_ = true;
   if (!core_.start(std::move(r), ctx_.loop.now(), effects_)) {
     started_ = false;
@@ -95,6 +53,89 @@ void replica_shell::start_core() {
       input([&](auto& core, auto now, auto& out) {
         core.on_evidence(l.node, node_evidence::link_up, now, out);
       });
+}
+
+void replica_shell::on_state(state_in& in) {
+  if (!started_ || state_ || state_known_)
+    return;
+  state_.emplace();
+  state_->meta = std::move(in.meta);
+  state_->digest = in.digest;
+  if (!state_->meta)
+    return hand_over_state();
+  loading_ = true;
+  scan_next({static_cast<std::uint8_t>(row_kind::session)});
+}
+
+// Small rows are those of the kinds from `session` on: the end of all rows.
+void replica_shell::scan_next(bytes from) {
+  store::scan_request request;
+  request.from = std::move(from);
+  const store::order_id order{group_, start_.config.self.replica, {}, own_scan};
+  ctx_.disk.state->scan(
+      group_, std::move(request),
+      [&ctx = ctx_, order](result<store::scan_page, store::state_error> page) {
+        if (page.ok())
+          ctx.tell_replica(order.group, page_in{order, std::move(*page)});
+        else
+          ctx.tell_replica(order.group,
+                           page_in{order, failure{page.error().code}});
+      });
+}
+
+void replica_shell::on_page(page_in& in) {
+  if (!loading_ || in.order.number != own_scan)
+    return input([&](auto& core, auto now, auto& out) {
+      core.on_state_scanned(in.order, std::move(in.page), now, out);
+    });
+  if (in.order.replica != start_.config.self.replica)
+    return;
+  if (!in.page.ok()) {
+    replica_failed failed{"the group's own rows can't be read", false};
+    return carry(failed);
+  }
+  auto& s = *state_;
+  for (auto& r : in.page->rows)
+    s.small_rows.push_back(std::move(r));
+  for (auto& key : in.page->damaged)
+    s.damaged.push_back(std::move(key));
+  if (!in.page->next.empty())
+    return scan_next(std::move(in.page->next));
+  loading_ = false;
+  hand_over_state();
+}
+
+void replica_shell::hand_over_state() {
+  auto state = std::move(*state_);
+  state_.reset();
+  state_known_ = true;
+  input([&](auto& core, auto now, auto& out) {
+    core.on_state_recovered(std::move(state), now, out);
+  });
+  for (auto& key : std::exchange(suspects_, {}))
+    on_row_damaged(std::move(key));
+}
+
+void replica_shell::on_row_damaged(bytes key) {
+  if (!state_known_) {
+    suspects_.push_back(std::move(key));
+    return;
+  }
+  input([&](auto& core, auto now, auto& out) {
+    core.on_row_damaged(std::move(key), now, out);
+  });
+}
+
+void replica_shell::on_report(const report_in& in) const {
+  const auto s = core_.status();
+  scrubbed_replica r;
+  r.id = start_.config.self.replica;
+  r.whole = s.state == state_phase::whole;
+  r.lost = lost_;
+  r.rebuilt = rebuilt_;
+  r.rows_damaged = s.rows_damaged;
+  r.checkpoint = s.checkpoint;
+  in.done(r);
 }
 
 void replica_shell::on_request(request_in& in) {
@@ -128,6 +169,8 @@ void replica_shell::on_order(const group_order& o) {
       return core.set_stopped(o.number, true, now, out);
     case group_order::kind::start:
       return core.set_stopped(o.number, false, now, out);
+    case group_order::kind::checkpoint:
+      return core.checkpoint(o.number, now, out);
     case group_order::kind::park:
       parked_ = true;
       return core.set_parked(true, now, out);
@@ -233,8 +276,7 @@ void replica_shell::carry(order_scan& e) {
 
 void replica_shell::carry(order_stage& e) {
   auto& state = *ctx_.disk.state;
-  auto done = [&ctx = ctx_, order = e.order,
-               step = e.what](const auto& r) {
+  auto done = [&ctx = ctx_, order = e.order, step = e.what](const auto& r) {
     ctx.tell_replica(order.group, staged_in{order, step, staged_of(r)});
   };
   switch (e.what) {
@@ -305,6 +347,20 @@ void replica_shell::carry(configuration_changed& e) {
   caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
 }
 
+void replica_shell::carry(state_phase_changed& e) {
+  if (e.now == state_phase::lost)
+    ++lost_;
+  else if (e.now == state_phase::whole && rebuilt_ < lost_)
+    ++rebuilt_;
+  caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
+}
+
+void replica_shell::carry(checkpoint_judged& e) {
+  if (std::exchange(conflict_, e.conflict) != e.conflict)
+    publish_now();
+  caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
+}
+
 group_view replica_shell::view() const {
   const auto s = core_.status();
   group_view v;
@@ -337,7 +393,8 @@ group_view replica_shell::view() const {
     add(who, v.voters);
   for (const auto& who : s.configuration.learners)
     add(who, v.learners);
-  v.health = parked_ ? group_health::parked
+  v.health = s.conflict ? group_health::conflict
+             : parked_  ? group_health::parked
              : all_well && v.voters.size() >= start_.voters_wanted
                  ? group_health::healthy
                  : group_health::degraded;
@@ -391,7 +448,7 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
   auto shell = std::make_shared<replica_shell>(*ctx, std::move(start));
   self->state.shell = shell;
   auto* r = shell.get();
-  r->load();
+  r->start();
   return {
       [r](group_frame_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
@@ -432,6 +489,14 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
         });
       },
       [r](page_in& m) { r->on_page(m); },
+      [r](state_in& m) { r->on_state(m); },
+      [r](row_damaged_in& m) { r->on_row_damaged(std::move(m.key)); },
+      [r](state_inconsistent_in) {
+        r->input([](auto& core, auto now, auto& out) {
+          core.on_state_inconsistent(now, out);
+        });
+      },
+      [r](const report_in& m) { r->on_report(m); },
       [r](const staged_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
           core.on_staged(m.order, m.step, m.done, now, out);

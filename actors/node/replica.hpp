@@ -6,22 +6,24 @@
 
 namespace banyan::actors {
 
-/// What a replica begins with: what was found on disk, or nothing.
+/// What a replica begins with: the log that was found, or nothing.
 struct replica_start {
   replica_config config;
   std::string app;
   std::uint32_t voters_wanted = 3;
   std::optional<store::recovered_log> log;
-  std::optional<store::applied_meta> meta;
+  /// Made just now: it has no state. Otherwise a `state_in` tells of it.
+  bool fresh = false;
 };
 
-/// The shell around one `replica_core`: messages in, effects out. Loads the
-/// group's small rows first; until then it answers `not_leader`.
+/// The shell around one `replica_core`: messages in, effects out. Votes and
+/// appends at once; once it is told of its state it reads the group's small
+/// rows and hands both over.
 class replica_shell : public std::enable_shared_from_this<replica_shell> {
 public:
   replica_shell(node_context& ctx, replica_start start);
 
-  void load();
+  void start();
   template <class F>
   void input(F f) {
     if (!started_)
@@ -30,14 +32,17 @@ public:
     carry_out();
     flush_later();
   }
+  void on_state(state_in& in);
   void on_page(page_in& in);
   void on_request(request_in& in);
+  void on_row_damaged(bytes key);
+  void on_report(const report_in& in) const;
   void on_order(const group_order& o);
   void on_stop();
 
 private:
   void scan_next(bytes from);
-  void start_core();
+  void hand_over_state();
   void flush_later();
   void flush();
   void arm();
@@ -60,6 +65,8 @@ private:
   void carry(probe_node& e);
   void carry(role_changed& e);
   void carry(configuration_changed& e);
+  void carry(state_phase_changed& e);
+  void carry(checkpoint_judged& e);
   template <class T>
   void carry(T& news) {
     caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(news)});
@@ -76,8 +83,13 @@ private:
   bool started_ = false;
   bool flush_asked_ = false;
   bool parked_ = false;
-  std::uint8_t loading_ = 0; ///< the row kind that is being scanned
-  std::vector<store::row> small_rows_;
+  bool conflict_ = false;               ///< as last told
+  bool loading_ = false;                ///< the small rows are being read
+  bool state_known_ = false;            ///< the core has been told of its state
+  std::optional<recovered_rows> state_; ///< what was read of it so far
+  std::vector<bytes> suspects_;         ///< damaged rows, told before that
+  std::uint64_t lost_ = 0;              ///< times that the state was lost
+  std::uint64_t rebuilt_ = 0;
   replica_effects effects_;
   io::timer timer_;
   io::timer publish_timer_;

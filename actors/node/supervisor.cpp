@@ -46,6 +46,7 @@ void group_supervisor::on_peer_up(const node_id& node) {
       encode(*v, out);
       ctx_.send(node, net::channel::group, out);
     }
+  tell_states(&node);
   refresh_sharing();
 }
 
@@ -86,6 +87,10 @@ void group_supervisor::on_control(control_in& m) {
     return on_failover_frame(m.body);
   case control_kind::host_state:
     return on_host_state(m.from, m.body);
+  case control_kind::states:
+    return on_states(m.from, m.body);
+  case control_kind::compare:
+    return on_compare(m.from, m.body);
   default:
     return;
   }
@@ -147,10 +152,18 @@ void group_supervisor::on_news(replica_news& m) {
       return give_up_replica(m.group, bad->message);
     start_.fatal(1, bad->message);
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
-    ctx_.log(log_level::error,
-             "a stored row failed its checksum: " + to_hex(row->key));
-    if (r.role.now == role_changed::role::leader)
-      order(m.group, r, group_order{}); // another voter's row is whole
+    on_row(m.group, r, *row);
+  } else if (std::get_if<row_mended>(&m.what) != nullptr) {
+    ++ctx_.counters.rows_mended;
+  } else if (const auto* phase = std::get_if<state_phase_changed>(&m.what)) {
+    on_phase(m.group, r, *phase);
+  } else if (const auto* judged = std::get_if<checkpoint_judged>(&m.what)) {
+    on_judged(m.group, *judged);
+  } else if (const auto* doubt = std::get_if<state_doubted>(&m.what)) {
+    ctx_.log(log_level::warning, "the state of a group is in doubt ("
+                                     + doubt->why
+                                     + "): everything here is read again");
+    caf::anon_send(ctx_.scrub, verify_in{});
   }
 }
 
@@ -203,6 +216,9 @@ void group_supervisor::on_tick() {
     m.done({}, "no answer from " + short_string(m.node));
   }
   end_trials(now);
+  if (std::exchange(states_changed_, false))
+    tell_states(nullptr);
+  clear_aside(now);
   if (stopped_) {
     bool leads = false;
     for (auto& [g, r] : replicas_) {
@@ -249,6 +265,7 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
   };
   ticker::arm(timer, ctx, s, period);
   self->set_down_handler([s](const caf::down_msg& m) { s->on_down(m); });
+  s->await_state();
   s->load_papers();
   return {
       [s](control_in& m) { s->on_control(m); },
@@ -260,6 +277,8 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](deploy_in& m) { s->deploy(m); },
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
+      [s](const compare_in& m) { s->on_compare_wanted(m); },
+      [s](const log_damaged_in& m) { s->on_damaged_log(m); },
       [s](halt_replicas_in) { s->halt(); },
       [s](rolled_back_in& m) {
         s->halt();

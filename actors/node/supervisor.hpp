@@ -43,6 +43,10 @@ public:
   void on_host_news(const host_news& m);
   void on_log_done(const log_done_in& m);
   void on_down(const caf::down_msg& m);
+  void on_compare_wanted(const compare_in& m) { compare(m.group); }
+  void on_damaged_log(const log_damaged_in& m) { on_log_damaged(m); }
+  /// Asks to be told what the state holds, once it is open.
+  void await_state();
   void plan(plan_in& m);
   void deploy(deploy_in& m);
   void take_papers(papers_in& m);
@@ -54,6 +58,8 @@ private:
     replica_id id;
     caf::actor actor;
     role_changed role;
+    state_phase phase = state_phase::pending; ///< as it said last
+    bool state_told = false; ///< it knows what the disk holds of it
     raft::configuration configuration;
     bool configured = false;
     std::set<replica_ref> lost_learners; ///< said that they aren't there
@@ -77,9 +83,11 @@ private:
 
   // ---- this node's replicas (local_replicas.cpp)
   void begin_replicas(const app_record& a);
+  /// Makes a new one.
   void begin_replica(const app_record& a, std::uint32_t shard,
-                     const replica_id& id, bool fresh,
+                     const replica_id& id, bool rows_may_be_left,
                      std::function<void()> then = nullptr);
+  void drop_rows(const store::order_id& order);
   void spawn(const app_record& a, std::uint32_t shard, const replica_id& id);
   void start_app(const app_record& a);
   void stop_replica(const group_id& g);
@@ -87,6 +95,23 @@ private:
   /// This node's log or vote of a group can't be trusted any more: the replica
   /// ends here and its leader replaces it. Log and rows stay, for `recover`.
   void give_up_replica(const group_id& g, const std::string& why);
+
+  // ---- what the disk has lost (damage.cpp)
+  void on_state_open(const store::state_opening& o);
+  void give_state(const group_id& g, local_replica& r);
+  void on_phase(const group_id& g, local_replica& r,
+                const state_phase_changed& p);
+  void on_judged(const group_id& g, const checkpoint_judged& j);
+  void on_row(const group_id& g, local_replica& r, const row_damaged& d);
+  void tell_states(const node_id* to);
+  void on_states(const node_id& from, const_bytes body);
+  void compare(const group_id& g);
+  void on_compare(const node_id& from, const_bytes body);
+  void on_log_damaged(const log_damaged_in& m);
+  void look_aside();
+  [[nodiscard]] bool all_voters_well() const;
+  /// Drops states that were set aside once nobody can need them any more.
+  void clear_aside(time_point now);
 
   void refresh_sharing();
   void put_documents(std::vector<store::documents::change> changes,
@@ -160,7 +185,12 @@ private:
     std::function<void()> then;
   };
   std::map<group_id, first_write> first_writes_;
-  bool halted_ = false; ///< no replica starts any more
+  /// What the state held as it was opened, by group; nothing until then.
+  std::optional<std::map<group_id, store::recovered_state>> states_;
+  bool states_changed_ = false; ///< who is unready: tell the others
+  time_point aside_look_{};
+  std::vector<std::string> aside_; ///< states that were set aside
+  bool halted_ = false;            ///< no replica starts any more
   std::map<std::uint64_t, making> makings_;
   std::list<module_trial> trials_;
   std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where

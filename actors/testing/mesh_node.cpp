@@ -88,6 +88,10 @@ void mesh_node::assemble(const std::vector<net::address>& seeds) {
   options.map_bytes = std::size_t{4} << 30;
   const actors::directory_marks marks{
       actors::inode_of((directory_ / "node.key").string()), dir_->was_clean()};
+  const auto status = std::make_shared<actors::state_check_status>();
+  check_ = std::make_unique<actors::state_checker>(*loop_, status,
+                                                   actors::check_here);
+  options.state_check = check_->function();
   options.log_is_void = [marks](const store::documents& d) {
     return actors::forgetful(d, marks).has_value();
   };
@@ -101,6 +105,7 @@ void mesh_node::assemble(const std::vector<net::address>& seeds) {
   settings.region = region_;
   settings.version = "local_mesh";
   settings.marks = marks;
+  settings.state_check = status;
   settings.log = [this](actors::log_level l, const std::string& line) {
     log(l, line);
   };
@@ -159,6 +164,7 @@ void mesh_node::destroy(std::unique_ptr<actors::peer> p, bool clean) {
   }
   if (workers_ != nullptr)
     actors::on_loop(*loop_, [this] { workers_.reset(); });
+  check_.reset();
   if (clean && dir_)
     static_cast<void>(dir_->mark_clean());
   dir_.reset();

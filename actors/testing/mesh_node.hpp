@@ -74,6 +74,7 @@ private:
   std::unique_ptr<io::asio_loop> loop_;
   std::unique_ptr<io::thread_workers> workers_;
   std::optional<store::data_dir> dir_;
+  std::unique_ptr<actors::state_checker> check_;
   cut_streams* streams_ = nullptr; ///< the peer's
   mutable std::mutex mutex_;       ///< guards what follows
   std::unique_ptr<actors::peer> peer_;

@@ -36,6 +36,13 @@ outcome apps(const session& s, const std::string& name); ///< empty: all
 outcome failovers(const session& s);
 /// @}
 
+/// @name Safety (verify.cpp)
+/// @{
+/// Has the peer read everything on its disk again, and waits until what that
+/// found is mended. @returns `failed` when something is not.
+outcome verify(const session& s);
+/// @}
+
 /// @name Apps (apps.cpp)
 /// @{
 struct deploy_options {
