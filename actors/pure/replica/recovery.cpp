@@ -142,7 +142,7 @@ void replica_core::impl::set_phase(state_phase phase, bool quarantined,
                                    std::string why) {
   phase_ = phase;
   quarantined_ = quarantined;
-  ask_state_at_ = phase == state_phase::whole ? never : time_point::min();
+  ask_state_at_ = phase == state_phase::whole ? never : time_point{};
   out_.emplace_back(state_phase_changed{phase, quarantined, std::move(why)});
 }
 
@@ -279,7 +279,7 @@ void replica_core::impl::ask_for_state(time_point now) {
   m.base = raft_->log().base().index;
   m.base_term = raft_->log().base().term;
   const auto& leader = raft_->leader();
-  const bool coming = install_ && now - install_->last_pull < 3s;
+  const bool coming = install_ && now - install_->last_heard < 3s;
   // The leader first; it may be the one that can't, or there is none.
   const bool everybody =
       !m.pending && !coming

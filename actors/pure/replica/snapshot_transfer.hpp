@@ -85,6 +85,7 @@ struct snapshot_install {
   std::optional<store::applied_meta> meta;
   std::optional<store::state_digest> digest;
   time_point last_pull;
+  time_point last_heard; ///< an offer, rows or entries came
 };
 
 } // namespace banyan::replica

@@ -208,6 +208,7 @@ void replica_core::impl::on_offer(const replica_ref& from, const_bytes payload,
     install_->stage = next_order();
     stage(order_stage::step::begin, {}, {});
   }
+  install_->last_heard = now;
   if (install_->staging == 0)
     pull(now);
 }
@@ -273,7 +274,7 @@ void replica_core::impl::on_chunk(const replica_ref& from, const_bytes payload,
   i.newest = std::max(i.newest, chunk.applied);
   i.position = std::move(chunk.next);
   i.rows_done = i.position.empty();
-  i.last_pull = now;
+  i.last_pull = i.last_heard = now;
   if (rows.empty())
     pull(now);
   else
@@ -315,7 +316,7 @@ void replica_core::impl::on_entries(const replica_ref& from,
     i.meta = std::move(m.meta);
     i.digest = m.digest;
   }
-  i.last_pull = now;
+  i.last_pull = i.last_heard = now;
   if (!rows.empty())
     stage(order_stage::step::put, std::move(rows), {});
   else if (i.meta)

@@ -231,8 +231,10 @@ struct carrier {
         w.problems.push_back("two histories at index "
                              + std::to_string(meta->index.value()));
     }
+    ++nd.commits_open;
     w.state_later(n, [&world = w, at = n, c = std::move(e.commit)](bool only) {
       auto& me = world.nodes[at];
+      --me.commits_open;
       if (!c.meta && !me.meta) {
         if (only)
           return;
@@ -309,6 +311,9 @@ struct carrier {
     });
   }
   void operator()(order_stage& e) const {
+    // A node gathers the commits of a loop turn: one might come after it.
+    if (e.what == order_stage::step::finish && nd.commits_open != 0)
+      w.problems.push_back("a snapshot switches while a commit is under way");
     w.state_later(n, [&world = w, at = n, e](bool only) {
       auto& me = world.nodes[at];
       bool mismatch = false;

@@ -107,6 +107,7 @@ void world::crash(std::size_t n) {
     nd.state_pending.pop_front();
   }
   nd.state_pending.clear();
+  nd.commits_open = 0;
   nd.staged.clear();
   nd.held.clear();
   nd.turns_at_once = 0;

@@ -36,6 +36,7 @@ struct node {
   std::map<bytes, store::row> rows;
   std::optional<store::applied_meta> meta;
   std::map<bytes, store::row> staged;
+  std::size_t commits_open = 0;
   store::state_digest digest; ///< as the store keeps it, commit by commit
   std::set<bytes> rotten;     ///< rows with a bad checksum
 

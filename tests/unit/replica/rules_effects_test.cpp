@@ -1,0 +1,239 @@
+// Each rule of DESIGN sections 6 to 8 that a replica keeps, by name: sends,
+// timers, hosts, limits.
+#include "rules.hpp"
+
+namespace banyan::test {
+namespace {
+
+// ---- sends, timers ----------------------------------------------------------
+
+TEST_F(replica_rules, a_send_arrives_once_and_its_answer_comes_back) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "send", "b x")), reply_status::ok);
+  w.run_for(500ms);
+  EXPECT_EQ(w.words("a"), "s:x,r,");
+  EXPECT_EQ(w.words("b"), "x,");
+  w.check_states_equal();
+}
+
+TEST_F(replica_rules,
+       a_message_that_cannot_run_is_answered_and_the_stream_goes_on) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "send", "b x throw")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "send", "b y unheard_of")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "send", "nowhere/b z")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "send", "b v")), reply_status::ok);
+  w.run_for(1s);
+  EXPECT_EQ(w.words("b"), "v,");
+  const auto a = w.words("a");
+  EXPECT_EQ(std::count(a.begin(), a.end(), 'r'), 4);
+}
+
+TEST_F(replica_rules, streams_are_numbered_acknowledged_and_sent_again) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "send", "other/b x")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "send", "other/b y")), reply_status::ok);
+  w.run_for(50ms);
+  ASSERT_GE(w.foreign.size(), 1u);
+  EXPECT_EQ(w.foreign[0].lineage, w.base.lineage);
+  EXPECT_EQ(w.foreign[0].messages[0].number, 1u);
+  w.foreign.clear();
+  w.run_for(2s);
+  ASSERT_FALSE(w.foreign.empty()); // nobody acknowledged: again
+  EXPECT_EQ(w.foreign[0].messages.size(), 2u);
+  const auto dead = leader;
+  w.crash(dead);
+  w.evidence(dead);
+  leader = w.await_leader();
+  w.foreign.clear();
+  w.run_for(500ms);
+  ASSERT_FALSE(w.foreign.empty()); // the next leader goes on
+  stream_frame ack;
+  ack.from = w.base.group;
+  ack.lineage = w.base.lineage;
+  ack.to = w.foreign[0].to;
+  ack.is_ack = true;
+  ack.acknowledged = 2;
+  replica_effects none;
+  w.nodes[leader].core->on_stream(ack, w.now, none);
+  w.touch(leader);
+  w.run_for(1s);
+  w.foreign.clear();
+  w.run_for(20s);
+  EXPECT_TRUE(w.foreign.empty());
+}
+
+TEST_F(replica_rules, a_stream_takes_each_message_once_and_in_order) {
+  boot();
+  stream_frame f;
+  f.from.app = app_id{std::array<std::uint8_t, 32>{5}};
+  f.lineage = w.base.lineage;
+  f.to = w.base.group;
+  const auto message = [](std::uint64_t n) {
+    stream_message m;
+    m.number = n;
+    m.from_app = "other";
+    m.from_key = "o";
+    m.to_key = "a";
+    m.command = "append";
+    m.argument = to_bytes(std::to_string(n));
+    return m;
+  };
+  f.messages = {message(2), message(3)};
+  const auto give = [&] {
+    replica_effects none;
+    w.nodes[leader].core->on_stream(f, w.now, none);
+    w.touch(leader);
+    w.run_for(100ms);
+  };
+  give();
+  EXPECT_EQ(w.words("a"), ""); // 1 is missing
+  f.messages = {message(1), message(2)};
+  give();
+  give();
+  EXPECT_EQ(w.words("a"), "1,2,3,");
+  ASSERT_FALSE(w.foreign.empty());
+  EXPECT_TRUE(w.foreign.back().is_ack);
+  EXPECT_EQ(w.foreign.back().acknowledged, 3u);
+}
+
+TEST_F(replica_rules, timers_are_due_in_log_time_and_survive_failover) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "after", "3000 t")), reply_status::ok);
+  w.run_for(1s);
+  const auto dead = leader;
+  w.crash(dead);
+  w.evidence(dead);
+  leader = w.await_leader();
+  w.run_for(1s);
+  EXPECT_EQ(w.words("a"), "");
+  w.run_for(3s);
+  EXPECT_EQ(w.words("a"), "t,");
+  w.run_for(10s);
+  EXPECT_EQ(w.words("a"), "t,");
+}
+
+TEST_F(replica_rules, named_timers_replace_and_cancel) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "after", "500 one")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "after", "800 two")), reply_status::ok);
+  w.run_for(600ms);
+  EXPECT_EQ(w.words("a"), "");
+  w.run_for(400ms);
+  EXPECT_EQ(w.words("a"), "two,");
+  ASSERT_EQ(status(w.command("a", "after", "500 three")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "cancel", "")), reply_status::ok);
+  w.run_for(2s);
+  EXPECT_EQ(w.words("a"), "two,");
+}
+
+// ---- hosts and poison -------------------------------------------------------
+
+TEST_F(replica_rules, the_third_poison_record_answers_poisoned) {
+  boot();
+  session = w.open_session(leader);
+  const auto r = w.ask(leader, in_session("a", "die", "", 1));
+  EXPECT_EQ(r.status, reply_status::poisoned);
+  EXPECT_EQ(status(in_session("a", "append", "x", 2)), reply_status::ok);
+  EXPECT_EQ(w.ask(leader, in_session("a", "die", "", 1)).status,
+            reply_status::poisoned); // as kept
+}
+
+TEST_F(replica_rules, a_suspect_runs_alone_after_its_record_is_committed) {
+  boot();
+  session = w.open_session(leader);
+  w.hold_turns = true;
+  auto r = in_session("a", "append", "x", 1);
+  r.outstanding = outstanding_at{w.nodes[0].self.node, incarnation{1}};
+  w.call(leader, in_session("b", "append", "y", 2));
+  w.run_for(1ms);
+  ASSERT_EQ(w.nodes[leader].held.size(), 1u);
+  const auto before = w.nodes[leader].core->status().last;
+  w.call(leader, r);
+  w.call(leader, in_session("c", "append", "z", 3));
+  w.run_for(20ms);
+  // The record is an entry; the suspect waits until b's turn ends.
+  EXPECT_EQ(w.nodes[leader].core->status().last, before.next());
+  auto& held = w.nodes[leader].held;
+  const auto finish = [&](std::size_t n) {
+    replica_effects none;
+    w.nodes[leader].core->on_turn_results({run_app(held.at(n))}, w.now, none);
+    w.touch(leader);
+    w.run_for(20ms);
+  };
+  const auto c_ran_first = held.size() == 2;
+  finish(0);
+  if (c_ran_first)
+    finish(1);
+  ASSERT_GE(held.size(), 2u);
+  EXPECT_EQ(held.back().actor, "a");
+  const auto with_a = held.size();
+  w.call(leader, in_session("d", "append", "z", 4));
+  w.run_for(20ms);
+  EXPECT_EQ(held.size(), with_a); // nothing beside it
+  finish(with_a - 1);
+  EXPECT_GT(held.size(), with_a);
+}
+
+TEST_F(replica_rules, requests_wait_while_the_host_is_down) {
+  boot();
+  w.kill_host(leader);
+  EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+}
+
+TEST_F(replica_rules, deadlines_say_whether_it_ran) {
+  boot();
+  w.nodes[leader].host_up = false;
+  replica_effects none;
+  w.nodes[leader].core->on_host_down({}, w.now, none);
+  auto r = w.command("a", "append", "x");
+  r.deadline_left = 50ms;
+  EXPECT_EQ(status(r), reply_status::deadline); // never began
+  w.start_host(leader);
+  w.hold_turns = true;
+  EXPECT_EQ(status(r), reply_status::unknown); // the host has it
+}
+
+TEST_F(replica_rules, a_full_queue_is_overloaded) {
+  w.base.waiting_turns_max = 3;
+  boot();
+  w.hold_turns = true;
+  for (int i = 0; i < 4; ++i) {
+    w.call(leader, w.command("a", "append", "x"));
+    w.run_for(1ms);
+  }
+  EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::overloaded);
+}
+
+TEST_F(replica_rules, stopped_by_an_operator_is_an_entry) {
+  boot();
+  replica_effects none;
+  w.nodes[leader].core->set_stopped(5, true, w.now, none);
+  w.touch(leader);
+  w.run_for(100ms);
+  ASSERT_EQ(w.nodes[leader].changes.size(), 1u);
+  EXPECT_TRUE(w.nodes[leader].changes[0].done);
+  EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::stopped);
+  const auto dead = leader;
+  w.crash(dead);
+  w.evidence(dead);
+  leader = w.await_leader();
+  EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::stopped);
+}
+
+TEST_F(replica_rules, a_full_disk_is_a_typed_error_and_nothing_is_lost) {
+  boot();
+  w.disk_full = true;
+  const auto call = w.call(leader, w.command("a", "append", "x"));
+  w.run_for(50ms);
+  EXPECT_EQ(status(w.command("b", "append", "y")), reply_status::disk_full);
+  w.disk_full = false;
+  w.run_for(5s);
+  (void)call;
+  leader = w.await_leader();
+  EXPECT_EQ(status(w.command("b", "append", "z")), reply_status::ok);
+  w.check_states_equal();
+}
+
+} // namespace
+} // namespace banyan::test
