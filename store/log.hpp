@@ -121,7 +121,9 @@ public:
   using scrub_done = std::function<void(const log_scrub&)>;
   /// Re-reads about `bytes_max` synced bytes from `from` on (one batch at
   /// least) and verifies checksums and hash chains, between two batches of
-  /// writing. Completes on the loop thread.
+  /// writing. Completes on the loop thread. A segment with bad bytes is left
+  /// then: what is whole in it is written anew elsewhere, and it is set aside
+  /// when no group needs it any more. A start after that finds no damage.
   virtual void scrub(log_place from, std::size_t bytes_max,
                      scrub_done on_done) = 0;
 

@@ -38,8 +38,12 @@ std::size_t log_engine::order_bytes_max() const {
 
 void log_engine::begin(std::deque<log_order>& queue) {
   BANYAN_ASSERT(!has_batch());
+  if (wants_to_leave())
+    leave_spoiled();
   begin_batch();
-  if (wants_move())
+  if (wants_to_leave())
+    leave_some(std::min(move_bytes, options_.segment_bytes / 16));
+  else if (wants_move())
     move_some(std::min(move_bytes, options_.segment_bytes / 16));
   while (!queue.empty() && take(queue)) {
   }
@@ -315,6 +319,8 @@ void log_engine::fail_batch(store_errc code) {
   buffer_.clear();
   records_ = 0;
   moving_ = 0;
+  leave_listed_ = false;
+  leave_retry_ = offset_ + options_.segment_bytes / 64;
   auto batch = std::move(flying_);
   flying_.clear();
   for (auto& f : batch) {
@@ -366,7 +372,7 @@ bool log_engine::tidy() {
       && (segments_.size() == 1 || offset_ > options_.segment_bytes / 4)
       && !make_reserve())
     reserve_retry_ = offset_ + options_.segment_bytes / 64;
-  return wants_move();
+  return wants_to_leave() || wants_move();
 }
 
 } // namespace banyan::store::detail

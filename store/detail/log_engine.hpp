@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -94,7 +95,9 @@ public:
   /// empty queue has something to do.
   bool tidy();
 
-  /// Re-reads synced bytes; between batches only (`has_batch` is false).
+  /// Re-reads synced bytes; between batches only (`has_batch` is false). What
+  /// is still whole in a segment with bad bytes is copied out of it by the
+  /// batches that follow; once nothing of it is needed, it is set aside.
   log_scrub scrub(log_place from, std::size_t bytes_max);
 
   [[nodiscard]] bool failed() const { return failed_; }
@@ -127,7 +130,7 @@ private:
   struct segment {
     std::unique_ptr<file> data;
     std::uint64_t live_bytes = 0; ///< of entries not cut, truncated or moved
-    bool pinned = false;          ///< an entry in it can't be read back
+    bool pinned = false;          ///< nothing to move was found in it
     std::uint64_t length = 0;     ///< synced bytes, once a newer one is begun
     std::array<std::uint8_t, 16> salt{};
   };
@@ -156,6 +159,7 @@ private:
   std::uint64_t scrub_batch(std::uint64_t number, const segment& s,
                             std::uint64_t offset, std::uint64_t end,
                             log_scrub& out);
+  void spoil(std::uint64_t number);
   bool entries_match(std::uint64_t number, std::uint64_t offset,
                      const std::vector<record>& records) const;
   [[nodiscard]] synced_end end_before(const group_id& group,
@@ -195,9 +199,14 @@ private:
   outcome make_reserve();
   void retire_oldest();
   [[nodiscard]] bool wants_move() const;
+  [[nodiscard]] bool wants_to_leave() const;
+  void leave_spoiled();
+  void leave_some(std::size_t bytes_max);
+  outcome keep_aside(std::uint64_t number, std::string* kept_as = nullptr);
   void move_some(std::size_t bytes_max);
   outcome move_all(std::uint64_t up_to);
-  bool move_group(const group_id& id, std::uint64_t up_to, std::size_t& budget);
+  bool move_group(const group_id& id, std::uint64_t up_to, std::size_t& budget,
+                  bool past_bad = false);
   outcome set_aside(std::uint64_t up_to,
                     const std::vector<std::uint64_t>& damaged,
                     log_recovery& found);
@@ -231,6 +240,10 @@ private:
 
   std::vector<group_id> to_move_; ///< groups with entries in the oldest segment
   std::uint64_t moving_ = 0;      ///< that segment
+  std::set<std::uint64_t> spoiled_; ///< segments with bad bytes, by the scrub
+  std::vector<group_id> to_leave_;  ///< groups to copy out of up to these
+  bool leave_listed_ = false;
+  std::uint64_t leave_retry_ = 0;   ///< no attempt before `offset_` is here
   std::uint64_t reserve_retry_ = 0; ///< no attempt before `offset_` is here
 };
 

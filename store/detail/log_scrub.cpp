@@ -17,8 +17,10 @@ log_scrub log_engine::scrub(log_place from, std::size_t bytes_max) {
       offset = 0; // that one was freed
     const auto end = number == current() ? offset_ : s.length;
     if (offset < segment_header_bytes) {
-      if (!scrub_header(number, s))
+      if (!scrub_header(number, s)) {
         out.damage.push_back(segment_path(number) + ": header");
+        spoil(number);
+      }
       out.bytes_read += segment_header_bytes;
       offset = segment_header_bytes;
     }
@@ -87,6 +89,7 @@ std::uint64_t log_engine::scrub_batch(std::uint64_t number, const segment& s,
                          + std::to_string(offset) + " to "
                          + std::to_string(next));
     blame(number, offset, next, out);
+    spoil(number);
   }
   return next;
 }
@@ -132,6 +135,13 @@ std::vector<group_id> log_engine::groups() const {
     out.push_back(id);
   std::sort(out.begin(), out.end());
   return out;
+}
+
+void log_engine::spoil(std::uint64_t number) {
+  if (spoiled_.insert(number).second) {
+    leave_listed_ = false;
+    leave_retry_ = 0;
+  }
 }
 
 std::vector<log_engine::entry_place>

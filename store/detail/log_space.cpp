@@ -123,15 +123,83 @@ void log_engine::retire_oldest() {
     if (oldest.live_bytes > 0 || oldest.pinned)
       return;
     const auto path = segment_path(number);
-    const auto gone = has_reserve_ ? files_.remove(path)
-                                   : files_.rename(path, reserve_path());
+    const bool spoiled = spoiled_.count(number) != 0;
+    const auto gone = spoiled        ? keep_aside(number)
+                      : has_reserve_ ? files_.remove(path)
+                                     : files_.rename(path, reserve_path());
     // Oldest first, also after a crash: a hole in the numbers is damage.
     if (!gone || !files_.sync_folder(options_.folder))
       return;
-    if (!has_reserve_)
-      has_reserve_ = true;
+    has_reserve_ = has_reserve_ || !spoiled;
+    spoiled_.erase(number);
     segments_.erase(segments_.begin());
   }
+}
+
+/// Bad bytes in a segment are damage at the next start, for every group that
+/// can't be proved whole without them. As long as this process runs, it knows
+/// what they were: a newer segment begins with what it knows of each group,
+/// and entries that are whole are copied there.
+bool log_engine::wants_to_leave() const {
+  if (failed_ || spoiled_.empty() || offset_ < leave_retry_)
+    return false;
+  return current() <= *spoiled_.rbegin() || !leave_listed_
+         || !to_leave_.empty();
+}
+
+/// Begins a segment that isn't spoiled, with room to copy to.
+void log_engine::leave_spoiled() {
+  const auto need = options_.segment_bytes / 4 + 2 * record_bytes_bound;
+  if (current() > *spoiled_.rbegin() && room(true) >= need)
+    return;
+  if (make_room(need, true))
+    leave_retry_ = 0;
+  else // as a full disk allows: once more has been written
+    leave_retry_ = offset_ + options_.segment_bytes / 64;
+}
+
+/// Copies some of what is whole. What isn't stays until its group gives its
+/// log anew, is cut or goes.
+void log_engine::leave_some(std::size_t bytes_max) {
+  const auto up_to = *spoiled_.rbegin();
+  const auto needs = [&](const group_log& g) {
+    return std::any_of(g.slots.begin(), g.slots.end(),
+                       [&](const auto& s) { return s.segment <= up_to; });
+  };
+  if (!std::exchange(leave_listed_, true)) {
+    to_leave_.clear();
+    for (const auto& [id, g] : groups_)
+      if (needs(g))
+        to_leave_.push_back(id);
+    std::sort(to_leave_.begin(), to_leave_.end());
+  }
+  auto budget = bytes_max;
+  while (budget > 0 && !to_leave_.empty()) {
+    const auto found = groups_.find(to_leave_.back());
+    if (found == groups_.end() || !move_group(found->first, up_to, budget, true)
+        || !needs(found->second))
+      to_leave_.pop_back();
+  }
+}
+
+outcome log_engine::keep_aside(std::uint64_t number, std::string* kept_as) {
+  auto names = files_.list(options_.aside);
+  if (!names)
+    return failure{names.error()};
+  // A number that no earlier one has, whatever was dropped since.
+  const auto path = segment_path(number);
+  const auto file = path.substr(options_.folder.size() + 1);
+  std::size_t n = names->size();
+  std::string kept;
+  do
+    kept = "log-" + std::to_string(n++) + "-" + file;
+  while (std::find(names->begin(), names->end(), kept) != names->end());
+  kept = options_.aside + "/" + kept;
+  if (auto moved = files_.rename(path, kept); !moved)
+    return moved;
+  if (kept_as != nullptr)
+    *kept_as = files_.describe(kept);
+  return files_.sync_folder(options_.aside);
 }
 
 /// Groups that write seldom must not keep old segments alive: what they still
@@ -141,6 +209,7 @@ bool log_engine::wants_move() const {
     return false;
   const auto& oldest = segments_.begin()->second;
   return oldest.live_bytes > 0 && !oldest.pinned
+         && spoiled_.count(segments_.begin()->first) == 0
          && oldest.live_bytes <= options_.segment_bytes / 4
          && room(false) > options_.segment_bytes / 4 + 2 * record_bytes_bound;
 }
@@ -160,7 +229,7 @@ void log_engine::move_some(std::size_t bytes_max) {
   auto budget = bytes_max;
   while (budget > 0 && !to_move_.empty()) {
     if (!move_group(to_move_.back(), oldest, budget)) {
-      segments_.begin()->second.pinned = true;
+      spoil(oldest);
       to_move_.clear();
       return;
     }
@@ -175,31 +244,45 @@ void log_engine::move_some(std::size_t bytes_max) {
 }
 
 /// Copies the group's first run of entries in segments up to `up_to`, as far as
-/// the budget goes but one at least. False when an entry can't be read back.
+/// the budget goes but one at least. False when an entry can't be read back;
+/// with `past_bad`: when no entry can be.
 bool log_engine::move_group(const group_id& id, std::uint64_t up_to,
-                            std::size_t& budget) {
+                            std::size_t& budget, bool past_bad) {
   const auto found = groups_.find(id);
   if (found == groups_.end())
     return true;
   auto& g = found->second;
   const auto old = [&](const log_slot& s) { return s.segment <= up_to; };
-  const auto begin = std::find_if(g.slots.begin(), g.slots.end(), old);
-  if (begin == g.slots.end())
-    return true;
-  const auto first = static_cast<std::size_t>(begin - g.slots.begin());
+  const auto hash_before = [&](std::size_t n) -> const digest& {
+    return n == 0 ? g.head.base.hash : g.slots[n - 1].hash;
+  };
+  const auto whole = [&](std::size_t n, log_entry& e) {
+    return read_entry(g.slots[n], e)
+           && chain_hash(hash_before(n), e) == g.slots[n].hash;
+  };
+  std::size_t first = 0;
+  log_entry probe;
+  while (first < g.slots.size()
+         && !(old(g.slots[first]) && (!past_bad || whole(first, probe))))
+    ++first;
+  if (first == g.slots.size())
+    return !past_bad;
   record r;
   r.kind = record_kind::move;
   r.group = id;
   r.replica = g.head.replica;
-  r.previous = first == 0 ? g.head.base.hash : g.slots[first - 1].hash;
+  r.previous = hash_before(first);
   r.end = r.previous;
   for (auto i = first; i < g.slots.size() && old(g.slots[i]); ++i) {
     const auto& s = g.slots[i];
     if (i > first && s.bytes > budget)
       break;
     located_entry e;
-    if (!read_entry(s, e.entry) || chain_hash(r.end, e.entry) != s.hash)
+    if (!whole(i, e.entry)) {
+      if (past_bad)
+        break;
       return false;
+    }
     r.end = s.hash;
     budget -= std::min<std::size_t>(budget, s.bytes + entry_bytes_bound);
     r.entries.push_back(std::move(e));
@@ -268,29 +351,22 @@ outcome log_engine::move_all(std::uint64_t up_to) {
 outcome log_engine::set_aside(std::uint64_t up_to,
                               const std::vector<std::uint64_t>& damaged,
                               log_recovery& found) {
-  auto names = files_.list(options_.aside);
-  if (!names)
-    return failure{names.error()};
   while (!segments_.empty() && segments_.begin()->first <= up_to)
     segments_.erase(segments_.begin());
   auto present = files_.list(options_.folder);
   if (!present)
     return failure{present.error()};
-  std::size_t suffix = names->size();
   for (const auto& name : *present) {
     const auto path = options_.folder + "/" + name;
     if (name.size() != 20 || name.substr(16) != ".seg"
         || path > segment_path(up_to))
       continue;
-    const bool bad = std::any_of(damaged.begin(), damaged.end(), [&](auto n) {
+    const auto bad = std::find_if(damaged.begin(), damaged.end(), [&](auto n) {
       return segment_path(n) == path;
     });
-    if (bad) {
-      const auto kept =
-          options_.aside + "/log-" + std::to_string(suffix++) + "-" + name;
-      if (auto moved = files_.rename(path, kept); !moved)
-        return moved;
-      found.set_aside.push_back(files_.describe(kept));
+    if (bad != damaged.end()) {
+      if (auto kept = keep_aside(*bad, &found.set_aside.emplace_back()); !kept)
+        return kept;
     } else if (auto gone = files_.remove(path); !gone) {
       return gone;
     }
