@@ -15,46 +15,6 @@ unsigned number_of(const replica_ref& r) {
   return r.node.array().back();
 }
 
-// --- disk -------------------------------------------------------------------
-
-void disk::write(const raft::persist& order) {
-  if (order.reset) {
-    base = *order.reset;
-    entries.clear();
-  }
-  if (order.state)
-    state = *order.state;
-  if (order.entries.empty())
-    return;
-  const auto first = order.entries.front().index.value() - base.index.value();
-  BANYAN_ASSERT(first >= 1 && first <= entries.size() + 1);
-  entries.resize(first - 1);
-  entries.insert(entries.end(), order.entries.begin(), order.entries.end());
-}
-
-const raft::configuration& disk::configuration_at(log_index i) const {
-  const raft::configuration* found = &configurations.front().second;
-  for (const auto& [index, c] : configurations)
-    if (index <= i)
-      found = &c;
-  return *found;
-}
-
-raft::restart_state disk::restart() const {
-  raft::restart_state r{state, base, {}, entries, applied.index};
-  const auto last = base.index.value() + entries.size();
-  // A snapshot may have been stored before the log heard of it.
-  if (applied.index.value() > last
-      || (applied.index > base.index
-          && entries[applied.index.value() - base.index.value() - 1].term
-                 != applied.term)) {
-    r.base = applied;
-    r.entries.clear();
-  }
-  r.configuration = configuration_at(r.base.index);
-  return r;
-}
-
 // --- network ----------------------------------------------------------------
 
 network::network(std::uint64_t seed, unsigned voters, unsigned spares,
@@ -105,14 +65,46 @@ void network::run(duration span) {
 
 void network::start(machine& m) {
   ++m.life;
-  auto from = m.stored.restart();
+  m.pending = random_.chance(0.4);
+  auto from = m.pending ? m.stored.log_alone() : m.stored.restart();
   m.stored.base = from.base; // the log begins where the core does
   m.stored.entries = from.entries;
   m.applied = from.applied;
   m.core =
       std::make_unique<raft::core>(m.id, opts_, random_, std::move(from), now_);
   m.core->set_incarnation(incarnation{m.life});
+  if (m.pending) {
+    m.core->set_may_lead(now_, false);
+    at(now_ + delay() + delay(), [this, &m, life = m.life] {
+      if (m.core && m.life == life)
+        find_state(m);
+    });
+  }
   settle(m);
+}
+
+/// What was stored as applied is known from now on; until then the core had its
+/// log alone.
+void network::find_state(machine& m) {
+  const auto applied = m.stored.applied;
+  const auto& conf = m.stored.configuration_at(applied.index);
+  if (!m.core->state_known(now_, applied, conf)) {
+    if (m.core->install(now_, applied, conf))
+      m.applied = applied.index;
+    else
+      complain("log and state contradict each other");
+  }
+  m.pending = false;
+  m.core->set_may_lead(now_, true);
+  ++count.pending;
+  settle(m);
+  // Its log begins behind what is committed: others may take that as told.
+  for (const auto& other : machines_)
+    if (other->core && other.get() != &m && random_.chance(0.3)) {
+      other->core->learn_committed(now_, m.stored.base.index,
+                                   m.stored.base.term);
+      settle(*other);
+    }
 }
 
 void network::crash(machine& m) {
@@ -245,6 +237,8 @@ void network::apply(machine& m, const raft::committed& c) {
     if (m.core->leads())
       acknowledged_ = std::max(acknowledged_, e.index);
   }
+  if (m.pending)
+    return;
   // The store takes what is applied now and then; never ahead of the log.
   const auto durable = std::min(m.applied, m.core->persisted_index());
   if (random_.chance(0.3) && durable > m.stored.applied.index
@@ -262,8 +256,8 @@ void network::send_snapshot(machine& from, const replica_ref& to) {
   from.core->snapshot_started(now_, to, index);
   at(now_ + delay() + delay(), [=, &from, life = from.life] {
     auto* m = find(to);
-    const bool arrives =
-        m && m->core && connected(from.id, to) && !random_.chance(0.2);
+    const bool arrives = m && m->core && !m->pending && connected(from.id, to)
+                         && !random_.chance(0.2);
     if (arrives) {
       if (base.index > m->core->committed_index()) {
         const auto before = m->core->committed_index();

@@ -27,6 +27,8 @@ struct disk {
   void write(const raft::persist& order);
   [[nodiscard]] const raft::configuration& configuration_at(log_index i) const;
   [[nodiscard]] raft::restart_state restart() const;
+  /// While it is not known what the state is good for.
+  [[nodiscard]] raft::restart_state log_alone() const;
 };
 
 /// Chances and times of one simulated network; everything else follows from
@@ -65,7 +67,7 @@ public:
   struct totals {
     std::uint64_t messages = 0, commits = 0, reads = 0, fresh = 0, changes = 0,
                   elections = 0, crashes = 0, snapshots = 0, transfers = 0,
-                  sleeps = 0;
+                  sleeps = 0, pending = 0;
   };
   totals count;
 
@@ -78,6 +80,7 @@ private:
     time_point writes_done;
     unsigned life = 0;
     log_index applied;
+    bool pending = false;                     ///< its state is not known yet
     std::map<std::uint64_t, log_index> reads; ///< context: least index
     std::map<time_point, log_index> asked;    ///< confirm: least index
   };
@@ -85,6 +88,7 @@ private:
 
   void at(time_point when, event e);
   void start(machine& m);
+  void find_state(machine& m);
   void crash(machine& m);
   void settle(machine& m);
   void carry_out(machine& m, raft::effect& e);

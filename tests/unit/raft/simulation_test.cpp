@@ -58,6 +58,7 @@ std::string live(std::uint64_t seed, network::totals& sum) {
   sum.snapshots += c.snapshots;
   sum.transfers += c.transfers;
   sum.sleeps += c.sleeps;
+  sum.pending += c.pending;
   return net.complaint();
 }
 
@@ -80,7 +81,8 @@ TEST(raft_simulation, nothing_committed_is_lost_and_no_read_is_stale) {
             << sum.crashes << " crashes, " << sum.reads << " reads, "
             << sum.fresh << " confirmations, " << sum.changes
             << " configurations, " << sum.snapshots << " snapshots, "
-            << sum.transfers << " transfers, " << sum.sleeps << " sleeps\n";
+            << sum.transfers << " transfers, " << sum.sleeps << " sleeps, "
+            << sum.pending << " states found late\n";
   if (seeds >= 100) {
     EXPECT_GT(sum.commits, 0u);
     EXPECT_GT(sum.reads, 0u);
@@ -89,6 +91,7 @@ TEST(raft_simulation, nothing_committed_is_lost_and_no_read_is_stale) {
     EXPECT_GT(sum.snapshots, 0u);
     EXPECT_GT(sum.transfers, 0u);
     EXPECT_GT(sum.sleeps, 0u);
+    EXPECT_GT(sum.pending, 0u);
   }
 }
 
