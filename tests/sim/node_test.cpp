@@ -137,6 +137,29 @@ TEST_F(nodes, a_replica_under_way_is_not_made_again) {
   w.at(outside).disk().kill();
 }
 
+/// Two leaders wish for the same replica, this many ms apart.
+struct two_wishes : nodes, ::testing::WithParamInterface<int> {};
+TEST_P(two_wishes, make_one_replica) {
+  w.at(outside).disk().set_sync_delay(20ms);
+  ask_to_make(outside, {0});
+  w.run_for(std::chrono::milliseconds{GetParam()});
+  ask_to_make(outside, {0});
+  w.run_for(300ms);
+  const auto named = documents(outside, document_kind::replica);
+  ASSERT_EQ(named.size(), 1u);
+  w.at(outside).kill(machine::end::process);
+  auto disk = w.at(outside).disk().open();
+  std::size_t found = 0;
+  for (const auto& l : disk.recovered_logs.logs)
+    if (l.group == group) {
+      ++found;
+      EXPECT_TRUE(named.at(0).second.view() == l.replica.view());
+    }
+  EXPECT_EQ(found, 1u);
+  w.at(outside).disk().kill();
+}
+INSTANTIATE_TEST_SUITE_P(ms, two_wishes, ::testing::Range(0, 60, 6));
+
 TEST_F(nodes, reserve_only_so_many_replicas) {
   constexpr std::size_t reservations_max = 16'384;
   std::vector<std::uint32_t> shards(1000);
