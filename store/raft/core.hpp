@@ -180,6 +180,10 @@ public:
   [[nodiscard]] const log_view& log() const noexcept { return log_; }
   /// The latest in the log, committed or not.
   [[nodiscard]] const raft::configuration& configuration() const;
+  /// Where it stands in the log, or the base of a log that begins with it.
+  [[nodiscard]] log_index configuration_index() const {
+    return configurations_.back().index;
+  }
   [[nodiscard]] bool change_pending() const;
   [[nodiscard]] bool transferring() const noexcept {
     return transfer_.has_value();

@@ -396,6 +396,7 @@ private:
                   bool bulk);
   [[nodiscard]] unsigned rank(const node_id& lost, banyan::term led) const;
   void tell_leaving(time_point now);
+  void on_retire(const_bytes payload);
 
   // snapshots.cpp
   void start_offer(const replica_ref& to, bool rebuild, time_point now);

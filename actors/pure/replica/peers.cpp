@@ -1,5 +1,6 @@
 // Frames between the replicas of the group, evidence about their nodes.
 #include "actors/pure/replica/impl.hpp"
+#include "base/codec.hpp"
 
 #include <algorithm>
 
@@ -73,9 +74,7 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
     on_entries(far, f.payload, now);
     return;
   case group_frame_kind::retire:
-    if (!leading_)
-      out_.emplace_back(replica_retired{});
-    return;
+    return on_retire(f.payload);
   case group_frame_kind::state_wanted:
     on_state_wanted(far, f.payload, now);
     return;
@@ -94,6 +93,19 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
   default:
     return;
   }
+}
+
+/// The word may be late, from a leader of long ago: a replica that was taken in
+/// again since may not forget its log and its vote.
+void replica_core::impl::on_retire(const_bytes payload) {
+  reader r{payload};
+  log_index removed;
+  r.id(removed);
+  if (!r.done() || leading_
+      || (raft_->configuration().contains(config_.self)
+          && raft_->configuration_index() > removed))
+    return;
+  out_.emplace_back(replica_retired{});
 }
 
 void replica_core::impl::on_effect(const raft::send& e, time_point) {
@@ -200,7 +212,9 @@ void replica_core::impl::tell_leaving(time_point now) {
         durable = false;
     it->next = now + 1s;
     if (durable) {
-      send_frame(it->who, group_frame_kind::retire, {}, false);
+      bytes removal;
+      writer{removal}.id(it->index);
+      send_frame(it->who, group_frame_kind::retire, std::move(removal), false);
       if (++it->told >= 5) {
         it = leaving_.erase(it);
         continue;
