@@ -154,7 +154,9 @@ std::string convert(const std::string& file) {
     return static_cast<bool>(std::getline(in, line));
   };
   while (next()) {
-    out += line + '\n';
+    // Plans of theirs are none of ours.
+    out += std::regex_replace(line, std::regex{"[A-Z]{4}\\([a-z]+\\): "}, "")
+           + '\n';
     const auto at = facts.find(number);
     if (at == facts.end())
       continue;
