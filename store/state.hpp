@@ -93,8 +93,9 @@ struct scrub_page {
   std::uint64_t bytes_read = 0;
   std::vector<bytes> damaged; ///< scan keys of rows with a wrong checksum
   /// With the last piece of a pass without a break and without damage: whether
-  /// the rows' digest, computed anew, is the one that is kept. False: rows are
-  /// gone, old or too many, and the group's state has to be rebuilt.
+  /// the rows' digest, computed anew, is the one that is kept. False (also
+  /// before the end, which then doesn't come): rows are gone, old or too many,
+  /// or a key is damaged, and the group's state has to be rebuilt.
   std::optional<bool> digest_matches;
 };
 
@@ -165,7 +166,8 @@ public:
   /// the group's digest anew from all its rows: rare, and may take long.
   virtual void commit(std::vector<group_commit> batch, commit_done on_done) = 0;
 
-  /// The row, nothing when there is none, or `damaged`.
+  /// The row, nothing when there is none, or `damaged`. A scan is `damaged` as
+  /// a whole, without a key, when it can't be told which rows are missing.
   virtual void read(const group_id& group, bytes key, read_done on_done) = 0;
   virtual void scan(const group_id& group, scan_request request,
                     scan_done on_done) = 0;

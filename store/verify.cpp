@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <system_error>
@@ -19,6 +20,7 @@ namespace {
 using namespace banyan::store::detail;
 
 constexpr std::size_t named_max = 1000;
+constexpr std::size_t doubts_max = 10;
 
 /// A shared lock: nobody opens the state to write while it is verified.
 class reader_lock {
@@ -68,7 +70,7 @@ public:
     if (code != 0)
       return bad(std::string{"LMDB says: "} + mdb_strerror(code));
     for (const auto& [number, g] : groups_)
-      if (g.sum != g.kept)
+      if (!adds_up(g))
         bad("the digest of group " + short_string(g.id.app) + "/"
             + std::to_string(g.id.shard) + " is not that of its rows");
   }
@@ -77,8 +79,27 @@ private:
   struct group {
     group_id id;
     state_digest kept;
-    state_digest sum;
+    state_digest sum; ///< of what the rows say their hashes are
+    /// Of damaged rows: that, and what their content says.
+    std::vector<std::pair<digest, digest>> doubts;
   };
+
+  /// Whether all rows are there: either the seal of a damaged row or its
+  /// content is still what was written. Tries both for each of a few.
+  static bool adds_up(const group& g) {
+    const auto n = std::min(g.doubts.size(), doubts_max);
+    for (std::size_t choice = 0; choice < std::size_t{1} << n; ++choice) {
+      auto sum = g.sum;
+      for (std::size_t i = 0; i < n; ++i)
+        if ((choice >> i & 1) != 0) {
+          subtract(sum, g.doubts[i].first);
+          add(sum, g.doubts[i].second);
+        }
+      if (sum == g.kept)
+        return true;
+    }
+    return false;
+  }
 
   int open(const std::filesystem::path& dir, std::size_t map_bytes) {
     int code = mdb_env_create(&env_);
@@ -147,9 +168,15 @@ private:
     if (found == groups_.end())
       return; // not yet thrown away, or of a damaged group
     auto& g = found->second;
-    add(g.sum, sealed_hash(key, value));
+    const auto sealed = sealed_hash(key, value);
+    add(g.sum, sealed);
     if (check_row(g.id, key, value))
       return;
+    const auto content = content_hash(g.id, key, value);
+    if (!key_is_whole(g.id, key, value))
+      return bad("a row's key is damaged: a row is missing");
+    if (content)
+      g.doubts.emplace_back(sealed, *content);
     if (out_.damaged_rows.size() < named_max)
       out_.damaged_rows.emplace_back(g.id, key.from(8).copy());
   }

@@ -18,8 +18,8 @@ struct state_report {
   /// Why the file as a whole can't be trusted; empty: it may be opened.
   std::vector<std::string> bad;
   /// Rows and metas whose own checksum is wrong, where all else is proved
-  /// (structure, and each digest with the row's stored hash): the state may be
-  /// opened, and each is mended alone, a row by key, a group by rebuilding.
+  /// (structure, keys, and each digest, with what is left of the row): it may
+  /// be opened, and each is mended alone, a row by key, a group by rebuilding.
   std::vector<std::pair<group_id, bytes>> damaged_rows; ///< scan keys
   std::vector<group_id> damaged_groups;
 

@@ -132,7 +132,7 @@ int lmdb_store::put_rows(MDB_txn* txn, target& into,
     std::optional<digest> after;
     if (r.value) {
       after = row_hash(into.group, r.key, r.index, r.value->view());
-      const auto value = encode_row(into.number, r, *after);
+      const auto value = encode_row(key, r, *after);
       v = as_val(value);
       code = mdb_put(txn, rows_, &k, &v, 0);
     } else {
@@ -344,6 +344,11 @@ result<scan_page, state_error> lmdb_store::scan(const group_id& group,
     sum += key.size() + v.mv_size;
     if (auto one = decode_row(group, key, as_view(v)))
       page.rows.push_back(std::move(*one));
+    else if (!key_is_whole(group, key, as_view(v)))
+      return failure{state_error{store_errc::damaged,
+                                 "a row's key is damaged: a row is missing",
+                                 group,
+                                 {}}};
     else
       page.damaged.push_back(key.from(8).copy());
   }
@@ -381,6 +386,11 @@ result<scrub_page, state_error> lmdb_store::scrub(const group_id& group,
     ++page.rows;
     page.bytes_read += key.size() + v.mv_size;
     const auto hash = check_row(group, key, as_view(v));
+    if (!hash && !key_is_whole(group, key, as_view(v))) {
+      page.digest_matches = false;
+      passes_.end(group);
+      return page;
+    }
     if (!hash)
       page.damaged.push_back(key.from(8).copy());
     else if (pass != nullptr)

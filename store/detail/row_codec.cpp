@@ -68,7 +68,9 @@ namespace detail {
 namespace {
 constexpr std::size_t number_bytes = 8;
 constexpr std::size_t seal_bytes = digest::size;
-constexpr std::size_t row_head = seal_bytes + 9;
+constexpr std::size_t key_check_bytes = 4;
+constexpr std::size_t index_at = seal_bytes + key_check_bytes;
+constexpr std::size_t row_head = index_at + 9;
 constexpr std::uint8_t has_key = 1;
 constexpr std::size_t meta_blob_max = std::size_t{64} << 20;
 
@@ -103,6 +105,15 @@ std::uint64_t number_of(const_bytes db_key) {
 
 namespace {
 
+/// FNV-1a of the database key, folded: whether a row that is damaged still
+/// stands under its own key.
+std::uint32_t key_check(const_bytes db_key) {
+  std::uint64_t h = 0xcbf29ce484222325;
+  for (const auto b : db_key)
+    h = (h ^ b) * 0x100000001b3;
+  return static_cast<std::uint32_t>(h ^ (h >> 32));
+}
+
 void mask(std::uint8_t* seal, std::uint64_t number) {
   put_le<8>(seal, get_le<8>(seal) ^ number);
 }
@@ -118,7 +129,7 @@ std::optional<row_view> parse_row(const_bytes db_key, const_bytes value) {
   if (db_key.size() < number_bytes || value.size() < row_head)
     return std::nullopt;
   row_view out;
-  out.index = log_index{get_le<8>(value.data() + seal_bytes)};
+  out.index = log_index{get_le<8>(value.data() + index_at)};
   const auto flags = value[row_head - 1];
   auto rest = value.from(row_head);
   const auto name = db_key.from(number_bytes);
@@ -139,22 +150,30 @@ std::optional<row_view> parse_row(const_bytes db_key, const_bytes value) {
   return out;
 }
 
+bool key_checks(const_bytes db_key, const_bytes value) {
+  return value.size() >= index_at
+         && get_le<key_check_bytes>(value.data() + seal_bytes)
+                == key_check(db_key);
+}
+
 bool is_sealed(const group_id& group, const_bytes db_key, const_bytes value,
                const row_view& row) {
-  return row_hash(group, row.key, row.index, row.value)
-         == sealed_hash(db_key, value);
+  return key_checks(db_key, value)
+         && row_hash(group, row.key, row.index, row.value)
+                == sealed_hash(db_key, value);
 }
 
 } // namespace
 
-bytes encode_row(std::uint64_t number, const row_change& change,
+bytes encode_row(const_bytes db_key, const row_change& change,
                  const digest& hash) {
   bytes out;
   out.reserve(row_head + change.value->size());
   append(out, hash.view());
-  mask(out.data(), number);
+  mask(out.data(), number_of(db_key));
   out.resize(row_head);
-  put_le<8>(out.data() + seal_bytes, change.index.value());
+  put_le<key_check_bytes>(out.data() + seal_bytes, key_check(db_key));
+  put_le<8>(out.data() + index_at, change.index.value());
   if (change.key.size() > row_key_plain_max) {
     out[row_head - 1] = has_key;
     out.resize(row_head + 4);
@@ -172,6 +191,20 @@ digest sealed_hash(const_bytes db_key, const_bytes value) {
     mask(out.data(), number_of(db_key));
   }
   return digest{out};
+}
+
+std::optional<digest> content_hash(const group_id& group, const_bytes db_key,
+                                   const_bytes value) {
+  const auto row = parse_row(db_key, value);
+  if (!row)
+    return std::nullopt;
+  return row_hash(group, row->key, row->index, row->value);
+}
+
+bool key_is_whole(const group_id& group, const_bytes db_key,
+                  const_bytes value) {
+  return key_checks(db_key, value)
+         || content_hash(group, db_key, value) == sealed_hash(db_key, value);
 }
 
 std::optional<digest> check_row(const group_id& group, const_bytes db_key,

@@ -9,7 +9,8 @@
 /// How rows and metas lie in a key-value store. `key` is the database key.
 ///
 ///   row key   := number of the group's rows:8 big-endian, scan key
-///   row value := seal:32, index:8, flags:1, [key length:4, key,] value
+///   row value := seal:32, key check:4, index:8, flags:1,
+///                [key length:4, key,] value
 ///                (flags 1: the whole key follows; it was too long)
 ///   seal      := the row's hash, its first 8 bytes xor number little-endian
 ///   meta key  := app:32, shard:4 big-endian
@@ -25,7 +26,7 @@ namespace banyan::store::detail {
 bytes row_db_key(std::uint64_t number, const_bytes scan_key);
 /// Of a row's key in the database; whatever is missing counts as zero.
 std::uint64_t number_of(const_bytes db_key);
-bytes encode_row(std::uint64_t number, const row_change& change,
+bytes encode_row(const_bytes db_key, const row_change& change,
                  const digest& hash);
 /// Nothing when the seal or the form is wrong.
 std::optional<row> decode_row(const group_id& group, const_bytes db_key,
@@ -35,6 +36,12 @@ std::optional<digest> check_row(const group_id& group, const_bytes db_key,
                                 const_bytes value);
 /// What a row says its hash is; unproved.
 digest sealed_hash(const_bytes db_key, const_bytes value);
+/// What its content says it is, if it has the form of a row.
+std::optional<digest> content_hash(const group_id& group, const_bytes db_key,
+                                   const_bytes value);
+/// Of a damaged row: whether it stands under its own key, so that it can be
+/// mended by it. Otherwise another row is missing, nobody knows which.
+bool key_is_whole(const group_id& group, const_bytes db_key, const_bytes value);
 
 struct group_meta {
   std::uint64_t number = 0;

@@ -22,7 +22,7 @@ bool row_of(const_bytes db_key, const_bytes value) {
   BANYAN_ASSERT(*hash == row_hash(group, r->key, r->index, r->value.view()));
   const auto number = number_of(db_key);
   BANYAN_ASSERT(const_bytes{row_db_key(number, scan_key(r->key))} == db_key);
-  const auto again = encode_row(number, {r->key, r->value, r->index}, *hash);
+  const auto again = encode_row(db_key, {r->key, r->value, r->index}, *hash);
   BANYAN_ASSERT(const_bytes{again} == value);
   return true;
 }
@@ -44,7 +44,7 @@ void made_row(input& i) {
   key.resize(key.size() + std::size_t{i.u8()} * 3, 'k'); // also a long one
   const auto value = shared_bytes{i.rest().copy()};
   auto db_key = row_db_key(number, scan_key(key));
-  auto stored = encode_row(number, {key, value, index},
+  auto stored = encode_row(db_key, {key, value, index},
                            row_hash(group, key, index, value.view()));
   BANYAN_ASSERT(row_of(db_key, stored));
   const group_id other{group.app, 3};
@@ -92,13 +92,14 @@ std::vector<bytes> seeds() {
   meta.applied.configuration = bytes{1};
   add(meta.rows, hash);
   const auto sealed = encode_meta(meta_key, meta);
-  return {bytes{0, 3, 40, 0, 9, 0, 2, 'k', 'l', 0, 'v'},
-          bytes{0, 3, 40, 4, 9, 0, 2, 'k', 'l', 200, 'v'},
-          keyed(row_db_key(3, key),
-                encode_row(3, {key, state, log_index{9}}, hash)),
-          keyed(meta_key, sealed),
-          keyed(meta_key, const_bytes{sealed}.from(sizeof(checksum))),
-          keyed(as_bytes(format_key), encode_info(format_key, format_text))};
+  return {
+      bytes{0, 3, 40, 0, 9, 0, 2, 'k', 'l', 0, 'v'},
+      bytes{0, 3, 40, 4, 9, 0, 2, 'k', 'l', 200, 'v'},
+      keyed(row_db_key(3, key),
+            encode_row(row_db_key(3, key), {key, state, log_index{9}}, hash)),
+      keyed(meta_key, sealed),
+      keyed(meta_key, const_bytes{sealed}.from(sizeof(checksum))),
+      keyed(as_bytes(format_key), encode_info(format_key, format_text))};
 }
 
 } // namespace

@@ -79,6 +79,12 @@ int read_and_compare(state_rig& r, const state_content& right,
     return 6; // something is gone, and nobody was told
   if (damage_expected && !got.damaged)
     return 7;
+  // A row that isn't given out is named, so that it can be fetched, or its
+  // whole group is.
+  for (const auto& [key, value] : right.rows)
+    if (got.rows.count(key) == 0 && got.lost.count(key.first) == 0
+        && got.named.count(scan_key(key.second)) == 0)
+      return 8;
   return 0;
 }
 

@@ -74,15 +74,17 @@ TEST(lmdb, a_swapped_row_is_damage) { // the checksum covers the key
                           log_index{1}};
   const auto group = group_number(1);
   const auto value = encode_row(
-      1, change, row_hash(group, change.key, change.index, as_bytes("v")));
+      key, change, row_hash(group, change.key, change.index, as_bytes("v")));
   EXPECT_TRUE(decode_row(group, key, value));
   EXPECT_FALSE(decode_row(group, other, value));
   EXPECT_FALSE(decode_row(group, row_db_key(2, as_bytes("a")), value));
   EXPECT_FALSE(decode_row(group_number(2), key, value));
+  EXPECT_FALSE(key_is_whole(group, other, value));
   for (std::size_t i = 0; i < value.size(); ++i) {
     auto bad = value;
     bad[i] ^= 0x80;
     EXPECT_FALSE(decode_row(group, key, bad)) << i;
+    EXPECT_TRUE(key_is_whole(group, key, bad)) << i;
     EXPECT_FALSE(decode_row(group, key, const_bytes{value}.first(i)));
   }
 }

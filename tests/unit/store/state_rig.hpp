@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,12 +89,15 @@ struct state_content {
   std::map<std::pair<group_id, bytes>, std::pair<log_index, bytes>> rows;
   std::map<group_id, std::pair<log_index, state_digest>> metas;
   bool damaged = false;
+  std::set<group_id> lost;
+  std::set<bytes> named; ///< damaged rows, by scan key
 };
 inline state_content read_all_rows(lmdb_store& store,
                                    const std::vector<recovered_state>& found) {
   state_content out;
   for (const auto& g : found) {
     if (g.damaged) {
+      out.lost.insert(g.group);
       out.damaged = true;
       continue;
     }
@@ -106,6 +110,7 @@ inline state_content read_all_rows(lmdb_store& store,
         break;
       }
       out.damaged = out.damaged || !page->damaged.empty();
+      out.named.insert(page->damaged.begin(), page->damaged.end());
       for (const auto& r : page->rows)
         out.rows[{g.group, r.key}] = {r.index, r.value.view().copy()};
       request.from = page->next;
