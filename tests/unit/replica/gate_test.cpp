@@ -104,5 +104,26 @@ TEST(replica_completions, of_another_life_of_the_log_count_for_nothing) {
   EXPECT_TRUE(w.answered(call));
 }
 
+TEST(replica_completions, of_another_order_of_the_state_count_for_nothing) {
+  world_options alone;
+  alone.nodes = alone.voters = 1;
+  world w{7, alone};
+  w.boot(0);
+  w.await_leader();
+  ASSERT_EQ(w.ask(0, w.command("a", "append", "w")).status, reply_status::ok);
+  w.options.disk_low = 1s;
+  w.options.disk_high = 2s;
+  auto& me = w.nodes[0];
+  const auto applied = me.core->status().applied;
+  ASSERT_TRUE(w.run_until([&] { return !me.state_pending.empty(); }));
+  store::order_id other{w.base.group, me.self.replica, {}, 1'000'000};
+  replica_effects out;
+  me.core->on_state_committed(other, store::digest_at{}, w.now, out);
+  w.carry(0, out);
+  EXPECT_EQ(me.core->status().applied, applied);
+  w.run_for(3s);
+  EXPECT_GT(me.core->status().applied, applied);
+}
+
 } // namespace
 } // namespace banyan::test
