@@ -118,6 +118,8 @@ void replica_core::impl::trim_log() {
   const auto held = state_meta_.index.value() - base.value();
   auto drop = held > config_.log_kept_entries ? held - config_.log_kept_entries
                                               : std::uint64_t{0};
+  if (drop < held && drop < config_.log_kept_entries / 10)
+    drop = 0; // in steps worth a cut
   if (log_bytes_ > config_.log_kept_bytes) {
     auto left = log_bytes_;
     std::uint64_t n = 0;
@@ -129,8 +131,7 @@ void replica_core::impl::trim_log() {
     }
     drop = std::max(drop, n);
   }
-  // In steps worth a cut.
-  if (drop == 0 || (drop < held && drop < config_.log_kept_entries / 10))
+  if (drop == 0)
     return;
   std::vector<std::size_t> sizes;
   sizes.reserve(drop);

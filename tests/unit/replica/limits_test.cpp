@@ -261,6 +261,21 @@ TEST_F(replica_limits, completions_for_another_replica_count_for_nothing) {
   EXPECT_EQ(w.answered(call)->status, reply_status::ok);
 }
 
+// Few entries, but large ones: the bound in bytes cuts without the one in
+// entries, and without waiting for a step of it.
+TEST_F(replica_limits, large_entries_are_cut_by_their_bytes) {
+  w.base.log_kept_bytes = 40'000;
+  boot();
+  for (int i = 0; i < 60; ++i)
+    ASSERT_EQ(w.ask(leader, w.command("a" + std::to_string(i), "append",
+                                      std::string(1000, 'x')))
+                  .status,
+              reply_status::ok);
+  w.run_for(3s);
+  for (const auto& n : w.nodes)
+    EXPECT_GT(n.log.base.index.value(), 20U);
+}
+
 // A leader that is cut off writes a long tail, slowly; by the time that its
 // disk has it, a snapshot has taken the place of its log.
 TEST_F(replica_limits, a_write_of_a_log_that_a_snapshot_replaced_is_nothing) {
