@@ -90,6 +90,13 @@ void replica_shell::on_page(page_in& in) {
     });
   if (in.order.replica != start_.config.self.replica)
     return;
+  if (!in.page.ok() && in.page.error() == store::store_errc::damaged) {
+    // Rows are missing, nobody knows which: the state is as good as lost.
+    ctx_.disk.state->drop(in.order, {});
+    state_.emplace();
+    loading_ = false;
+    return hand_over_state();
+  }
   if (!in.page.ok()) {
     replica_failed failed{"the group's own rows can't be read", false};
     return carry(failed);

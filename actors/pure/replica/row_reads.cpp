@@ -148,6 +148,8 @@ void replica_core::impl::on_state_scanned(
     return;
   auto w = std::move(it->second);
   reads_.erase(it);
+  if (!page && page.error() == store::store_errc::damaged)
+    return lose_state("rows are missing, nobody knows which", false, now);
   if (page)
     for (const auto& key : page->damaged) {
       open_damage(key, now);
