@@ -13,6 +13,8 @@ int netns_cuts(netns_world::settings s);
 int netns_kill_and_pause(netns_world::settings s);
 int netns_slow_links(netns_world::settings s);
 int netns_full_disk(netns_world::settings s);
+int netns_replace(netns_world::settings s);
+int netns_bit_flips(netns_world::settings s);
 
 inline constexpr scenario scenarios[] = {
     {"cuts", "symmetric, one-way, partial and flapping cuts, resets",
@@ -23,6 +25,10 @@ inline constexpr scenario scenarios[] = {
      netns_slow_links},
     {"full_disk", "disks of a fixed size that fill up and are emptied again",
      netns_full_disk},
+    {"replace", "hosts that stay away are replaced, and come back",
+     netns_replace},
+    {"bit_flips", "stopped stores with flipped bits that come back",
+     netns_bit_flips},
 };
 
 } // namespace banyan::test
