@@ -126,9 +126,7 @@ void group_supervisor::tell_states(const node_id* to) {
   for (const auto& [g, r] : replicas_)
     if (r.phase != state_phase::whole)
       mine[g] = {r.id, r.phase};
-  if (to != nullptr && mine.empty())
-    return;
-  bytes b;
+  bytes b; // an empty list takes back what an earlier boot said
   writer w{b};
   w.array(2).uint(static_cast<std::uint64_t>(control_kind::states));
   w.array(mine.size());
@@ -220,7 +218,7 @@ void group_supervisor::on_log_damaged(const log_damaged_in& m) {
   if (others * 2 <= v->voters.size())
     return;
   if (at->second.role.now == role_changed::role::leader) {
-    order(m.group, at->second, group_order{}); // first somebody else leads
+    ctx_.tell_replica(m.group, group_order{}); // first somebody else leads
     return;
   }
   give_up_replica(m.group, "its log is damaged on this disk");

@@ -183,6 +183,17 @@ log_format = "json"
 }
 
 // Bad TOML.
+TEST(peer_toml, the_scrubs_rate_is_a_number_of_the_file) {
+  const auto file = parse_peer_toml("scrub_mib_per_s = 40", "peer.toml");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->scrub_mib_per_s, 40U);
+  for (const auto* wrong : {"0", "10001", "\"fast\"", "-3"})
+    EXPECT_FALSE(parse_peer_toml(std::string{"scrub_mib_per_s = "} + wrong,
+                                 "peer.toml")
+                     .ok())
+        << wrong;
+}
+
 TEST(peer_toml, what_is_wrong_is_named_with_its_line) {
   const auto error = [](const char* toml) {
     const auto file = parse_peer_toml(toml, "peer.toml");
