@@ -38,15 +38,17 @@ void replica_core::impl::propose_checkpoint(time_point now) {
     return; // one at a time
   const auto entries = overlay_.last().value() - checkpoint_at_.value();
   const bool alone = raft_->configuration().members().size() < 2;
-  const bool due = !alone
-                   && (entries >= config_.checkpoint_entries
-                       || checkpoint_size_ >= config_.checkpoint_bytes
-                       || (conflict_ && conflict_retry_ <= now));
+  const bool due =
+      !alone
+      && (entries >= config_.checkpoint_entries
+          || checkpoint_size_ >= config_.checkpoint_bytes || compare_asked_
+          || (conflict_ && conflict_retry_ <= now));
   if (!due && checkpoint_wanted_.empty())
     return;
   const auto index = propose(replica::checkpoint_entry{}, now);
   if (!index)
     return;
+  compare_asked_ = false;
   if (conflict_)
     conflict_retry_ = now + conflict_again;
   if (comparisons_.size() >= comparisons_max)
@@ -101,6 +103,7 @@ void replica_core::impl::on_verdict(const replica_ref& from,
     return;
   case verdict::conflict:
     conflict_ = true;
+    conflict_retry_ = now + conflict_again;
     return;
   case verdict::odd:
     if (m.digest != report_->digest)
@@ -121,7 +124,10 @@ void replica_core::impl::on_report(const replica_ref& from, const_bytes payload,
   if (!replica::decode(payload, m) || !leading_
       || !raft_->configuration().contains(from))
     return;
-  take_report(from, m, now);
+  if (m.index == log_index{})
+    compare_asked_ = true;
+  else
+    take_report(from, m, now);
 }
 
 void replica_core::impl::take_report(const replica_ref& from,
@@ -258,8 +264,17 @@ void replica_core::impl::end_comparison(log_index, comparison& c, bool done,
 void replica_core::impl::checkpoint_tick(time_point now) {
   if (report_next_ <= now)
     report_checkpoint(now);
-  if (!leading_)
+  if (!leading_) {
+    // The leader that found it may be gone, and the next one not know of it.
+    const auto& leader = raft_->leader();
+    if (!conflict_ || conflict_retry_ > now)
+      return;
+    conflict_retry_ = now + conflict_again;
+    if (whole() && leader && *leader != config_.self)
+      send_frame(*leader, group_frame_kind::checkpoint_report,
+                 replica::encode(replica::checkpoint_report{}), false);
     return;
+  }
   for (auto it = comparisons_.begin(); leading_ && it != comparisons_.end();) {
     auto& [index, c] = *it++;
     if (!c.ended && c.until <= now)
@@ -268,13 +283,11 @@ void replica_core::impl::checkpoint_tick(time_point now) {
 }
 
 time_point replica_core::impl::checkpoint_deadline() const {
-  auto at = report_next_;
-  if (!leading_)
-    return at;
+  auto at = conflict_ ? std::min(report_next_, conflict_retry_) : report_next_;
   for (const auto& [index, c] : comparisons_)
-    if (!c.ended)
+    if (leading_ && !c.ended)
       at = std::min(at, c.until);
-  return conflict_ ? std::min(at, conflict_retry_) : at;
+  return at;
 }
 
 } // namespace banyan

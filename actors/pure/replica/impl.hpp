@@ -462,6 +462,7 @@ private:
   time_point report_next_ = never;
   std::map<log_index, comparison> comparisons_;
   std::vector<std::uint64_t> checkpoint_wanted_; ///< orders to compare
+  bool compare_asked_ = false; ///< by a voter that was told of a conflict
   bool conflict_ = false;
   time_point conflict_retry_ = never;
   std::uint64_t digests_compared_ = 0;

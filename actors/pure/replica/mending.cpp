@@ -255,8 +255,12 @@ bool replica_core::impl::on_mended(
   if (it == damage_.end())
     return false;
   if (done) {
-    if (done->index == state_meta_.index)
-      state_digest_ = done->digest;
+    // What was put back is what stood there: the digest is as it was.
+    if (state_digest_ && done->index == state_meta_.index
+        && *state_digest_ != done->digest) {
+      lose_state("its rows don't add up to its digest", false, now);
+      return true;
+    }
     const auto key = it->first;
     close_damage(key, now);
     return true;

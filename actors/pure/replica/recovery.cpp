@@ -185,6 +185,10 @@ void replica_core::impl::become_whole(time_point now) {
 void replica_core::impl::resume_leading(time_point now) {
   if (!raft_->leads() || leading_)
     return;
+  // Snapshots that were being sent ended with the state.
+  for (const auto& p : raft_->peers())
+    if (p.state == raft::peer_state::snapshot)
+      raft_->snapshot_failed(now, p.peer);
   leading_term_ = raft_->term();
   take_over(now);
   released_ = leading_ && raft_->leads_committed();

@@ -33,7 +33,8 @@ struct row_given {
   shared_bytes value;
   log_index index; ///< the entry that wrote it
 };
-/// To the leader: "my state at the checkpoint `index`".
+/// To the leader: "my state at the checkpoint `index`"; index 0: "compare now,
+/// I was told that no majority agrees".
 struct checkpoint_report {
   log_index index;
   store::state_digest digest;
