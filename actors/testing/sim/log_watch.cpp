@@ -116,6 +116,7 @@ void log_watch::synced(const node_id& node, const store::order_id& order,
   auto& c = copy_of(b, {node, order.replica});
   if (reset) {
     c.base = reset->index;
+    c.base_hash = reset->hash;
     c.hashes.clear();
     if (reset->index != log_index{})
       settle_on(order.group, b, reset->index, reset->hash, "a snapshot");
@@ -139,26 +140,21 @@ void log_watch::note(const group_id& g, book& b, copy& c, const log_entry& e,
       problem_(place(g, e.index)
                + ": a later term wrote another entry than the committed one");
   }
-  const auto before = e.index.prev();
-  const auto* parent = at > 0 ? find(b, before, c.hashes[at - 1]) : nullptr;
+  const auto before = at > 0 ? c.hashes[at - 1] : c.base_hash;
   c.hashes.resize(at);
   c.hashes.push_back(hash);
   auto& here = b.entries[e.index];
   auto mine = std::find_if(here.begin(), here.end(),
                            [&](const auto& x) { return x.hash == hash; });
   if (mine == here.end()) {
-    candidate fresh{hash, e.term, 0, {}};
-    if (parent != nullptr)
-      fresh.configuration = parent->configuration;
-    else if (const auto k = b.committed.find(before); k != b.committed.end())
-      if (const auto* p = find(b, before, k->second.first))
-        fresh.configuration = p->configuration;
+    candidate fresh{hash, before, e.term, std::nullopt, std::nullopt, {}};
     if (e.kind == entry_kind::configuration) {
       raft::configuration conf;
       if (raft::decode(e.data.view(), conf)) {
         fresh.configuration =
             static_cast<std::uint32_t>(b.configurations.size());
         b.configurations.push_back(std::move(conf));
+        b.changes.insert(e.index);
       } else {
         problem_(place(g, e.index) + ": a configuration that can't be read");
       }
@@ -181,16 +177,54 @@ bool log_watch::held(const book& b, log_index index, const candidate& c,
                 != c.holders.end();
 }
 
-bool log_watch::has_majority(const book& b, log_index index,
-                             const candidate& c) {
+const raft::configuration* log_watch::configuration_at(const book& b,
+                                                       log_index index,
+                                                       const candidate& c) {
+  for (const auto* at = &c; at != nullptr;) {
+    const auto known = at->configuration ? at->configuration : at->inherited;
+    index = index.prev();
+    if (!known && index != log_index{}) {
+      at = find(b, index, at->before);
+      continue;
+    }
+    c.inherited = known.value_or(0);
+    return &b.configurations[*c.inherited];
+  }
+  return nullptr; // it stands on a snapshot of entries that nobody synced since
+}
+
+bool log_watch::has_majority(const book& b, log_index index, const candidate& c,
+                             const raft::configuration& conf) {
   const auto enough = [&](const raft::replica_set& set) {
     std::size_t n = 0;
     for (const auto& r : set)
       n += held(b, index, c, r) ? 1 : 0;
     return set.empty() || n > set.size() / 2;
   };
-  const auto& conf = b.configurations[c.configuration];
   return enough(conf.voters) && enough(conf.outgoing);
+}
+
+bool log_watch::has_majority(const book& b, log_index index,
+                             const candidate& c) {
+  if (const auto* conf = configuration_at(b, index, c);
+      conf != nullptr && has_majority(b, index, c, *conf))
+    return true;
+  for (auto at = b.changes.upper_bound(index); at != b.changes.end(); ++at)
+    for (const auto& change : b.entries.at(*at)) {
+      if (!change.configuration
+          || !has_majority(b, index, c,
+                           b.configurations[*change.configuration]))
+        continue;
+      auto below = at->prev();
+      const auto* on = find(b, below, change.before);
+      while (on != nullptr && below > index) {
+        below = below.prev();
+        on = find(b, below, on->before);
+      }
+      if (on == &c)
+        return true;
+    }
+  return false;
 }
 
 void log_watch::settle_on(const group_id& g, book& b, log_index index,
@@ -201,6 +235,26 @@ void log_watch::settle_on(const group_id& g, book& b, log_index index,
              + " holds another entry than the one that was committed before");
   if (const auto* c = find(b, index, hash))
     at->second.second = c->term;
+}
+
+std::string log_watch::describe(const book& b, log_index index) {
+  std::string out;
+  const auto at = b.entries.find(index);
+  if (at == b.entries.end())
+    return " (no disk has an entry there)";
+  for (const auto& c : at->second) {
+    out += " (entry of term " + std::to_string(c.term.value()) + ":";
+    const auto* conf = configuration_at(b, index, c);
+    if (conf == nullptr)
+      continue;
+    for (const auto& r : conf->members())
+      out += " " + short_string(r.node) + "."
+             + short_string(r.replica).substr(0, 4)
+             + (conf->is_voter(r) ? "" : " learns")
+             + (held(b, index, c, r) ? " has it" : "");
+    out += ")";
+  }
+  return out;
 }
 
 void log_watch::acknowledged(const group_id& g, log_index index) {
@@ -216,7 +270,8 @@ void log_watch::acknowledged(const group_id& g, log_index index) {
         found = &c;
   if (found == nullptr)
     return problem_(place(g, index)
-                    + ": acknowledged, and no majority has it synced");
+                    + ": acknowledged, and no majority has it synced"
+                    + describe(b, index));
   settle_on(g, b, index, found->hash, "a majority");
   b.acknowledged = std::max(b.acknowledged, index);
 }
@@ -270,6 +325,7 @@ void log_watch::recovered(const node_id& node, const store::recovered_log& r) {
     }
   }
   c.base = r.base.index;
+  c.base_hash = r.base.hash;
   c.hashes.clear();
   for (std::size_t i = 0; i < hashes.size(); ++i)
     note(r.group, b, c, r.entries[i], hashes[i]);
@@ -309,7 +365,8 @@ const raft::configuration* log_watch::configuration(const group_id& g) const {
   if (!b.committed.empty())
     for (auto it = b.committed.rbegin(); it != b.committed.rend(); ++it)
       if (const auto* c = find(b, it->first, it->second.first))
-        return &b.configurations[c->configuration];
+        if (const auto* conf = configuration_at(b, it->first, *c))
+          return conf;
   return &b.configurations.front();
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -36,6 +37,9 @@ public:
   /// This node's disk loses what was synced, now or at any later time: nothing
   /// is demanded of what it recovers.
   void loses(const node_id& node) { lossy_.insert(node); }
+  [[nodiscard]] bool lossy(const node_id& node) const {
+    return lossy_.count(node) != 0;
+  }
 
   /// A client got `ok` for the entry at `index`, or read what it wrote.
   void acknowledged(const group_id& g, log_index index);
@@ -57,19 +61,24 @@ private:
   /// An entry as some disk synced it; others may have another one there.
   struct candidate {
     digest hash;
+    digest before; ///< the hash of the entry before it
     banyan::term term;
-    std::uint32_t configuration = 0;
+    /// That it brings itself, if it is one.
+    std::optional<std::uint32_t> configuration;
+    mutable std::optional<std::uint32_t> inherited; ///< once looked up
     std::vector<std::uint16_t> holders;
   };
   /// One replica's log, as far as it said that it was synced.
   struct copy {
     std::uint16_t number = 0;
-    log_index base;             ///< all up to here it has, in a snapshot
+    log_index base; ///< all up to here it has, in a snapshot
+    digest base_hash;
     std::vector<digest> hashes; ///< of base.index + 1 and on
   };
   struct book {
     std::vector<raft::configuration> configurations;
     std::map<log_index, std::vector<candidate>> entries;
+    std::set<log_index> changes; ///< where some disk has a configuration
     std::map<log_index, std::pair<digest, banyan::term>> committed;
     std::map<replica_ref, copy> copies;
     std::vector<replica_ref> replicas; ///< by number
@@ -85,10 +94,18 @@ private:
             const digest& hash);
   [[nodiscard]] static const candidate* find(const book& b, log_index index,
                                              const digest& hash);
+  /// Of the voters as of this entry, or as of a later one on top of it: who
+  /// leads counts by the last configuration in its log.
   [[nodiscard]] static bool has_majority(const book& b, log_index index,
                                          const candidate& c);
+  [[nodiscard]] static bool has_majority(const book& b, log_index index,
+                                         const candidate& c,
+                                         const raft::configuration& conf);
+  [[nodiscard]] static const raft::configuration*
+  configuration_at(const book& b, log_index index, const candidate& c);
   [[nodiscard]] static bool held(const book& b, log_index index,
                                  const candidate& c, const replica_ref& r);
+  [[nodiscard]] static std::string describe(const book& b, log_index index);
   void settle_on(const group_id& g, book& b, log_index index,
                  const digest& hash, const char* who);
 
