@@ -10,3 +10,6 @@ foreach(scenario cuts kill_and_pause slow_links full_disk replace bit_flips)
   set_tests_properties(netns_${scenario} PROPERTIES LABELS integration
     TIMEOUT 120 RUN_SERIAL ON SKIP_RETURN_CODE 77)
 endforeach()
+add_test(NAME failover_cut_smoke COMMAND failover_bench --cut --kills 3)
+set_tests_properties(failover_cut_smoke PROPERTIES LABELS integration
+  TIMEOUT 120 RUN_SERIAL ON SKIP_RETURN_CODE 77)

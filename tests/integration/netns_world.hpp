@@ -24,6 +24,7 @@ public:
 
   net_hosts hosts;
   process_mesh& mesh() { return *mesh_; }
+  [[nodiscard]] const process_mesh& mesh() const { return *mesh_; }
   std::mt19937_64 random;
 
   /// Peers and apps are there, and the load runs.
