@@ -138,10 +138,7 @@ void node_shell::on_dial_failed(const net::dial_target& target,
   if (why == net::dial_error::not_a_peer || why == net::dial_error::wrong_node
       || why == net::dial_error::hung_up)
     ctx_.log(log_level::warning,
-             "no link to " + to_string(target.at) + ": " + to_string(why)
-                 + (why == net::dial_error::hung_up
-                        ? " (another mesh, mesh key or version?)"
-                        : ""));
+             "no link to " + to_string(target.at) + ": " + to_string(why));
   if (!target.node.is_none())
     member_input([&](auto& m, auto now, auto& out) {
       m.on_dial_failed(target.node, why, now, out);
