@@ -82,6 +82,7 @@ public:
   std::vector<std::size_t> voters_of(const std::string& app,
                                      const std::string& key) override;
   void wait_healthy(milliseconds patience) override;
+  void run_for(milliseconds d) override { std::this_thread::sleep_for(d); }
   [[nodiscard]] std::size_t size() const override { return nodes_.size(); }
   [[nodiscard]] bool running(std::size_t node) const override {
     return at(node).running();

@@ -58,13 +58,15 @@ public:
   virtual std::vector<std::size_t> voters_of(const std::string& app,
                                              const std::string& key) = 0;
   virtual void wait_healthy(std::chrono::milliseconds patience) = 0;
+  virtual void run_for(std::chrono::milliseconds d) = 0;
 
   [[nodiscard]] virtual std::size_t size() const = 0;
   [[nodiscard]] virtual bool running(std::size_t node) const = 0;
   [[nodiscard]] virtual std::string address(std::size_t node) const = 0;
   [[nodiscard]] virtual std::string id(std::size_t node) const = 0;
-  [[nodiscard]] virtual std::string directory(std::size_t node) const = 0;
-  [[nodiscard]] virtual std::string client_key_file() const = 0;
+  /// Of a local mesh alone.
+  [[nodiscard]] virtual std::string directory(std::size_t) const { return {}; }
+  [[nodiscard]] virtual std::string client_key_file() const { return {}; }
   [[nodiscard]] virtual std::vector<engine_member>
   members(std::size_t node) = 0;
   [[nodiscard]] virtual std::string fault(std::size_t node) const = 0;

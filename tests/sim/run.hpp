@@ -39,9 +39,8 @@ struct plan {
 
   [[nodiscard]] std::size_t faults() const;
 };
-plan plan_for(std::uint64_t seed);
-/// Faults that peers can't repair by themselves, and no plan has.
-const std::vector<fault_kind>& left_out();
+/// @param kinds of faults to draw from; empty: all.
+plan plan_for(std::uint64_t seed, const std::vector<fault_kind>& kinds = {});
 outcome run(const plan& p);
 inline outcome run_seed(std::uint64_t seed) {
   return run(plan_for(seed));

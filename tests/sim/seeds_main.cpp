@@ -23,6 +23,8 @@ constexpr const char* usage =
     "  --table FILE  writes the table there too, every minute\n"
     "  --ci          fails unless the run is as large as CI asks for\n"
     "  --seed SEED   one seed, in this process\n"
+    "  --kinds LIST  faults to draw from: \"kill,slow disk\" (with all of the\n"
+    "                above, also for a replay)\n"
     "  --only LIST   of its faults these alone, by number: 3,7,12 or none\n"
     "  --log         shows all that happens\n"
     "  --shrink SEED finds a short list of faults with which it still fails\n";
@@ -37,6 +39,7 @@ struct options {
   std::optional<std::uint64_t> seed;
   std::optional<std::uint64_t> shrink;
   std::optional<std::vector<std::size_t>> only;
+  std::vector<fault_kind> kinds;
 };
 
 std::vector<std::size_t> numbers_in(const std::string& list) {
@@ -44,6 +47,18 @@ std::vector<std::size_t> numbers_in(const std::string& list) {
   std::istringstream in{list};
   for (std::string n; list != "none" && std::getline(in, n, ',');)
     out.push_back(std::stoul(n));
+  return out;
+}
+
+std::vector<fault_kind> kinds_in(const std::string& list) {
+  std::vector<fault_kind> out;
+  std::istringstream in{list};
+  for (std::string n; std::getline(in, n, ',');) {
+    const auto k = fault_named(n);
+    if (!k)
+      throw std::invalid_argument{"no fault is called " + n};
+    out.push_back(*k);
+  }
   return out;
 }
 
@@ -83,8 +98,8 @@ void print(const outcome& o, double real_s) {
   std::fflush(stdout);
 }
 
-int make_shorter(std::uint64_t seed) {
-  auto p = plan_for(seed);
+int make_shorter(std::uint64_t seed, const options& o) {
+  auto p = plan_for(seed, o.kinds);
   auto worst = workers::run_one(p);
   if (worst.problems.empty()) {
     std::printf("seed %llu does not fail\n",
@@ -96,13 +111,13 @@ int make_shorter(std::uint64_t seed) {
     all.push_back(i);
   const auto fails = [&](const std::vector<std::size_t>& some) {
     keep_only(p, some);
-    const auto o = workers::run_one(p);
-    if (!o.problems.empty())
-      worst = o;
+    const auto now = workers::run_one(p);
+    if (!now.problems.empty())
+      worst = now;
     std::printf("%zu faults: %s\n", some.size(),
-                o.problems.empty() ? "passes" : o.problems.front().c_str());
+                now.problems.empty() ? "passes" : now.problems.front().c_str());
     std::fflush(stdout);
-    return !o.problems.empty();
+    return !now.problems.empty();
   };
   const auto shortest = shrink(all, fails, 200);
   keep_only(p, shortest);
@@ -117,7 +132,7 @@ int make_shorter(std::uint64_t seed) {
 }
 
 int one(const options& o) {
-  auto p = plan_for(*o.seed);
+  auto p = plan_for(*o.seed, o.kinds);
   if (o.only)
     keep_only(p, *o.only);
   print(p);
@@ -153,7 +168,7 @@ int many(const options& o) {
             o.hours > 0 ? seconds() > o.hours * 3600 : next >= o.from + o.seeds;
         if (over)
           return std::nullopt;
-        return plan_for(next++);
+        return plan_for(next++, o.kinds);
       },
       [&](const outcome& done, double real_s) {
         t.add(done);
@@ -185,7 +200,7 @@ int many(const options& o) {
       failed = true;
     }
   if (o.ci && !t.failed().empty())
-    make_shorter(t.failed().front());
+    make_shorter(t.failed().front(), o);
   return failed ? 1 : 0;
 }
 
@@ -220,6 +235,8 @@ int run_main(int argc, char** argv) {
       o.seed = std::strtoull(value, nullptr, 10);
     else if (flag == "--only")
       o.only = numbers_in(value);
+    else if (flag == "--kinds")
+      o.kinds = kinds_in(value);
     else if (flag == "--shrink")
       o.shrink = std::strtoull(value, nullptr, 10);
     else {
@@ -228,7 +245,7 @@ int run_main(int argc, char** argv) {
     }
   }
   if (o.shrink)
-    return make_shorter(*o.shrink);
+    return make_shorter(*o.shrink, o);
   return o.seed ? one(o) : many(o);
 }
 

@@ -3,7 +3,6 @@
 #include "base/assert.hpp"
 #include "base/random.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <iterator>
 
@@ -12,56 +11,65 @@ namespace {
 
 struct about {
   const char* name;
+  const char* meaning;
   duration shortest; ///< how long it lasts
   duration longest;
 };
 constexpr about table[] = {
-    {"kill", 150ms, 3s},
-    {"quick kill", 1ms, 150ms},
-    {"power cut", 1ms, 3s},
-    {"crash at write", 1ms, 2s},
-    {"all die", 1ms, 1500ms},
-    {"blackout", 300ms, 600ms},
-    {"rolling restart", 20ms, 500ms},
-    {"long absence", 3s, 8s},
-    {"pause", 100ms, 5s},
-    {"slow cpu", 200ms, 3s},
-    {"clock jump", 0ms, 0ms},
-    {"clock drift", 1s, 20s},
-    {"cut", 100ms, 4s},
-    {"one-way cut", 100ms, 4s},
-    {"isolate", 100ms, 4s},
-    {"deafen", 100ms, 4s},
-    {"split", 100ms, 4s},
-    {"flip-flop", 500ms, 5s},
-    {"stall", 100ms, 3s},
-    {"reset", 0ms, 0ms},
-    {"loss", 500ms, 5s},
-    {"slow link", 500ms, 5s},
-    {"jitter", 500ms, 5s},
-    {"clog", 200ms, 4s},
-    {"slow disk", 200ms, 4s},
-    {"slow sync", 1s, 10s},
-    {"disk full", 100ms, 4s},
-    {"sync error", 0ms, 0ms},
-    {"write error", 0ms, 0ms},
-    {"commit error", 0ms, 0ms},
-    {"wipe", 1ms, 2s},
-    {"old image", 200ms, 4s},
-    {"log rot", 1ms, 1s},
-    {"row rot", 0ms, 0ms},
-    {"meta rot", 0ms, 0ms},
-    {"state rot", 1ms, 1s},
-    {"documents rot", 1ms, 1s},
-    {"misplaced batch", 500ms, 2s},
-    {"misplaced row", 0ms, 0ms},
-    {"lost row", 0ms, 0ms},
-    {"slow host", 200ms, 3s},
-    {"late host", 500ms, 3s},
-    {"host dies", 0ms, 0ms},
-    {"host hangs", 0ms, 0ms},
-    {"transfer", 0ms, 0ms},
-    {"move", 0ms, 0ms},
+    {"kill", "kill -9 of the node, back after a while", 150ms, 3s},
+    {"quick kill", "the same, back within 150 ms", 1ms, 150ms},
+    {"power cut", "the node's machine; what was not synced is lost or torn",
+     1ms, 3s},
+    {"crash at write", "the node's power goes in the midst of some write", 1ms,
+     2s},
+    {"all die", "every machine at once: a cold start of all", 1ms, 1500ms},
+    {"blackout", "slow disks everywhere, then no power, in one instant", 300ms,
+     600ms},
+    {"rolling restart", "all nodes, one after the other, asked to stop", 20ms,
+     500ms},
+    {"long absence", "the node is away until its replicas are replaced", 3s,
+     8s},
+    {"pause", "SIGSTOP of the node", 100ms, 5s},
+    {"slow cpu", "each step of the node takes up to some ms", 200ms, 3s},
+    {"clock jump", "the node's wall clock, by up to an hour, either way", 0ms,
+     0ms},
+    {"clock drift", "the node's monotonic clock, by up to 5 %, either way", 1s,
+     20s},
+    {"cut", "between the node and the other alone, both ways", 100ms, 4s},
+    {"one-way cut", "from the node to the other alone", 100ms, 4s},
+    {"isolate", "the node from all others", 100ms, 4s},
+    {"deafen", "the node hears nobody; the others hear it", 100ms, 4s},
+    {"split", "the nodes up to this one from those behind it", 100ms, 4s},
+    {"flip-flop", "between the two: cut, healed, cut, ...", 500ms, 5s},
+    {"stall", "everything from the node to the other waits", 100ms, 3s},
+    {"reset", "connections between the two are torn down", 0ms, 0ms},
+    {"loss", "between the two: stalls and resets, again and again", 500ms, 5s},
+    {"slow link", "50 to 500 ms from the node to the other", 500ms, 5s},
+    {"jitter", "all links: delays of 0.1 to 100 ms", 500ms, 5s},
+    {"clog", "all from the node: a few KiB per second", 200ms, 4s},
+    {"slow disk", "an fsync of the node takes 5 to 80 ms more", 200ms, 4s},
+    {"slow sync", "an fsync of the node takes 1 to 10 s more", 1s, 10s},
+    {"disk full", "the node's", 100ms, 4s},
+    {"sync error", "an fsync of the node fails", 0ms, 0ms},
+    {"write error", "a write of the node fails", 0ms, 0ms},
+    {"commit error", "a commit of the node's state fails", 0ms, 0ms},
+    {"wipe", "the node's data directory is gone, identity and all", 1ms, 2s},
+    {"old image", "the node's disk as it is now is put back later", 200ms, 4s},
+    {"log rot", "a bit of the node's log flips while it is down", 1ms, 1s},
+    {"row rot", "a bit of a stored row flips", 0ms, 0ms},
+    {"meta rot", "a bit of what a group says of its rows flips", 0ms, 0ms},
+    {"state rot", "the structure of the node's state is bad at its next start",
+     1ms, 1s},
+    {"documents rot", "a bit of the documents' file flips while it is down",
+     1ms, 1s},
+    {"misplaced batch", "a write of the node's log lands elsewhere", 500ms, 2s},
+    {"misplaced row", "a row lands under the key of another", 1500ms, 3s},
+    {"lost row", "the write of a row never came to the disk", 1ms, 500ms},
+    {"slow host", "turns of apps on the node take 5 to 100 ms", 200ms, 3s},
+    {"late host", "0.2 to 2 s, and leadership moves meanwhile", 500ms, 3s},
+    {"host dies", "one of the node's app hosts", 0ms, 0ms},
+    {"host hangs", "one of the node's app hosts", 0ms, 0ms},
+    {"transfer", "leaderships of the node move", 0ms, 0ms},
 };
 static_assert(std::size(table) == fault_kinds);
 
@@ -88,6 +96,10 @@ bool is_heavy(fault_kind k) {
 
 const char* to_string(fault_kind k) noexcept {
   return of(k).name;
+}
+
+const char* meaning(fault_kind k) noexcept {
+  return of(k).meaning;
 }
 
 std::optional<fault_kind> fault_named(std::string_view name) {
@@ -124,8 +136,6 @@ schedule draw_schedule(std::uint64_t seed, const schedule_options& how) {
   }
   if (!how.kinds.empty())
     kinds = how.kinds;
-  for (const auto k : how.without)
-    kinds.erase(std::remove(kinds.begin(), kinds.end(), k), kinds.end());
   if (kinds.empty())
     kinds.push_back(fault_kind::kill);
   const auto unlucky = r.below(how.machines);

@@ -74,14 +74,14 @@ enum class fault_kind : std::uint8_t {
   /// @name What operators do
   /// @{
   transfer, ///< leaderships of a move
-  move,     ///< a voter moves from a to another machine
   /// @}
 };
 inline constexpr std::size_t fault_kinds =
-    static_cast<std::size_t>(fault_kind::move) + 1;
+    static_cast<std::size_t>(fault_kind::transfer) + 1;
 
 /// `power cut`, `slow disk`, ...
 const char* to_string(fault_kind k) noexcept;
+const char* meaning(fault_kind k) noexcept; ///< in a few words, for people
 std::optional<fault_kind> fault_named(std::string_view name);
 
 /// On one machine at a time only, as a minority of a group's disks is all that
@@ -107,8 +107,7 @@ struct schedule_options {
   duration length = std::chrono::seconds{20};
   duration pause_min = std::chrono::milliseconds{100}; ///< between two faults
   duration pause_max = std::chrono::milliseconds{2500};
-  std::vector<fault_kind> kinds{};   ///< to draw from; empty: all
-  std::vector<fault_kind> without{}; ///< but these
+  std::vector<fault_kind> kinds{}; ///< to draw from; empty: all
 };
 schedule draw_schedule(std::uint64_t seed, const schedule_options& how);
 

@@ -7,8 +7,7 @@
 namespace banyan::sim {
 namespace {
 
-/// How long after a fault the checkers still excuse what it touched.
-constexpr duration aftermath = 500ms;
+constexpr auto aftermath = world::aftermath;
 /// A host that hangs is noticed only after its longest turn.
 constexpr duration host_hang_max = 11s;
 
@@ -355,6 +354,12 @@ bool harm::to_synced(const fault& f) {
     m.wipe();
     return true;
   case fault_kind::old_image:
+    // It has booted since, and peers have seen the later incarnation: that is
+    // what tells an old image from a disk that was merely off.
+    later(f.lasts / 2, [this, n = f.a] {
+      if (world_.at(n).up())
+        down(n, machine::end::process, 10ms);
+    });
     later(f.lasts, [this, n = f.a, image = m.disk().copy()] {
       auto& old = world_.at(n);
       if (!old.up())
@@ -388,8 +393,13 @@ bool harm::to_synced(const fault& f) {
     return true;
   case fault_kind::misplaced_row:
     m.disk().misdirect_next_row();
+    later(f.lasts, [this, n = f.a] {
+      if (world_.at(n).up())
+        down(n, machine::end::process, 100ms);
+    });
     return true;
   case fault_kind::lost_row:
+    down(f.a, machine::end::process, f.lasts);
     return m.disk().lose_row();
   default:
     return false;

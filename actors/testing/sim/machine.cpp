@@ -80,6 +80,8 @@ store::virtual_disk::options disk_options(std::uint64_t seed) {
   o.seed = seed;
   // Small ones (but for one order): an empty log costs little memory.
   o.segment_bytes = std::size_t{1} << 20;
+  o.check_low = 1ms; // of the state, at each start
+  o.check_high = 200ms;
 
   return o;
 }
@@ -108,6 +110,7 @@ void machine::boot() {
   ++boots_;
   paused_ = false;
   fault_.clear();
+  disk_.set_full(false); // or there might be nothing to start with
   busy_until_ = {};
   loop_.advance(clock_.local(world_.now()));
   peer_random_ = std::make_unique<seeded_random>(seed_ + boots_ * 0x9E37U);

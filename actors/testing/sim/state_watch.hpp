@@ -15,16 +15,18 @@ public:
   using report = std::function<void(const std::string&)>;
   explicit state_watch(report problem) : problem_{std::move(problem)} {}
 
-  void stored(const group_id& g, log_index index,
+  void stored(std::size_t machine, const group_id& g, log_index index,
               const store::state_digest& digest) {
     ++stored_;
-    const auto [at, fresh] = digests_[g].emplace(index, digest);
+    const auto [at, fresh] =
+        digests_[g].emplace(index, std::pair{digest, machine});
     if (fresh)
       return;
     ++compared_;
-    if (at->second != digest)
+    if (at->second.first != digest)
       problem_(short_string(g.app) + "/" + std::to_string(g.shard)
-               + ": two replicas differ at index "
+               + ": the replicas on " + std::to_string(machine) + " and "
+               + std::to_string(at->second.second) + " differ at index "
                + std::to_string(index.value()));
   }
   [[nodiscard]] std::uint64_t stored() const { return stored_; }
@@ -32,7 +34,9 @@ public:
 
 private:
   report problem_;
-  std::unordered_map<group_id, std::map<log_index, store::state_digest>>
+  std::unordered_map<
+      group_id,
+      std::map<log_index, std::pair<store::state_digest, std::size_t>>>
       digests_;
   std::uint64_t stored_ = 0;
   std::uint64_t compared_ = 0;

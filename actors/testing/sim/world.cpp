@@ -38,11 +38,12 @@ world::world(world_options o)
       region = how.regions[std::min(n, how.regions.size() - 1)];
     machines.push_back(std::make_unique<machine>(
         *this, n, random.next() ^ (n * 7919), std::move(region)));
-    at(n).disk().on_state_commit([this](const group_id& g, const replica_id&,
-                                        const store::applied_meta& meta,
-                                        const store::state_digest& digest) {
+    at(n).disk().on_state_commit([this, n](const group_id& g, const replica_id&,
+                                           const store::applied_meta& meta,
+                                           const store::state_digest& digest) {
       logs.committed(g, meta.index, meta.hash);
-      states.stored(g, meta.index, digest);
+      if (!logs.lossy(at(n).id())) // else it may be waiting for its repair
+        states.stored(n, g, meta.index, digest);
     });
   }
   for (std::size_t a = 0; a < how.machines; ++a)
@@ -188,9 +189,8 @@ bool world::well(std::size_t a, std::size_t b) const {
          && now() >= link_trouble_[b * machines.size() + a];
 }
 
-void world::all_well() {
-  std::fill(trouble_.begin(), trouble_.end(), now());
-  std::fill(link_trouble_.begin(), link_trouble_.end(), now());
+void world::mended(std::size_t from, std::size_t to) {
+  link_trouble_[from * machines.size() + to] = now() + aftermath;
 }
 
 void world::look() {

@@ -78,12 +78,14 @@ public:
 
   /// @name For checkers: where nothing can be demanded for a while
   /// @{
+  /// How long after a fault what it touched is still excused.
+  static constexpr duration aftermath = 500ms;
   void troubled(std::size_t n, duration d);
   void troubled(std::size_t from, std::size_t to, duration d);
-  /// It runs, and has for `d`, with nothing wrong.
+  /// It runs, with nothing wrong for a while.
   [[nodiscard]] bool well(std::size_t n) const;
   [[nodiscard]] bool well(std::size_t a, std::size_t b) const;
-  void all_well(); ///< what was said of trouble is over
+  void mended(std::size_t from, std::size_t to); ///< but for the aftermath
   /// @}
 
   const world_options how;

@@ -5,7 +5,10 @@ set -eu
 cmake=$1 build=$2 source=$3 run_app=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$cmake" --install "$build" --component app --prefix "$work/prefix" > "$work/log"
+for component in app testing; do
+  "$cmake" --install "$build" --component $component --prefix "$work/prefix" \
+    >> "$work/log"
+done
 "$cmake" -S "$source" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" \
   >> "$work/log" || { cat "$work/log"; exit 1; }
 "$cmake" --build "$work/build" >> "$work/log" || { cat "$work/log"; exit 1; }
@@ -15,5 +18,6 @@ if grep -rlE '#[[:space:]]*include[[:space:]]*["<](base|crypto|store|net|actors)
   exit 1
 fi
 "$work/build/greeter_test"
+"$work/build/greeter_mesh_test"
 "$run_app" "$work/build/greeter.so" greeter greet '{"name":"bob"}' \
   '"hello bob, visitor 1"'
