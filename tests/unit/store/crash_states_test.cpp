@@ -1,9 +1,11 @@
 // The real segment and LMDB files: what they wrote is recorded, and everything
 // that a power cut could have left of it is opened. DESIGN, section 13.
 #include "state_rig.hpp"
+#include "store/detail/document_file.hpp"
 #include "store/verify.hpp"
 #include "write_trace.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace banyan::store::test {
@@ -230,6 +232,54 @@ TEST(crash_states, of_log_segments_hold_all_that_was_answered) {
       "answered order\n",
       trace.events().size(), states);
   EXPECT_GT(states, 1500u);
+}
+
+TEST(crash_states, of_the_documents_hold_all_that_was_answered) {
+  const scratch_folder folder{fast_place()};
+  const auto files = system_files(folder.path().string());
+  seeded_random random{41};
+  auto made = document_file::open(*files, random, "documents", "aside");
+  ASSERT_TRUE(made.ok());
+  std::vector<document_map> after{made->content()};
+  write_trace trace{folder.path()};
+  trace.mark(0);
+  for (int i = 0; i < 60; ++i) { // rewritten when most of it is old
+    std::vector<documents::change> changes;
+    for (auto n = 1 + random.below(2); n > 0; --n)
+      changes.push_back({1, bytes{static_cast<std::uint8_t>(random.below(6))},
+                         bytes(random.below(30'000), 'd')});
+    if (random.below(5) == 0)
+      changes.back().content.reset();
+    ASSERT_TRUE(made->append(changes).ok());
+    after.push_back(made->content());
+    trace.mark(after.size() - 1);
+  }
+  trace.end();
+  const auto renames = std::count_if(
+      trace.events().begin(), trace.events().end(), [](const traced_event& e) {
+        return e.what == traced_event::kind::rename;
+      });
+  EXPECT_GT(renames, 0);
+
+  const scratch_folder place{fast_place()};
+  const auto there = system_files(place.path().string());
+  const auto states =
+      enumerate_crashes(trace, 8, random, [&](const crash_state& s) {
+        put_files(place.path(), s.files);
+        const auto opened =
+            document_file::open(*there, random, "documents", "aside");
+        EXPECT_TRUE(opened.ok());
+        const auto next =
+            std::min<std::size_t>(s.answered + 1, after.size() - 1);
+        EXPECT_TRUE(opened->content() == after[s.answered]
+                    || opened->content() == after[next])
+            << "at event " << s.at_event;
+        return !testing::Test::HasFailure();
+      });
+  std::printf("documents: %zu writes, syncs and names, %zu crash states, none "
+              "lost an answered change\n",
+              trace.events().size(), states);
+  EXPECT_GT(states, 500u);
 }
 
 } // namespace
