@@ -36,7 +36,8 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
     else
       r.watch.unreached(v, now);
   if (r.adding) {
-    if (now < r.give_up)
+    // A newcomer that is gone ends no change: not a minute is lost on it.
+    if (now < r.give_up && !(r.newcomer && is_lost(r, *r.newcomer)))
       return;
     r.adding = false;
     if (r.newcomer)
@@ -53,6 +54,7 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
     o.in = std::move(in);
     o.out = std::move(out);
     r.adding = true;
+    r.newcomer = o.in.front();
     r.give_up = now + step_timeout;
     order(g, r, std::move(o));
   };
@@ -77,14 +79,18 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
     add_newcomer(g, r, std::nullopt, now);
 }
 
+/// Its node is gone, or lives and has no such replica.
+bool group_supervisor::is_lost(const local_replica& r,
+                               const replica_ref& who) const {
+  return r.lost_learners.count(who) != 0
+         || (!ctx_.members->hears(who.node)
+             && ctx_.members->state_of(who.node) != net::member_state::alive);
+}
+
 bool group_supervisor::drop_lost_learner(const group_id& g, local_replica& r,
                                          time_point now) {
   for (const auto& l : r.configuration.learners) {
-    const bool gone =
-        r.lost_learners.count(l) != 0
-        || (!ctx_.members->hears(l.node)
-            && ctx_.members->state_of(l.node) != net::member_state::alive);
-    if (!gone)
+    if (!is_lost(r, l))
       continue;
     group_order o;
     o.what = group_order::kind::remove_learner;
@@ -176,8 +182,9 @@ void group_supervisor::add_newcomer(
       [this, g, node = *next](const std::map<std::uint32_t, replica_id>& made,
                               const std::string& error) {
         const auto at = replicas_.find(g);
-        if (at == replicas_.end() || !at->second.adding)
-          return;
+        if (at == replicas_.end() || !at->second.adding
+            || at->second.newcomer != replica_ref{node, {}})
+          return; // another one is wanted by now
         auto& mine = at->second;
         const auto id = made.find(g.shard);
         if (!error.empty() || id == made.end()) {

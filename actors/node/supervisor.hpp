@@ -161,6 +161,8 @@ private:
                     time_point now);
   /// A learner that is gone only burdens its group. True: it is being removed.
   bool drop_lost_learner(const group_id& g, local_replica& r, time_point now);
+  [[nodiscard]] bool is_lost(const local_replica& r,
+                             const replica_ref& who) const;
   [[nodiscard]] bool may_begin(const group_id& g, time_point now) const;
   void order(const group_id& g, local_replica& r, group_order o);
   void on_change_done(const group_id& g, const change_done& d);
