@@ -144,10 +144,10 @@ void restart_full(netns_world& w, std::size_t host, const ballast& b) {
   b.fill();
   try {
     w.mesh().start(host);
-    w.struck("started on a full disk: it serves");
+    w.noted("started on a full disk: it serves");
   } catch (const std::runtime_error& e) {
     const std::string said = e.what();
-    w.struck("started on a full disk: refused");
+    w.noted("started on a full disk: refused");
     if (said.find("full") == std::string::npos
         && said.find("space") == std::string::npos)
       w.complain("a peer on a full disk said: " + said);

@@ -51,7 +51,7 @@ int netns_kill_and_pause(netns_world::settings s) {
       const auto back = down.front();
       down.erase(down.begin());
       recover(w, back);
-      w.struck(back.frozen ? "SIGCONT" : "start again");
+      w.noted(back.frozen ? "SIGCONT" : "start again");
     }
     if (w.random() % 2 == 0)
       w.heal();

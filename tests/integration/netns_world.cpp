@@ -67,6 +67,11 @@ void netns_world::struck(const std::string& kind) {
   say(kind);
 }
 
+void netns_world::noted(const std::string& what) {
+  ++notes_[what];
+  say(what);
+}
+
 void netns_world::complain(const std::string& what) {
   wrong_.push_back(what);
   say("wrong: " + what);
@@ -136,10 +141,13 @@ int netns_world::end(duration bound) {
                 static_cast<unsigned long long>(n));
     sum += n;
   }
-  std::printf("  %-44s %6llu\npackets that the cuts hit: %llu\n"
+  std::printf("  %-44s %6llu\n", "all", static_cast<unsigned long long>(sum));
+  for (const auto& [what, n] : notes_)
+    std::printf("and then: %-36s %6llu\n", what.c_str(),
+                static_cast<unsigned long long>(n));
+  std::printf("packets that the cuts hit: %llu\n"
               "slowest time to health after the last heal: %.2f s\n"
               "kv and counter: %sledger: %s",
-              "all", static_cast<unsigned long long>(sum),
               static_cast<unsigned long long>(cut_packets_),
               seconds_of(slowest_heal_), histories.text().c_str(),
               audit.text().c_str());

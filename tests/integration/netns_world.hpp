@@ -38,6 +38,8 @@ public:
   void dwell(duration least, duration most);
   /// A fault that has just begun: a line, and counted for the table.
   void struck(const std::string& kind);
+  /// What came of one, counted apart from the faults.
+  void noted(const std::string& what);
   void complain(const std::string& what);
   /// Cuts only, no process.
   void heal();
@@ -59,7 +61,7 @@ private:
   std::unique_ptr<history_load> histories_;
   std::unique_ptr<ledger_load> ledger_;
   time_point until_{}, started_{};
-  std::map<std::string, std::uint64_t> faults_;
+  std::map<std::string, std::uint64_t> faults_, notes_;
   std::uint64_t cut_packets_ = 0;
   duration slowest_heal_{};
   std::vector<std::string> wrong_;
