@@ -73,6 +73,15 @@ meta decode_meta(const_bytes page, std::uint64_t number) {
   return m;
 }
 
+/// One node of a page; views into it.
+struct node {
+  const_bytes all;
+  const_bytes key;
+  std::uint16_t flags = 0;
+  std::uint64_t size =
+      0; ///< of a leaf's value; of a branch: the child's number
+};
+
 /// Bounds of the keys below a branch; views into the pages above.
 struct key_range {
   std::optional<const_bytes> low;
@@ -109,8 +118,11 @@ private:
                tree& t);
   outcome walk_nodes(std::uint64_t number, const_bytes page, bool is_branch,
                      unsigned depth, const key_range& range, tree& t);
-  outcome leaf_node(std::uint64_t number, const_bytes node, std::uint16_t flags,
-                    const_bytes key, std::uint64_t size, tree& t);
+  static std::optional<std::vector<node>> parse_nodes(const_bytes page,
+                                                      bool is_branch);
+  static bool in_order(const std::vector<node>& nodes, bool is_branch,
+                       const key_range& range, const tree& t);
+  outcome leaf_node(std::uint64_t number, const node& n, tree& t);
   outcome big_value(std::uint64_t at, std::uint64_t size, tree& t, bytes& out);
   void free_pages(const_bytes key, const_bytes list);
   void account();
@@ -279,117 +291,126 @@ outcome walker::walk(std::uint64_t number, unsigned depth,
   return walk_nodes(number, page, flags == branch, depth, range, t);
 }
 
-outcome walker::walk_nodes(std::uint64_t number, const_bytes page,
-                           bool is_branch, unsigned depth,
-                           const key_range& range, tree& t) {
+/// The nodes of a page, in their order; nothing when they make no sense. They
+/// fill the page from `upper` on and share no byte.
+std::optional<std::vector<node>> walker::parse_nodes(const_bytes page,
+                                                     bool is_branch) {
   const auto lower = static_cast<std::size_t>(get_le<2>(page.data() + 12));
   const auto upper = static_cast<std::size_t>(get_le<2>(page.data() + 14));
-  const auto wrong = [&] {
-    bad(page_text(number) + " of " + t.name + ": its nodes make no sense");
-    return outcome{};
-  };
   if (lower < header_bytes || lower % 2 != 0 || lower > upper
       || upper > page.size())
-    return wrong();
+    return std::nullopt;
   const auto count = (lower - header_bytes) / 2;
   if (count < (is_branch ? 2U : 1U))
-    return wrong();
-  struct node {
-    const_bytes all; ///< to the end of the page
-    const_bytes key;
-  };
+    return std::nullopt;
   std::vector<node> nodes;
   std::vector<std::pair<std::size_t, std::size_t>> places;
   for (std::size_t i = 0; i < count; ++i) {
     const auto at =
         static_cast<std::size_t>(get_le<2>(page.data() + header_bytes + 2 * i));
     if (at < upper || at % 2 != 0 || at + node_head > page.size())
-      return wrong();
+      return std::nullopt;
     const auto all = page.from(at);
     const auto key_size = static_cast<std::size_t>(get_le<2>(all.data() + 6));
     if (key_size > all.size() - node_head)
-      return wrong();
-    const auto flags = get_le<2>(all.data() + 4);
+      return std::nullopt;
+    const auto flags = static_cast<std::uint16_t>(get_le<2>(all.data() + 4));
     auto size = node_head + key_size;
     if (!is_branch)
       size += (flags & big_data) != 0
                   ? sizeof(std::uint64_t)
                   : static_cast<std::size_t>(get_le<4>(all.data()));
     if (size > all.size())
-      return wrong();
+      return std::nullopt;
     places.emplace_back(at, at + size);
-    nodes.push_back({all.first(size), all.from(node_head).first(key_size)});
+    nodes.push_back({all.first(size), all.from(node_head).first(key_size),
+                     flags, get_le<4>(all.data())});
   }
-  // Nodes fill the rest of the page and share no byte.
   std::sort(places.begin(), places.end());
   auto end = upper;
   for (const auto& [from, to] : places) {
     if (from != end)
-      return wrong();
+      return std::nullopt;
     end = (to + 1) / 2 * 2;
   }
   if (end != page.size())
-    return wrong();
+    return std::nullopt;
+  return nodes;
+}
+
+/// The first key of a branch means: all below the second.
+bool walker::in_order(const std::vector<node>& nodes, bool is_branch,
+                      const key_range& range, const tree& t) {
   const auto less = [&](const_bytes a, const_bytes b) {
     if (t.integer_keys)
       return a.size() == 8 && b.size() == 8
              && get_le<8>(a.data()) < get_le<8>(b.data());
     return a < b;
   };
-  for (std::size_t i = is_branch ? 1 : 0; i < count; ++i) {
+  const std::size_t first = is_branch ? 1 : 0;
+  for (auto i = first; i < nodes.size(); ++i) {
     const auto& key = nodes[i].key;
     if ((t.integer_keys && key.size() != 8)
-        || (i > (is_branch ? 1U : 0U) && !less(nodes[i - 1].key, key))
+        || (i > first && !less(nodes[i - 1].key, key))
         || (range.low && less(key, *range.low))
-        || (range.high && !less(key, *range.high))) {
-      bad(page_text(number) + " of " + t.name + ": its keys are out of order");
-      return {};
-    }
+        || (range.high && !less(key, *range.high)))
+      return false;
   }
-  for (std::size_t i = 0; i < count; ++i) {
+  return true;
+}
+
+outcome walker::walk_nodes(std::uint64_t number, const_bytes page,
+                           bool is_branch, unsigned depth,
+                           const key_range& range, tree& t) {
+  const auto parsed = parse_nodes(page, is_branch);
+  if (!parsed || !in_order(*parsed, is_branch, range, t)) {
+    bad(page_text(number) + " of " + t.name
+        + (parsed ? ": its keys are out of order"
+                  : ": its nodes make no sense"));
+    return {};
+  }
+  const auto& nodes = *parsed;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
     const auto& n = nodes[i];
-    const auto* p = n.all.data();
-    const auto flags = static_cast<std::uint16_t>(get_le<2>(p + 4));
+    outcome done;
     if (is_branch) {
       key_range below = range;
       if (i > 0)
         below.low = n.key;
-      if (i + 1 < count)
+      if (i + 1 < nodes.size())
         below.high = nodes[i + 1].key;
-      const auto child = get_le<4>(p) | static_cast<std::uint64_t>(flags) << 32;
-      if (auto done = walk(child, depth + 1, below, t); !done)
-        return done;
-    } else if (auto done =
-                   leaf_node(number, n.all, flags, n.key, get_le<4>(p), t);
-               !done) {
-      return done;
+      const auto child = n.size | static_cast<std::uint64_t>(n.flags) << 32;
+      done = walk(child, depth + 1, below, t);
+    } else {
+      done = leaf_node(number, n, t);
     }
+    if (!done)
+      return done;
   }
   return {};
 }
 
-outcome walker::leaf_node(std::uint64_t number, const_bytes node,
-                          std::uint16_t flags, const_bytes key,
-                          std::uint64_t size, tree& t) {
+outcome walker::leaf_node(std::uint64_t number, const node& n, tree& t) {
   ++t.seen.entries;
-  const auto value = node.from(node_head + key.size());
+  const auto value = n.all.from(node_head + n.key.size());
   const bool is_main = t.name == std::string_view{"the main table"};
-  if (flags != 0 && flags != big_data && !(is_main && flags == sub_data)) {
+  if (n.flags != 0 && n.flags != big_data
+      && !(is_main && n.flags == sub_data)) {
     bad(page_text(number) + " of " + t.name + ": a node of unknown kind");
     return {};
   }
   bytes whole;
-  if (flags == big_data) {
-    if (auto done = big_value(get_le<8>(value.data()), size, t, whole); !done)
+  if (n.flags == big_data) {
+    if (auto done = big_value(get_le<8>(value.data()), n.size, t, whole); !done)
       return done;
   }
   if (t.integer_keys) {
-    free_pages(key, flags == big_data ? const_bytes{whole} : value);
+    free_pages(n.key, n.flags == big_data ? const_bytes{whole} : value);
   } else if (is_main) {
-    if (flags != sub_data || value.size() != db_bytes)
+    if (n.flags != sub_data || value.size() != db_bytes)
       bad("the main table names something that is no table");
     else
-      below_.emplace_back("table " + to_text(key), decode_db(value.data()));
+      below_.emplace_back("table " + to_text(n.key), decode_db(value.data()));
   }
   return {};
 }
