@@ -123,7 +123,8 @@ std::vector<bytes> seeds() {
        {entry{1s, t}, entry{2s, s}, entry{2s, k}, entry{2s, timed},
         entry{2s, open_session_entry{{1, 2}}},
         entry{2s, close_sessions_entry{{1}}}, entry{3s, p},
-        entry{4s, stream_ack_entry{{{{}, 3}}}}, entry{5s, stop_entry{true}}})
+        entry{4s, stream_ack_entry{{{{}, 3}}}}, entry{5s, stop_entry{true}},
+        entry{6s, checkpoint_entry{}}})
     out.push_back(tagged(0, encode(e)));
   out.push_back(tagged(1, encode(k.answer)));
   out.push_back(tagged(2, encode(t.timers[0].value)));
