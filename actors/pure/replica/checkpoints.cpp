@@ -67,8 +67,8 @@ void replica_core::impl::stored_checkpoint(time_point now) {
     here = checkpoints_.front() == state_meta_.index;
     checkpoints_.pop_front();
   }
-  if (!here || !state_digest_)
-    return;
+  if (!here || !state_digest_ || !damage_.empty())
+    return; // it says nothing while it isn't known to be right
   report_ = {state_meta_.index, *state_digest_};
   report_settled_ = false;
   reported_ = 0;

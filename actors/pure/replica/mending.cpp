@@ -31,10 +31,8 @@ void replica_core::impl::open_damage(bytes key, time_point now) {
   d.hopeless_at = now + config_.row_patience;
   d.at_least = state_meta_.index;
   d.term = state_meta_.term;
-  if (commit_)
-    if (const auto* row = overlay_.find(key);
-        row && row->index <= commit_->meta.index)
-      d.rewritten_by = commit_->order.number;
+  if (commit_ && overlay_.writes(commit_->meta.index, key))
+    d.rewritten_by = commit_->order.number;
   out_.emplace_back(row_damaged{std::move(key), false});
 }
 
@@ -157,10 +155,9 @@ void replica_core::impl::give_row(
   row_given m;
   m.number = w.row_for->second;
   m.applied = state_meta_.index;
-  const auto* newer = commit_ ? overlay_.find(w.key) : nullptr;
   if (!r)
     m.answer = row_given::what::unable;
-  else if (newer && newer->index <= commit_->meta.index)
+  else if (commit_ && overlay_.writes(commit_->meta.index, w.key))
     m.answer = row_given::what::behind; // it may have seen that commit or not
   else if (!r->has_value())
     m.answer = row_given::what::absent;
@@ -199,6 +196,7 @@ void replica_core::impl::on_row_given(const replica_ref&, const_bytes payload,
     if (!tables_.apply(it->first, value, d.answer->index))
       return lose_state("a row that was given can't be read", false, now);
     d.needed = false;
+    d.was_needed = true;
   }
   mend(now);
 }
@@ -256,11 +254,15 @@ bool replica_core::impl::on_mended(
     return false;
   if (done) {
     // What was put back is what stood there: the digest is as it was.
-    if (state_digest_ && done->index == state_meta_.index
+    const bool here = done->index == state_meta_.index;
+    if (state_digest_ && here && !it->second.was_needed
         && *state_digest_ != done->digest) {
       lose_state("its rows don't add up to its digest", false, now);
       return true;
     }
+    state_digest_.reset();
+    if (here)
+      state_digest_ = done->digest;
     const auto key = it->first;
     close_damage(key, now);
     return true;

@@ -153,6 +153,17 @@ std::vector<store::row_change> overlay::batch(log_index index) const {
   return out;
 }
 
+bool overlay::writes(log_index index, const_bytes key) const {
+  for (const auto& h : steps_) {
+    if (h.index > index)
+      break;
+    for (const auto& row : h.rows)
+      if (const_bytes{row.key} == key)
+        return true;
+  }
+  return false;
+}
+
 void overlay::release(log_index index, row_cache& cache) {
   while (!steps_.empty() && first_ <= index) {
     auto& h = steps_.front();

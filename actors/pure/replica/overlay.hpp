@@ -76,6 +76,8 @@ public:
   /// The rows that steps up to `index` leave behind: each key once, as its last
   /// of these steps left it.
   [[nodiscard]] std::vector<store::row_change> batch(log_index index) const;
+  /// Whether `batch(index)` has this key. Looks at all of it.
+  [[nodiscard]] bool writes(log_index index, const_bytes key) const;
   /// The state holds everything up to `index`: actor and table rows move on to
   /// the cache.
   void release(log_index index, row_cache& cache);

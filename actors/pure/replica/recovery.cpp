@@ -98,6 +98,9 @@ void replica_core::impl::take_state(recovered_rows& state, time_point now) {
     return lose_state("the state is older than the log's beginning", false,
                       now);
   for (const auto& row : state.small_rows)
+    if (row.key == replica::given_up_row())
+      return lose_state("the state was given up before", false, now);
+  for (const auto& row : state.small_rows)
     if (!tables_.apply(row.key, row.value, row.index))
       return lose_state("a row of the state can't be read", false, now);
   const log_base at{meta.index, meta.term, meta.hash};
@@ -198,10 +201,17 @@ void replica_core::impl::resume_leading(time_point now) {
 /// Nothing is deleted by this: the rows stay where they are until another
 /// replica's snapshot, compared by its digest, takes their place.
 void replica_core::impl::lose_state(std::string why, bool quarantined,
-                                    time_point now) {
+                                    time_point now, bool rows_are_right) {
   const auto base = raft_->log().base();
   if (leading_)
     step_down();
+  if (readable_ && !rows_are_right) {
+    order_commit mark;
+    mark.commit.order = next_order();
+    mark.commit.rows.push_back(
+        {replica::given_up_row(), shared_bytes{bytes{1}}, state_meta_.index});
+    out_.emplace_back(std::move(mark));
+  }
   readable_ = false;
   while (!offers_.empty())
     drop_offer(offers_.begin()->first);

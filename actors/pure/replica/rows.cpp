@@ -105,6 +105,12 @@ bytes stopped_row() {
   return k;
 }
 
+bytes given_up_row() {
+  auto k = start(row_kind::group);
+  append(k, as_bytes("given up"));
+  return k;
+}
+
 const_bytes key_reader::take(std::size_t n) {
   if (!ok_ || in_.size() < n) {
     ok_ = false;

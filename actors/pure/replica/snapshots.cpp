@@ -132,7 +132,7 @@ void replica_core::impl::send_entries(const replica_ref& to,
   }
   if (at > end)
     m.meta = state_meta_;
-  if (m.meta)
+  if (m.meta && damage_.empty())
     m.digest = state_digest_;
   send_frame(to, group_frame_kind::snapshot_entries, replica::encode(m), true);
 }
@@ -173,7 +173,7 @@ void replica_core::impl::on_offer(const replica_ref& from, const_bytes payload,
   if (phase_ == state_phase::pending) {
     // What is here may do. It may also lack what only a snapshot can bring.
     if (readable_ && offer.index > raft_->log().last_index())
-      lose_state("a snapshot is on its way", false, now);
+      lose_state("a snapshot is on its way", false, now, true);
     else
       return;
   }

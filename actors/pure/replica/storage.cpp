@@ -199,7 +199,7 @@ void replica_core::impl::order_commit_if_due(time_point now) {
   if (planted(planted_bug::cut_the_log_before_the_state_is_stored))
     out_.emplace_back(order_log_cut{index});
   for (auto& [key, d] : damage_)
-    if (const auto* row = overlay_.find(key); row && row->index <= index)
+    if (overlay_.writes(index, key))
       d.rewritten_by = c.order.number;
   commit_ = std::move(c);
   out_.emplace_back(std::move(effect));

@@ -79,6 +79,24 @@ TEST_F(replica_checkpoints, the_odd_one_against_a_majority_is_rebuilt) {
   EXPECT_EQ(judged().agreeing, 3u);
 }
 
+TEST_F(replica_checkpoints, a_state_found_wrong_stays_so_over_a_restart) {
+  grow();
+  const auto wrong = other();
+  w.falsify(wrong, actor_row("k3"), true);
+  w.drop = [](std::size_t, std::size_t, const group_frame& f) {
+    return f.kind == group_frame_kind::snapshot_chunk;
+  };
+  EXPECT_TRUE(compare().done);
+  ASSERT_TRUE(w.run_until([&] { return phase(wrong) == state_phase::lost; }));
+  w.run_for(100ms);
+  w.crash(wrong);
+  w.boot(wrong);
+  EXPECT_EQ(phase(wrong), state_phase::lost);
+  w.drop = nullptr;
+  ASSERT_TRUE(w.run_until([&] { return phase(wrong) == state_phase::whole; }));
+  w.check_states_equal();
+}
+
 TEST_F(replica_checkpoints, a_wrong_leader_hands_over_and_is_rebuilt) {
   grow();
   const auto wrong = leader;

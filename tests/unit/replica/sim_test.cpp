@@ -1,6 +1,7 @@
 // Three replicas on virtual time, from one seed: crashes, partitions, lost
 // messages, slow and dying hosts; rows that rot, states that are lost, late or
 // wrong; clients with sessions that retry. Checkers stand outside.
+#include "actors/pure/replica/rows.hpp"
 #include "world.hpp"
 
 #include <gtest/gtest.h>
@@ -130,6 +131,8 @@ public:
     case 1: { // one row on one disk, whether anybody is at home or not
       const auto& v = w.nodes[victim];
       if (nd.rows.empty() || !v.meta || unseen
+          || v.rows.count(replica::given_up_row()) != 0
+          || v.digest != w.digest_of(v.rows)
           || (v.up && v.core->status().state == state_phase::lost))
         return; // its state is gone: this disk may hold the last copy
       auto it = nd.rows.begin();

@@ -215,6 +215,8 @@ struct carrier {
       w.log_step(n);
   }
   void operator()(order_log_cut& e) const {
+    if (!nd.meta || nd.meta->index < e.index)
+      w.problems.push_back("a log was cut beyond the state that is stored");
     auto& log = nd.log;
     while (!log.entries.empty() && log.base.index < e.index) {
       const auto& first = log.entries.front();

@@ -53,6 +53,11 @@ void world::boot(std::size_t n) {
   recovered_replica r;
   if (nd.has_log)
     r.log = nd.log;
+  if (nd.digest != digest_of(nd.rows)) {
+    nd.up = false;
+    lose_state(n); // the check at a start sets it aside
+    nd.up = true;
+  }
   const bool verified_first = options.verify_high <= duration{};
   if (verified_first)
     r.state = recovered(n);

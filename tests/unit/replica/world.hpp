@@ -99,6 +99,8 @@ public:
   /// or doesn't (an old page came back).
   void falsify(std::size_t n, const bytes& key, bool digest_follows);
   void scrub(std::size_t n);
+  [[nodiscard]] store::state_digest
+  digest_of(const std::map<bytes, store::row>& rows) const;
 
   // calls
   std::uint64_t call(std::size_t n, request_frame r);
@@ -144,8 +146,6 @@ public:
 private:
   friend struct carrier;
   [[nodiscard]] recovered_rows recovered(std::size_t n) const;
-  [[nodiscard]] store::state_digest
-  digest_of(const std::map<bytes, store::row>& rows) const;
   void write_rows(node& nd,
                   const std::vector<store::row_change>& changes) const;
   void note(std::uint64_t x);
