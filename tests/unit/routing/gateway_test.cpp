@@ -276,6 +276,8 @@ TEST_F(gateway, admin_calls_over_tcp_need_the_token) {
          "admin.token");
   expect(send("DELETE", "/v1/apps/ledger"), 401, "unauthorized",
          "admin rights");
+  expect(send("POST", "/v1/verify"), 401, "unauthorized",
+         "reading the disk again");
   expect(send("GET", "/v1/apps/ledger/_papers"), 401, "unauthorized",
          "admin rights");
   const std::pair<std::string, std::string> token{"Authorization",
