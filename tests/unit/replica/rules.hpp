@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/pure/replica/rows.hpp"
 #include "world.hpp"
 
 #include <gtest/gtest.h>
@@ -51,9 +52,7 @@ struct replica_damage : replica_rules {
                 reply_status::ok);
   }
   static bytes actor_row(const std::string& key) {
-    bytes row{1};
-    append(row, as_bytes(key));
-    return row;
+    return replica::actor_row(key);
   }
   std::size_t other(std::size_t n = 1) const { return (leader + n) % 3; }
   state_phase phase(std::size_t n) const {
