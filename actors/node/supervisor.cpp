@@ -199,8 +199,7 @@ void group_supervisor::on_down(const caf::down_msg& m) {
 void group_supervisor::stop(stop_in& m) {
   stopped_ = std::move(m.done);
   stop_until_ = ctx_.loop.now() + 30s;
-  for (const auto& [g, r] : replicas_)
-    ctx_.tell_replica(g, stop_leading_in{});
+  hand_over_at_ = {};
   on_tick();
 }
 
@@ -221,12 +220,17 @@ void group_supervisor::on_tick() {
   clear_aside(now);
   if (stopped_) {
     bool leads = false;
+    const bool again = now >= hand_over_at_; // whom it asked may not have come
+    if (again)
+      hand_over_at_ = now + 1s;
     for (auto& [g, r] : replicas_) {
       bool other = false;
       for (const auto& v : r.configuration.voters)
         other |= v.node != ctx_.self() && ctx_.members->hears(v.node);
       if (r.role.now == role_changed::role::leader && other)
         leads = true;
+      if (again)
+        ctx_.tell_replica(g, stop_leading_in{});
     }
     if (!leads || now >= stop_until_)
       std::exchange(stopped_, nullptr)();

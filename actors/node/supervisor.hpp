@@ -200,6 +200,7 @@ private:
   std::uint64_t next_number_ = 0;
   std::function<void()> stopped_;
   time_point stop_until_ = never;
+  time_point hand_over_at_{}; ///< while it stops: asks its leaders again then
 };
 
 struct supervisor_actor_state {

@@ -18,12 +18,15 @@ void replica_core::impl::transfer_leadership(std::uint64_t number,
   if (transfer_number_ != 0)
     return end_change(number, false, "a transfer is under way");
   if (!to) {
-    log_index best;
+    // Of two that are as far, the one that was heard last: the other's replica
+    // may be gone.
+    std::pair<log_index, time_point> best;
     for (const auto& p : raft_->peers())
       if (p.voter && p.state == raft::peer_state::replicate
-          && !lacks_state(p.peer, now) && (!to || p.match > best)) {
+          && !lacks_state(p.peer, now)
+          && (!to || best < std::pair{p.match, p.heard})) {
         to = p.peer;
-        best = p.match;
+        best = {p.match, p.heard};
       }
   }
   if (!to || !raft_->transfer(now, *to))

@@ -347,7 +347,8 @@ bool harm::to_synced(const fault& f) {
   auto& m = world_.at(f.a);
   world_.logs.loses(m.id());
   m.expect_fatal();
-  world_.troubled(f.a, f.lasts + 2s);
+  // Its replicas may be given up: no voters, until they are replaced.
+  world_.troubled(f.a, 1h);
   switch (f.kind) {
   case fault_kind::wipe:
     down(f.a, machine::end::power, f.lasts);

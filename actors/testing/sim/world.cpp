@@ -193,6 +193,11 @@ void world::mended(std::size_t from, std::size_t to) {
   link_trouble_[from * machines.size() + to] = now() + aftermath;
 }
 
+void world::all_well() {
+  std::fill(trouble_.begin(), trouble_.end(), now());
+  std::fill(link_trouble_.begin(), link_trouble_.end(), now());
+}
+
 void world::look() {
   leaders.look(*this);
   members.look(*this);

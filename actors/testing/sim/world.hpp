@@ -86,6 +86,7 @@ public:
   [[nodiscard]] bool well(std::size_t n) const;
   [[nodiscard]] bool well(std::size_t a, std::size_t b) const;
   void mended(std::size_t from, std::size_t to); ///< but for the aftermath
+  void all_well(); ///< what was said of trouble is over
   /// @}
 
   const world_options how;
