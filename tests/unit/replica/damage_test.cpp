@@ -373,8 +373,7 @@ TEST_F(replica_damage, ranges_and_removals_wait_for_their_damaged_rows) {
               reply_status::ok);
   fill(0, 60);
   w.run_for(1s);
-  bytes row{2, 1, 't'};
-  append(row, as_bytes("r5"));
+  const auto row = replica::table_row("t", as_bytes("r5"));
   ASSERT_EQ(w.nodes[leader].rows.count(row), 1u);
   w.rot(leader, row);
   const auto r = w.ask(leader, w.command("t", "range", ""));
