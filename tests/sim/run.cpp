@@ -158,7 +158,7 @@ std::string unmended(world& w) {
     std::string bad;
   };
   bool begin = true;
-  for (const auto patience = w.now() + peace;;) {
+  for (const auto patience = w.now() + 2 * peace;;) {
     const auto a = std::make_shared<answers>();
     for (std::size_t n = 0; n < w.machines.size(); ++n) {
       if (!w.at(n).up())
@@ -170,7 +170,9 @@ std::string unmended(world& w) {
         if (r.now == scrub_report::phase::done && r.open() == 0)
           return;
         a->bad += " machine " + std::to_string(n) + ": "
-                  + std::to_string(r.open()) + " of";
+                  + std::to_string(r.open()) + " open, "
+                  + std::to_string(r.digests_compared) + " of "
+                  + std::to_string(r.groups) + " groups compared";
         for (const auto& f : r.findings)
           a->bad += " (" + f + ")";
       };

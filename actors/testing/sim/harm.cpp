@@ -343,6 +343,19 @@ bool harm::to_disk(const fault& f, seeded_random& dice) {
   }
 }
 
+/// Everybody else that runs has heard of a later incarnation.
+bool harm::known_above(const node_id& who, incarnation then) const {
+  for (const auto& m : world_.machines) {
+    if (!m->up() || m->id() == who)
+      continue;
+    const auto* members = m->peer().context().members;
+    const auto found = members ? members->find(who) : std::nullopt;
+    if (!found || found->record.incarnation <= then)
+      return false;
+  }
+  return true;
+}
+
 bool harm::to_synced(const fault& f) {
   auto& m = world_.at(f.a);
   world_.logs.loses(m.id());
@@ -361,15 +374,17 @@ bool harm::to_synced(const fault& f) {
       if (world_.at(n).up())
         down(n, machine::end::process, 10ms);
     });
-    later(f.lasts, [this, n = f.a, image = m.disk().copy()] {
-      auto& old = world_.at(n);
-      if (!old.up())
-        return;
-      old.expect_fatal();
-      world_.logs.loses(old.id());
-      down(n, machine::end::power, 50ms);
-      old.disk().restore(image);
-    });
+    later(f.lasts,
+          [this, n = f.a, image = m.disk().copy(),
+           then = m.up() ? m.peer().context().incarnation : incarnation{}] {
+            auto& old = world_.at(n);
+            if (!old.up() || !known_above(old.id(), then))
+              return;
+            old.expect_fatal();
+            world_.logs.loses(old.id());
+            down(n, machine::end::power, 50ms);
+            old.disk().restore(image);
+          });
     return true;
   case fault_kind::rot_log:
     down(f.a, machine::end::process, f.lasts);

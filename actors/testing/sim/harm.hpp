@@ -31,6 +31,7 @@ private:
   bool to_network(const fault& f, seeded_random& dice);
   bool to_disk(const fault& f, seeded_random& dice);
   bool to_synced(const fault& f);
+  [[nodiscard]] bool known_above(const node_id& who, incarnation then) const;
   bool to_apps(const fault& f, seeded_random& dice);
 
   void later(duration d, std::function<void()> f); ///< unless healed by then
