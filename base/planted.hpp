@@ -65,7 +65,6 @@ enum class planted_bug : std::uint8_t {
   snapshot_without_its_tail,
   // damage
   pending_state_serves,
-  mended_row_serves_too_early,
   quarantine_without_majority,
   switch_to_a_snapshot_that_does_not_add_up,
   // store

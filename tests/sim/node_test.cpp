@@ -198,6 +198,36 @@ TEST_F(nodes, a_replica_begins_with_its_own_first_write_alone) {
 
 // From the first evidence on no replica of a restored image votes; and whenever
 // its power goes, the disk either still shows the evidence or names no replica.
+TEST_F(nodes, a_replica_whose_log_is_gone_or_bad_is_given_up) {
+  for (const bool gone : {true, false}) {
+    const auto n = members()[0];
+    const auto id_at = [&]() -> std::optional<replica_id> {
+      const auto known = documents(n, document_kind::replica);
+      replica_id id;
+      if (known.size() != 1 || !replica_id::from(known[0].second.view(), id))
+        return std::nullopt;
+      return id;
+    };
+    const auto before = id_at();
+    ASSERT_TRUE(before);
+    w.logs.loses(w.at(n).id());
+    w.at(n).expect_fatal();
+    if (!gone) {
+      ASSERT_TRUE(w.at(n).disk().rot_log(group));
+    }
+    w.at(n).kill(machine::end::process);
+    if (gone) {
+      const auto disk = w.at(n).disk().open();
+      disk.log->drop({group, *before, {}, 1});
+      w.run_for(200ms);
+      w.at(n).disk().kill();
+    }
+    w.at(n).boot();
+    w.run_for(1s);
+    EXPECT_TRUE(context(n).replicas.empty() || id_at() != before) << gone;
+  }
+}
+
 TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
   const auto n = members()[0];
   for (int boots = 0; boots < 3; ++boots) {

@@ -22,6 +22,74 @@ namespace {
 /// slowest one.
 constexpr unsigned seconds_max = 60;
 
+constexpr std::string_view told = "first failure: ";
+
+bool begins(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
+
+/// What gtest writes around the words of the test itself.
+bool is_noise(std::string_view text) {
+  static const std::array<std::string_view, 9> beginnings{
+      "Failed",         "Expected",  "Value of:",         "Actual: ",
+      "Which is: \"\"", "complaint", "Google Test trace", "\"\"",
+      "With diff"};
+  return text.empty()
+         || std::any_of(beginnings.begin(), beginnings.end(),
+                        [&](std::string_view b) { return begins(text, b); });
+}
+
+/// The first thing that a simulation complains of, in one line.
+std::string complaint(const std::string& message) {
+  std::istringstream lines{message};
+  for (std::string line; std::getline(lines, line);) {
+    std::string_view text{line};
+    text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t")));
+    if (is_noise(text) || begins(text, "replay:"))
+      continue;
+    for (const std::string_view before : {"Which is: ", "\""})
+      if (begins(text, before))
+        text.remove_prefix(before.size());
+    return std::string{text.substr(0, text.find("\\n"))};
+  }
+  return message;
+}
+
+/// `…/a_rule.txt:12: …` in a message: that script, by its name.
+std::string script_in(const std::string& message) {
+  const auto end = message.find(".txt:");
+  if (end == std::string::npos)
+    return {};
+  const auto slash = message.rfind('/', end);
+  return message.substr(slash == std::string::npos ? 0 : slash + 1,
+                        end - (slash == std::string::npos ? 0 : slash + 1));
+}
+
+/// Says in one line which test failed first, or what a simulation complained
+/// of, and nothing else.
+class first_failure final : public ::testing::EmptyTestEventListener {
+public:
+  explicit first_failure(bool seeded) : seeded_{seeded} {}
+  void OnTestStart(const ::testing::TestInfo& t) override {
+    test_ = std::string{t.test_suite_name()} + '.' + t.name();
+  }
+  // gtest holds its lock here: nothing of it may be asked.
+  void OnTestPartResult(const ::testing::TestPartResult& r) override {
+    if (!r.failed() || std::exchange(said_, true))
+      return;
+    const std::string message{r.message()};
+    auto text = seeded_ ? complaint(message) : script_in(message);
+    std::printf("\n%s%s\n", std::string{told}.c_str(),
+                (text.empty() ? test_ : text).c_str());
+    std::fflush(stdout);
+  }
+
+private:
+  bool seeded_;
+  bool said_ = false;
+  std::string test_;
+};
+
 [[noreturn]] void be_the_child(planted_bug b, const suite& s,
                                std::uint64_t seed, int out) {
   dup2(out, STDOUT_FILENO);
@@ -37,7 +105,9 @@ constexpr unsigned seconds_max = 60;
     unsetenv("BANYAN_SEEDS");
   } // NOLINTEND(concurrency-mt-unsafe)
   ::testing::GTEST_FLAG(filter) = std::string{s.filter};
-  ::testing::GTEST_FLAG(color) = "no";
+  auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
+  delete listeners.Release(listeners.default_result_printer());
+  listeners.Append(new first_failure{s.seeded});
   plant(b);
   const auto code = RUN_ALL_TESTS();
   if (::testing::UnitTest::GetInstance()->test_to_run_count() == 0)
@@ -46,67 +116,22 @@ constexpr unsigned seconds_max = 60;
   _exit(code);
 }
 
-std::string trimmed(const std::string& line) {
-  const auto from = line.find_first_not_of(" \t");
-  return from == std::string::npos
-             ? std::string{}
-             : line.substr(from, line.find_last_not_of(" \t\r") + 1 - from);
-}
-
-bool is_noise(const std::string& text) {
-  static const std::array<std::string_view, 11> beginnings{"[",
-                                                           "Failed",
-                                                           "Expected equality",
-                                                           "Which is: \"\"",
-                                                           "\"\"",
-                                                           "replay:",
-                                                           "Value of:",
-                                                           "Actual: ",
-                                                           "Expected",
-                                                           "Google Test trace",
-                                                           "complaint"};
-  return text.empty()
-         || std::any_of(beginnings.begin(), beginnings.end(),
-                        [&](std::string_view b) {
-                          return text.compare(0, b.size(), b) == 0;
-                        });
-}
-
-/// Of gtest's many words: the assertion of ours that ended it, else the first
-/// failure's own.
+/// The assertion that ended it, else the first failure.
 std::string first_words(const std::string& output) {
   std::istringstream lines{output};
   std::string out;
-  bool failure = false;
-  int taken = 0;
   for (std::string line; std::getline(lines, line);) {
-    const auto at = line.find(": assertion failed: ");
-    if (at != std::string::npos) {
+    if (const auto at = line.find(": assertion failed: ");
+        at != std::string::npos) {
       const auto slash = line.find_last_of('/', at);
       return "assert "
              + line.substr(slash == std::string::npos ? 0 : slash + 1);
     }
-    if (line.find(": Failure") != std::string::npos) {
-      if (failure)
-        continue;
-      failure = true;
-      const auto slash = line.find_last_of('/');
-      out = line.substr(slash == std::string::npos ? 0 : slash + 1);
-      out.resize(out.find(": Failure"));
-      out += ":";
-      continue;
-    }
-    auto text = trimmed(line);
-    if (!failure || taken == 2 || is_noise(text))
-      continue;
-    if (text.rfind("Which is: ", 0) == 0)
-      text = text.substr(10);
-    text.resize(std::min(text.size(), text.find("\\n")));
-    out += ' ' + text;
-    ++taken;
+    if (out.empty() && begins(line, told))
+      out = line.substr(told.size());
   }
-  if (out.size() > 160)
-    out = out.substr(0, 160) + "…";
+  if (out.size() > 120)
+    out = out.substr(0, 120) + "…";
   return out;
 }
 

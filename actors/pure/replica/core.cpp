@@ -153,8 +153,7 @@ void replica_core::impl::on_effect(const raft::role_changed& e,
   default:
     role_ = role::candidate;
   }
-  if (leads && !leading_ && !whole()
-      && !planted(planted_bug::pending_state_serves)) {
+  if (leads && !leading_ && !whole()) {
     leave_the_lead(now);
   } else if (leads && !leading_) {
     leading_term_ = e.term;

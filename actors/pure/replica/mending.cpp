@@ -5,7 +5,6 @@
 // an entry has written the row since; then the commit with that entry has
 // mended it already.
 #include "actors/pure/replica/impl.hpp"
-#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -220,8 +219,7 @@ void replica_core::impl::mend(time_point now) {
   for (auto& [key, d] : damage_) {
     if (!d.answer || d.rewritten_by != 0 || d.mended_by != 0)
       continue;
-    if (state_meta_.index < d.answer->applied
-        && !planted(planted_bug::mended_row_serves_too_early)) {
+    if (state_meta_.index < d.answer->applied) {
       if (whole() && committed_ >= d.answer->applied && !commit_)
         commit_due_ = std::min(commit_due_, now);
       continue;

@@ -30,7 +30,7 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
       answer(call, not_leader(false));
       return;
     }
-  } else if (!whole() && !planted(planted_bug::pending_state_serves)) {
+  } else if (!whole()) {
     answer(call, not_leader(false));
     return;
   } else {

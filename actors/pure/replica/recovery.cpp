@@ -1,5 +1,6 @@
 // The start, and what the state is good for: pending, lost or whole.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -29,8 +30,8 @@ bool replica_core::impl::start(recovered_replica recovered, time_point now) {
 bool replica_core::impl::start_log(store::recovered_log log, bool found,
                                    time_point now) {
   if (found
-      && (log.damaged || log.replica != config_.self.replica
-          || log.group != config_.group))
+      && ((log.damaged && !planted(planted_bug::damaged_log_is_taken_as_it_is))
+          || log.replica != config_.self.replica || log.group != config_.group))
     return false;
   for (std::size_t i = 0; i < log.entries.size(); ++i)
     if (log.entries[i].index.value() != log.base.index.value() + i + 1)

@@ -1,6 +1,6 @@
 // The output gate and completions of other lives, rule by rule: what only a
 // rare moment would show.
-#include "world.hpp"
+#include "rules.hpp"
 
 #include <gtest/gtest.h>
 
@@ -123,6 +123,34 @@ TEST(replica_completions, of_another_order_of_the_state_count_for_nothing) {
   EXPECT_EQ(me.core->status().applied, applied);
   w.run_for(3s);
   EXPECT_GT(me.core->status().applied, applied);
+}
+
+TEST_F(replica_damage, a_row_of_an_older_state_is_no_answer) {
+  boot();
+  fill(0, 100);
+  w.run_for(1s);
+  const auto name = "k" + std::to_string(3);
+  ASSERT_EQ(status(w.command(name, "append", "new")), reply_status::ok);
+  // The followers have the entry and don't know that it is committed.
+  w.drop = [&](std::size_t from, std::size_t, const group_frame& f) {
+    return from == leader && f.kind == group_frame_kind::raft;
+  };
+  ASSERT_TRUE(w.run_until(
+      [&] {
+        const auto s = w.nodes[leader].core->status();
+        return s.applied == s.committed;
+      },
+      400ms));
+  ASSERT_LT(w.nodes[other()].core->status().applied,
+            w.nodes[leader].core->status().applied);
+  w.rot(leader, actor_row(name));
+  w.scrub(leader);
+  w.run_for(20ms);
+  w.drop = nullptr;
+  w.run_for(2s);
+  EXPECT_EQ(w.nodes[leader].core->status().rows_damaged, 0U);
+  EXPECT_NE(w.words(name).find("new,"), std::string::npos);
+  w.check_states_equal();
 }
 
 } // namespace

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace banyan::test {
 
 /// Three replicas, and what the tests of the rules share.
