@@ -193,15 +193,30 @@ const raft::configuration* log_watch::configuration_at(const book& b,
   return nullptr; // it stands on a snapshot of entries that nobody synced since
 }
 
+bool log_watch::majority_of(const book& b, log_index index, const candidate& c,
+                            const raft::replica_set& set) {
+  std::size_t n = 0;
+  for (const auto& r : set)
+    n += held(b, index, c, r) ? 1 : 0;
+  return set.empty() || n > set.size() / 2;
+}
+
 bool log_watch::has_majority(const book& b, log_index index, const candidate& c,
                              const raft::configuration& conf) {
-  const auto enough = [&](const raft::replica_set& set) {
-    std::size_t n = 0;
-    for (const auto& r : set)
-      n += held(b, index, c, r) ? 1 : 0;
-    return set.empty() || n > set.size() / 2;
-  };
-  return enough(conf.voters) && enough(conf.outgoing);
+  if (!majority_of(b, index, c, conf.voters))
+    return false;
+  if (majority_of(b, index, c, conf.outgoing))
+    return true;
+  // Once both halves have the joint configuration itself its leader leaves it,
+  // and counts the new half alone from the moment that this is in its log.
+  for (const auto* at = &c; at != nullptr;) {
+    if (at->configuration)
+      return at != &c && majority_of(b, index, *at, conf.voters)
+             && majority_of(b, index, *at, conf.outgoing);
+    index = index.prev();
+    at = find(b, index, at->before);
+  }
+  return false;
 }
 
 bool log_watch::has_majority(const book& b, log_index index,

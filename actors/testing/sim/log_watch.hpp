@@ -96,6 +96,9 @@ private:
                                              const digest& hash);
   /// Of the voters as of this entry, or as of a later one on top of it: who
   /// leads counts by the last configuration in its log.
+  [[nodiscard]] static bool majority_of(const book& b, log_index index,
+                                        const candidate& c,
+                                        const raft::replica_set& set);
   [[nodiscard]] static bool has_majority(const book& b, log_index index,
                                          const candidate& c);
   [[nodiscard]] static bool has_majority(const book& b, log_index index,
