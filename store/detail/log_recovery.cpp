@@ -13,11 +13,15 @@ namespace {
 /// call each.
 class window {
 public:
-  explicit window(file& f) : file_{f} {}
+  explicit window(file& f) : file_{f} {
+    if (const auto size = f.size(); size.ok()) // small ones need less
+      bytes_ =
+          static_cast<std::size_t>(std::min<std::uint64_t>(bytes_max, *size));
+  }
   /// Up to `n` bytes at `offset`; fewer at the end of the file.
   result<const_bytes, store_error> at(std::uint64_t offset, std::size_t n) {
     if (offset < start_ || offset + n > start_ + buffer_.size()) {
-      buffer_.resize(std::max(n, window_bytes));
+      buffer_.resize(std::max(n, bytes_));
       auto got = file_.read(offset, buffer_.data(), buffer_.size());
       if (!got)
         return failure{got.error()};
@@ -30,8 +34,9 @@ public:
   }
 
 private:
-  static constexpr std::size_t window_bytes = std::size_t{1} << 20;
+  static constexpr std::size_t bytes_max = std::size_t{1} << 20;
   file& file_;
+  std::size_t bytes_ = bytes_max;
   bytes buffer_;
   std::uint64_t start_ = 0;
 };
