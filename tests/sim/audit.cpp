@@ -22,15 +22,23 @@ bool clients::agrees(const audit_state& s) {
     for (const auto& [key, value] : values) {
       if (key[0] == 'a')
         sum += value.number;
-      if (key[0] == 'c'
-          && value.number
-                 != static_cast<std::int64_t>(counters_[key].acknowledged()))
+      const auto added =
+          key[0] != 'c'
+              ? 0
+              : static_cast<std::int64_t>(counters_[key].acknowledged());
+      if (key[0] == 'c' && value.number != added) {
+        world_.trace(key + " is " + std::to_string(value.number) + ", expected "
+                     + std::to_string(added));
         return false;
+      }
       if (key[0] != 'i')
         continue;
       const auto& sent = forwarded_[key];
-      if (value.list.size() != sent.size())
+      if (value.list.size() != sent.size()) {
+        world_.trace(key + " has " + std::to_string(value.list.size())
+                     + " elements, expected " + std::to_string(sent.size()));
         return false;
+      }
       std::map<std::string, std::vector<std::int64_t>> by_sender;
       std::set<std::int64_t> once;
       for (const auto e : value.list) {

@@ -10,8 +10,8 @@ namespace banyan::sim {
 namespace {
 
 constexpr duration trouble = 22s;
-constexpr duration peace = 20s;
-constexpr duration calm = 5s; ///< at the least, with clients at work
+constexpr duration peace = 30s; // an fsync of 10 s may just have begun
+constexpr duration calm = 5s;   ///< at the least, with clients at work
 
 world_options options_for(const plan& p) {
   world_options o;
@@ -87,9 +87,13 @@ bool votes(const world& w, const group_id& g, std::size_t n) {
 }
 
 std::vector<stored_rows> read_stores(world& w) {
-  std::vector<stored_rows> out(w.machines.size());
-  std::size_t open = 0;
-  for (std::size_t n = 0; n < out.size(); ++n) {
+  struct reading {
+    explicit reading(std::size_t machines) : rows(machines) {}
+    std::vector<stored_rows> rows;
+    std::size_t open = 0;
+  };
+  const auto r = std::make_shared<reading>(w.machines.size());
+  for (std::size_t n = 0; n < w.machines.size(); ++n) {
     if (!w.at(n).up())
       continue;
     auto& context = w.at(n).peer().context();
@@ -98,20 +102,20 @@ std::vector<stored_rows> read_stores(world& w) {
         continue;
       store::scan_request q;
       q.prefix = {static_cast<std::uint8_t>(row_kind::actor)};
-      ++open;
+      ++r->open;
       context.disk.state->scan(
           g, std::move(q),
-          [&open, &rows = out[n][g]](
+          [r, n, group = g](
               const result<store::scan_page, store::state_error>& page) {
-            --open;
+            --r->open;
             if (page.ok())
-              for (const auto& r : page->rows)
-                rows[r.key] = r.value.view().copy();
+              for (const auto& row : page->rows)
+                r->rows[n][group][row.key] = row.value.view().copy();
           });
     }
   }
-  w.run_until([&] { return open == 0; }, 2s);
-  return out;
+  w.run_until([&] { return r->open == 0; }, 2s);
+  return r->rows;
 }
 
 /// Replicas of one group hold the same, once all is applied and stored.
@@ -198,17 +202,16 @@ void settle(world& w, harm& h, clients& c, outcome& out) {
     w.problem("calls have no end though all is well:" + c.waiting());
   bool settled = false;
   while (!settled && w.now() - healed < peace) {
-    bool asked = false;
-    c.audit([&](bool s) {
-      asked = true;
-      settled = s;
-    });
-    w.run_until([&] { return asked; }, peace);
+    // A peer that dies with the question never answers it.
+    const auto answer = std::make_shared<std::optional<bool>>();
+    c.audit([answer](bool agree) { *answer = agree; });
+    w.run_until([&] { return answer->has_value(); }, 4s);
+    settled = answer->value_or(false);
     if (!settled)
       w.run_for(200ms);
   }
   if (!settled)
-    w.problem("peers, counters, accounts and lists do not agree 20 s after "
+    w.problem("peers, counters, accounts and lists do not agree 30 s after "
               "healing");
   out.settled_s = std::max(out.settled_s, to_ms(w.now() - healed) / 1000);
   if (!w.run_until([&] { return lacking(w).empty(); }, peace))

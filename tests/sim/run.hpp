@@ -28,7 +28,7 @@ struct outcome {
 
 /// Of a seed: three to five machines in one to three regions, four apps, six
 /// clients; two times trouble for 22 virtual seconds and then peace, in which
-/// everything must serve and agree within 20 s.
+/// everything must serve and agree within 30 s.
 struct plan {
   std::uint64_t seed = 0;
   std::size_t machines = 3;
