@@ -123,8 +123,17 @@ void scrub_shell::carry(scrub_look& e) {
           if (const auto self = weak.lock())
             self->core_.on_replica(g, r, self->ctx_.loop.now());
         }});
-    if (!here)
-      core_.on_replica(g, std::nullopt, ctx_.loop.now());
+    if (here)
+      continue;
+    core_.on_replica(g, std::nullopt, ctx_.loop.now());
+    const auto* v = ctx_.known.view(g);
+    const auto on_this_node = [this](const replica_view& r) {
+      return r.who.node == ctx_.self();
+    };
+    if (v != nullptr && v->health == group_health::healthy
+        && std::none_of(v->voters.begin(), v->voters.end(), on_this_node)
+        && std::none_of(v->learners.begin(), v->learners.end(), on_this_node))
+      core_.on_moved(g, ctx_.loop.now());
   }
 }
 

@@ -202,6 +202,24 @@ void scrub_core::on_replica(const group_id& group,
   }
 }
 
+void scrub_core::on_moved(const group_id& group, time_point now) {
+  const auto at = targets_.find(group);
+  if (at == targets_.end())
+    return;
+  auto& t = at->second;
+  const auto mend = [&](bool is, bool& done, auto& count) {
+    if (!is || std::exchange(done, true))
+      return;
+    ++count;
+    progress_ = now;
+  };
+  t.compared = t.compared || t.asked;
+  report_.rows_mended += t.rows_damaged - t.rows_mended;
+  t.rows_mended = t.rows_damaged;
+  mend(t.state_wrong, t.rebuilt, report_.states_rebuilt);
+  mend(t.log_damaged, t.replaced, report_.logs_replaced);
+}
+
 void scrub_core::state_is_wrong(const group_id& group, target& t,
                                 const std::string& why) {
   if (std::exchange(t.state_wrong, true))

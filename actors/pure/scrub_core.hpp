@@ -133,6 +133,9 @@ public:
   /// Nothing: this node has no replica of the group now.
   void on_replica(const group_id& group,
                   const std::optional<scrubbed_replica>& r, time_point now);
+  /// The group has all its replicas, and none is here any more: whatever was
+  /// found damaged of it is mended, elsewhere.
+  void on_moved(const group_id& group, time_point now);
 
   [[nodiscard]] time_point deadline() const noexcept { return due_; }
   [[nodiscard]] const scrub_report& report() const noexcept { return report_; }
