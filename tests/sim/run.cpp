@@ -11,7 +11,9 @@ namespace {
 
 constexpr duration trouble = 22s;
 constexpr duration peace = 30s; // an fsync of 10 s may just have begun
-constexpr duration calm = 5s;   ///< at the least, with clients at work
+/// A step of a replacement that hangs is given up after 60 s, and tried anew.
+constexpr duration replaced_within = 90s;
+constexpr duration calm = 5s; ///< at the least, with clients at work
 
 world_options options_for(const plan& p) {
   world_options o;
@@ -140,7 +142,11 @@ std::string lacking(const world& w) {
     const auto name = short_string(g.app) + "/" + std::to_string(g.shard);
     const auto* c = w.logs.configuration(g);
     if (c == nullptr || c->joint() || c->voters.size() != 3)
-      return name + " is in a change of its voters, or has not three";
+      return name + " is in a change of its voters, or has not three ("
+             + std::to_string(c == nullptr ? 0 : c->voters.size()) + " and "
+             + std::to_string(c == nullptr ? 0 : c->outgoing.size()) + " old, "
+             + std::to_string(c == nullptr ? 0 : c->learners.size())
+             + " learn)";
     for (const auto& v : c->voters) {
       bool there = false;
       for (const auto& m : w.machines)
@@ -154,6 +160,20 @@ std::string lacking(const world& w) {
   return {};
 }
 
+/// This machine holds a replica that its group has replaced while it was away:
+/// nobody mends that one, and it serves nobody.
+bool holds_a_stray(const world& w, std::size_t n) {
+  for (const auto& [g, actor] : w.at(n).peer().context().replicas) {
+    bool member = false;
+    if (const auto* c = w.logs.configuration(g))
+      for (const auto& who : c->members())
+        member = member || who.node == w.at(n).id();
+    if (!member)
+      return true;
+  }
+  return false;
+}
+
 /// Every disk is read again, and what is damaged there is mended: the next
 /// trouble may take another machine's. What is not in time, or nothing.
 std::string unmended(world& w) {
@@ -161,14 +181,17 @@ std::string unmended(world& w) {
     std::size_t open = 0;
     std::string bad;
   };
-  bool begin = true;
+  // A peer that ends meanwhile has to begin again.
+  std::vector<std::uint64_t> begun(w.machines.size());
   for (const auto patience = w.now() + 2 * peace;;) {
     const auto a = std::make_shared<answers>();
     for (std::size_t n = 0; n < w.machines.size(); ++n) {
       if (!w.at(n).up())
         return "machine " + std::to_string(n) + " is down";
+      if (holds_a_stray(w, n))
+        continue;
       actors::verify_in in;
-      in.begin = begin;
+      in.begin = std::exchange(begun[n], w.at(n).boots()) != w.at(n).boots();
       in.done = [a, n](const scrub_report& r, time_point) {
         --a->open;
         if (r.now == scrub_report::phase::done && r.open() == 0)
@@ -183,9 +206,8 @@ std::string unmended(world& w) {
       ++a->open;
       caf::anon_send(w.at(n).peer().context().scrub, std::move(in));
     }
-    begin = false;
     if (!w.run_until([&] { return a->open == 0; }, 2s))
-      return "no answer";
+      a->bad += " no answer";
     if (a->bad.empty() || w.now() >= patience)
       return a->bad;
     w.run_for(200ms);
@@ -214,7 +236,7 @@ void settle(world& w, harm& h, clients& c, outcome& out) {
     w.problem("peers, counters, accounts and lists do not agree 30 s after "
               "healing");
   out.settled_s = std::max(out.settled_s, to_ms(w.now() - healed) / 1000);
-  if (!w.run_until([&] { return lacking(w).empty(); }, peace))
+  if (!w.run_until([&] { return lacking(w).empty(); }, replaced_within))
     w.problem("a group lacks a replica though all machines are well: "
               + lacking(w));
   bool agree = false;
