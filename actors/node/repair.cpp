@@ -73,6 +73,9 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
   }
   if (conf.voters.size() >= spec.replicas)
     return;
+  // A change whose newcomer was lost on the way may have left two.
+  if (conf.voters.size() % 2 == 0 && !learners.empty())
+    return change({learners[0]}, {});
   if (learners.size() >= 2)
     return change({learners[0], learners[1]}, {});
   if (conf.voters.size() + learners.size() < spec.replicas)
