@@ -62,9 +62,13 @@ public:
                                      O_RDONLY, 0);
     posix_spawnattr_t how;
     posix_spawnattr_init(&how);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&how, &none);
+    // What asks a whole group of processes to stop is for the peer: a check
+    // that died of it would be taken for one that a bad file ended.
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    for (const auto signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+      sigaddset(&blocked, signal);
+    posix_spawnattr_setsigmask(&how, &blocked);
     posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK);
     const auto path = state.string();
     std::string name = "banyan-peer";
@@ -89,23 +93,25 @@ public:
 
   /// Reads it to its end.
   ending run(const std::atomic<bool>& stop, duration patience) {
-    auto silent_since = std::chrono::steady_clock::now();
+    // Counted in looks, not by the clock: while this process is frozen with
+    // the child nobody is silent.
+    constexpr auto look = std::chrono::milliseconds{100};
+    duration silent{};
     for (;;) {
       if (stop)
         return ending::stopped;
       pollfd p{out_, POLLIN, 0};
-      const int n = ::poll(&p, 1, 100);
-      const auto now = std::chrono::steady_clock::now();
+      const int n = ::poll(&p, 1, static_cast<int>(look.count()));
       if (n > 0) {
         char piece[16384];
         const auto got = ::read(out_, piece, sizeof piece);
-        if (got <= 0 && errno != EINTR)
+        if (got == 0 || (got < 0 && errno != EINTR))
           break;
         if (got > 0) {
-          silent_since = now;
+          silent = {};
           take({piece, static_cast<std::size_t>(got)});
         }
-      } else if (now - silent_since > patience) {
+      } else if ((silent += look) > patience) {
         crash_ = "the check said nothing for too long";
         reap(true);
         return ending::crashed;
@@ -171,6 +177,12 @@ private:
     status_.damaged_row(g, std::move(key));
   }
 
+  /// A bad file makes a process do this to itself.
+  static bool is_fault(int signal) {
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT
+           || signal == SIGILL || signal == SIGFPE;
+  }
+
   void reap(bool kill) {
     if (pid_ <= 0)
       return;
@@ -182,7 +194,9 @@ private:
     pid_ = -1;
     if (kill)
       return;
-    if (WIFSIGNALED(how))
+    if (WIFSIGNALED(how) && !is_fault(WTERMSIG(how)))
+      later_ = true; // somebody ended it: that says nothing of the file
+    else if (WIFSIGNALED(how))
       crash_ = std::string{"the check died of "} + ::strsignal(WTERMSIG(how));
     else if (!ended_ && !later_)
       crash_ = "the check ended without a word";

@@ -56,6 +56,17 @@ TEST_F(state_child, no_word_a_signal_and_a_hang_are_bad) {
   EXPECT_FALSE(check("exec sleep 1000", 300ms).ok);
 }
 
+TEST_F(state_child, who_ends_it_from_outside_says_nothing_of_the_file) {
+  const auto flag = (dir / "flag").string();
+  for (const std::string signal : {"KILL", "TERM", "INT"}) {
+    fs::remove(flag);
+    const auto v = check("if [ -e " + flag + " ]; then echo end; else touch "
+                         + flag + "; kill -" + signal + " $$; fi");
+    EXPECT_TRUE(v.ok) << signal << ": " << v.damage;
+    EXPECT_TRUE(fs::exists(flag));
+  }
+}
+
 TEST_F(state_child, progress_and_damaged_rows_are_passed_on) {
   group_id g;
   g.shard = 3;
