@@ -7,13 +7,26 @@
 namespace banyan::sim {
 namespace {
 
+/// Until a restored image was told from a disk that was merely off.
+constexpr duration recognition = 3s;
 constexpr auto aftermath = world::aftermath;
 /// A host that hangs is noticed only after its longest turn.
 constexpr duration host_hang_max = 11s;
 
 } // namespace
 
+// A rollback is told by those who saw what came after. That nobody can who has
+// it is what peers don't promise to get over (docs/reliability.md).
+bool harm::others_well(std::size_t n) const {
+  for (std::size_t i = 0; i < count(); ++i)
+    if (i != n && (!world_.well(i) || !world_.well(i, n)))
+      return false;
+  return true;
+}
+
 bool harm::begin(const fault& f) {
+  if (world_.now() < quiet_until_)
+    return false;
   seeded_random dice{f.dice};
   const auto k = f.kind;
   bool began = false;
@@ -378,8 +391,9 @@ bool harm::to_synced(const fault& f) {
           [this, n = f.a, image = m.disk().copy(),
            then = m.up() ? m.peer().context().incarnation : incarnation{}] {
             auto& old = world_.at(n);
-            if (!old.up() || !known_above(old.id(), then))
+            if (!old.up() || !known_above(old.id(), then) || !others_well(n))
               return;
+            quiet_until_ = world_.now() + recognition;
             old.expect_fatal();
             world_.logs.loses(old.id());
             down(n, machine::end::power, 50ms);
@@ -465,6 +479,7 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
 
 void harm::heal() {
   ++round_;
+  quiet_until_ = {};
   cuts_.clear();
   world_.trace("heal");
   world_.net.heal_all();

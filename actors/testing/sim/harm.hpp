@@ -47,7 +47,9 @@ private:
   [[nodiscard]] std::size_t count() const { return world_.machines.size(); }
 
   world& world_;
-  std::uint64_t round_ = 0; ///< of trouble; raised by `heal`
+  [[nodiscard]] bool others_well(std::size_t n) const;
+  time_point quiet_until_{}; ///< nothing else goes wrong before
+  std::uint64_t round_ = 0;  ///< of trouble; raised by `heal`
   std::map<std::pair<std::size_t, std::size_t>, unsigned> cuts_;
   std::map<std::string, std::uint64_t> counts_;
 };
