@@ -120,12 +120,24 @@ void group_supervisor::on_judged(const group_id& g,
 // ---------------------------------------------------------------
 
 // Body: [[app, shard, replica, phase]…]: all of the sender's that aren't whole.
+// One that was given up counts as lost until this node has another: no voter
+// gives up its own log on the strength of a fellow that is gone.
 void group_supervisor::tell_states(const node_id* to) {
   auto& mine = ctx_.unready_states[ctx_.self()];
   mine.clear();
   for (const auto& [g, r] : replicas_)
     if (r.phase != state_phase::whole)
       mine[g] = {r.id, r.phase};
+  for (const auto& [id, a] : apps_)
+    for (std::uint32_t s = 0; !a.deleted && s < a.genesis.shards(); ++s) {
+      const group_id g{id, s};
+      if (replicas_.count(g) != 0 || first_writes_.count(g) != 0)
+        continue;
+      if (const auto given_up =
+              read_replica(*ctx_.disk.documents, document_kind::replica,
+                           shard_name(id.view(), s)))
+        mine[g] = {*given_up, state_phase::lost};
+    }
   bytes b; // an empty list takes back what an earlier boot said
   writer w{b};
   w.array(2).uint(static_cast<std::uint64_t>(control_kind::states));

@@ -130,6 +130,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
                                        + "): this replica is given up and will "
                                          "be replaced from the others");
         ++ctx_.counters.logs_given_up;
+        states_changed_ = true;
         return;
       }
       has_log = true;
@@ -143,6 +144,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
              "the log of " + a.genesis.name + "/" + std::to_string(shard)
                  + " is missing: this replica is given up and will be replaced "
                    "from the others");
+    states_changed_ = true;
     return;
   }
   start_app(a);

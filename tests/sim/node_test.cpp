@@ -228,6 +228,26 @@ TEST_F(nodes, a_replica_whose_log_is_gone_or_bad_is_given_up) {
   }
 }
 
+// Else the next voter whose log rots would give it up, too, and take the
+// majority with it.
+TEST_F(nodes, a_replica_that_was_given_up_counts_for_nobody) {
+  const auto n = members()[0];
+  const auto other = members()[1];
+  const auto known = documents(n, document_kind::replica);
+  replica_ref me{w.at(n).id(), {}};
+  ASSERT_TRUE(known.size() == 1
+              && replica_id::from(known[0].second.view(), me.replica));
+  EXPECT_EQ(context(other).state_of(group, me), state_phase::whole);
+  w.logs.loses(w.at(n).id());
+  w.at(n).expect_fatal();
+  ASSERT_TRUE(w.at(n).disk().rot_log(group));
+  w.at(n).kill(machine::end::process);
+  w.at(n).boot();
+  EXPECT_TRUE(w.run_until(
+      [&] { return context(other).state_of(group, me) == state_phase::lost; },
+      2s));
+}
+
 TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
   const auto n = members()[0];
   for (int boots = 0; boots < 3; ++boots) {
