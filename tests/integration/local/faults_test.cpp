@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <set>
 #include <thread>
 
 namespace {
@@ -112,13 +113,18 @@ TEST(local_mesh, a_minority_acknowledges_nothing) {
 
   mesh.heal();
   mesh.wait_healthy();
-  // What the cut leader took and nobody acknowledged may have been dropped or,
-  // asked again by its router within its deadline, not: it can't come later.
+  // `unknown` says that it was sent and may have come through once the cut was
+  // healed; the other answers, that it was not executed and never will be.
+  std::set<std::int64_t> all;
   for (std::size_t i = 0; i < 3; ++i) {
     const auto seen = mesh.call_at<&counter::get>(i, "hits");
     ASSERT_TRUE(seen.ok()) << seen.error().code << ": " << seen.error().message;
-    EXPECT_EQ(*seen, 11);
+    all.insert(*seen);
   }
+  EXPECT_EQ(all.size(), 1U);
+  const bool may_have_come = alone.error().error == call_errc::unknown;
+  EXPECT_TRUE(all.count(11) == 1 || (may_have_come && all.count(111) == 1))
+      << *all.begin() << " after " << alone.error().code;
 }
 
 TEST(local_mesh, a_peer_comes_back_with_its_data) {
