@@ -121,6 +121,9 @@ void scrub_core::on_state_piece(
     }
     from_ = page->next;
     over = from_.empty();
+  } else if (page.error() == store::store_errc::damaged) {
+    state_is_wrong(group, t, "its rows can't be walked: a page is damaged");
+    out.emplace_back(scrub_state_wrong{group});
   } else if (page.error() == store::store_errc::io) {
     note(name_of(group) + ": the state can't be read");
   }

@@ -271,6 +271,8 @@ bool replica_core::impl::on_mended(
     it->second.next_ask = now + config_.ask_again_max;
   } else if (done.error() == store::store_errc::stale) {
     lose_state("the state is gone", false, now);
+  } else if (done.error() == store::store_errc::damaged) {
+    lose_state("a page of the state is damaged", false, now);
   } else {
     fail("the state can't be written: "
          + std::string{store::to_string(done.error())});

@@ -351,7 +351,10 @@ void replica_core::impl::on_staged(
   auto& i = *install_;
   --i.staging;
   if (!done) {
-    if (done.error() == store::store_errc::io) {
+    // Where even another replica's rows can't be written, the whole file is
+    // bad: the check at the next start sets it aside.
+    if (done.error() == store::store_errc::io
+        || done.error() == store::store_errc::damaged) {
       fail("the state can't be written: "
            + std::string{store::to_string(done.error())});
       return;

@@ -228,6 +228,10 @@ void replica_core::impl::take_commit(
   if (!returned) {
     for (auto& [key, d] : damage_)
       d.rewritten_by = 0;
+    if (returned.error() == store::store_errc::damaged) {
+      lose_state("a page of the state is damaged", false, now);
+      return;
+    }
     if (returned.error() != store::store_errc::full) {
       fail("the state can't be written: "
            + std::string{store::to_string(returned.error())});

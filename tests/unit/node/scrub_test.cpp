@@ -206,6 +206,29 @@ TEST_F(scrub, rows_that_dont_add_up_are_open_until_the_state_is_rebuilt) {
   EXPECT_EQ(core.report().states_wrong, 1U);
 }
 
+TEST_F(scrub, a_state_whose_pages_are_damaged_is_open_until_it_is_rebuilt) {
+  core.ask(now);
+  tick();
+  const auto piece = take<scrub_state_piece>();
+  ASSERT_EQ(piece.size(), 1U);
+  core.on_state_piece(piece[0].number, failure{store::store_errc::damaged}, now,
+                      out);
+  const auto told = take<scrub_state_wrong>();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].group, group(1));
+  tick();
+  read_all();
+  EXPECT_EQ(core.report().states_wrong, 1U);
+  EXPECT_EQ(core.report().open(), 1U);
+  EXPECT_EQ(core.report().groups_read, 2U)
+      << "the others are read all the same";
+  replicas[group(1)].lost = 1;
+  replicas[group(1)].rebuilt = 1;
+  replicas[group(1)].checkpoint = log_index{50};
+  watch_until_done();
+  EXPECT_EQ(core.report().open(), 0U);
+}
+
 TEST_F(scrub, a_state_that_a_majority_called_wrong_counts_as_found) {
   core.ask(now);
   tick();

@@ -259,6 +259,36 @@ TEST_F(replica_damage,
   w.check_states_equal();
 }
 
+// LMDB names no row when a page of its tree is bad: nothing can be written
+// there, and no restart makes that better.
+TEST_F(replica_damage,
+       a_page_that_no_commit_can_be_written_to_costs_the_state) {
+  boot();
+  fill(0, 100);
+  w.run_for(1s);
+  const auto hit = other();
+  w.nodes[hit].commit_fails = store::store_errc::damaged;
+  fill(100, 120);
+  ASSERT_TRUE(w.run_until([&] {
+    return !w.nodes[hit].commit_fails && phase(hit) == state_phase::lost;
+  }));
+  ASSERT_TRUE(w.run_until([&] { return phase(hit) == state_phase::whole; }));
+  w.check_states_equal();
+}
+
+TEST_F(replica_damage, nor_can_a_row_be_put_back_there) {
+  boot();
+  fill(0, 100);
+  w.run_for(1s);
+  const auto hit = other();
+  w.rot(hit, actor_row("k3"));
+  w.nodes[hit].commit_fails = store::store_errc::damaged;
+  w.scrub(hit);
+  ASSERT_TRUE(w.run_until([&] { return phase(hit) == state_phase::lost; }));
+  ASSERT_TRUE(w.run_until([&] { return phase(hit) == state_phase::whole; }));
+  w.check_states_equal();
+}
+
 // ---- rows -------------------------------------------------------------------
 
 TEST_F(replica_damage, a_damaged_row_is_fetched_by_key_and_put_back) {

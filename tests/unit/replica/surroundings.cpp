@@ -237,12 +237,14 @@ struct carrier {
     w.state_later(n, [&world = w, at = n, c = std::move(e.commit)](bool only) {
       auto& me = world.nodes[at];
       --me.commits_open;
-      if (!c.meta && !me.meta) {
+      auto fails = std::exchange(me.commit_fails, std::nullopt);
+      if (!c.meta && !me.meta)
+        fails = store::store_errc::stale;
+      if (fails) {
         if (only)
           return;
         replica_effects out;
-        me.core->on_state_committed(c.order, failure{store::store_errc::stale},
-                                    world.now, out);
+        me.core->on_state_committed(c.order, failure{*fails}, world.now, out);
         world.carry(at, out);
         return;
       }

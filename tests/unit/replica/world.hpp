@@ -39,6 +39,7 @@ struct node {
   std::size_t commits_open = 0;
   store::state_digest digest; ///< as the store keeps it, commit by commit
   std::set<bytes> rotten;     ///< rows with a bad checksum
+  std::optional<store::store_errc> commit_fails; ///< the next one, so
 
   // host
   bool host_up = false;
