@@ -108,7 +108,8 @@ result<document_file, store_error> document_file::open(file_system& files,
                                                        random_source& random,
                                                        std::string path,
                                                        std::string aside) {
-  auto mark = watermark::open(files, path + ".synced");
+  auto mark =
+      watermark::open(files, path + ".synced", watermark::room::required);
   if (!mark)
     return failure{mark.error()};
   document_file out{files, random, std::move(path), std::move(aside),
@@ -250,9 +251,8 @@ outcome document_file::append(const std::vector<documents::change>& changes) {
   synced_.set({number_, end_});
   for (const auto& c : changes)
     apply(c);
-  if (end_ > rewrite_above && end_ / 2 > live_bytes_)
-    (void)rewrite(); // full: later; the old file is still good
-  else
+  const bool long_enough = end_ > rewrite_above && end_ / 2 > live_bytes_;
+  if (!long_enough || !rewrite()) // full: later; the old file is still good
     (void)file_->allocate(end_ + spare_bytes);
   return {};
 }

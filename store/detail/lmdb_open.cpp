@@ -14,11 +14,15 @@
 #include <mutex>
 #include <set>
 #include <system_error>
+#include <tuple>
 
 namespace banyan::store::detail {
 namespace {
 
 constexpr unsigned readers_max = 512;
+constexpr std::size_t reader_bytes = 64; ///< a cache line each, in lock.mdb
+constexpr std::size_t lock_file_bytes = (readers_max + 64) * reader_bytes;
+constexpr std::size_t new_data_bytes = std::size_t{1} << 20;
 constexpr const char* watermark_name = "synced";
 
 /// The files that this process has open, by device and inode. LMDB doesn't
@@ -42,6 +46,30 @@ bool identify(const std::string& path,
   out = {static_cast<std::uint64_t>(st.st_dev),
          static_cast<std::uint64_t>(st.st_ino)};
   return true;
+}
+
+/// Gives `path` its blocks up to `bytes`, and leaves its size, which tells LMDB
+/// whether it is new. Never on a file that is open here: closing drops LMDB's
+/// locks. True when they are there, or when that can't be known.
+bool get_blocks(const std::string& path, std::size_t bytes) {
+  const int fd =
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return errno != ENOSPC && errno != EDQUOT; // LMDB says what else it is
+  int code = 0;
+  do
+    code =
+        ::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) == 0
+            ? 0
+            : errno;
+  while (code == EINTR);
+  ::close(fd);
+  return code != ENOSPC && code != EDQUOT && code != EFBIG;
+}
+
+bool is_empty(const std::string& path) {
+  struct stat st {};
+  return ::stat(path.c_str(), &st) != 0 || st.st_size == 0;
 }
 
 store_error in_use(const std::string& path, const std::string& who) {
@@ -118,7 +146,8 @@ lmdb_store::open(const std::filesystem::path& dir, const lmdb_options& options,
   if (auto locked = out->lock(dir); !locked)
     return failure{locked.error()};
   out->files_ = system_files(path);
-  auto mark = watermark::open(*out->files_, watermark_name);
+  auto mark =
+      watermark::open(*out->files_, watermark_name, watermark::room::wished);
   if (!mark)
     return failure{mark.error()};
   out->synced_ = std::move(*mark);
@@ -164,6 +193,14 @@ result<void, store_error> lmdb_store::lock(const std::filesystem::path& dir) {
 result<void, store_error> lmdb_store::open_env(const std::filesystem::path& dir,
                                                const lmdb_options& options) {
   const auto path = dir.string();
+  // LMDB maps its lock file: a page of it that finds no block ends the process.
+  // And what it writes to begin a new database it can't be told to take back.
+  const auto data = path + "/data.mdb";
+  for (const auto& [file, bytes, needed] :
+       {std::tuple{path + "/lock.mdb", lock_file_bytes, true},
+        std::tuple{data, new_data_bytes, is_empty(data)}})
+    if (needed && !get_blocks(file, bytes))
+      return failure{open_error(ENOSPC, file)};
   int code = mdb_env_create(&env_);
   if (code == 0)
     code = mdb_env_set_maxdbs(env_, 4);
@@ -208,6 +245,8 @@ result<void, store_error> lmdb_store::open_env(const std::filesystem::path& dir,
   }
   if (code == 0)
     code = commit(txn);
+  if (code == EIO && was_cut_short())
+    code = ENOSPC;
   if (code != 0)
     return failure{open_error(code, path)};
   return {};

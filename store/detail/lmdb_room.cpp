@@ -34,4 +34,13 @@ bool lmdb_store::has_room(std::size_t bytes) {
   return true;
 }
 
+/// Whether an EIO of LMDB may have been a full disk: what only takes away is
+/// let through without room, and may need more than the step that was kept.
+/// Such a transaction has changed nothing, whatever failed of it, and LMDB
+/// refuses the next one if its meta page was being written.
+bool lmdb_store::was_cut_short() {
+  allocated_ = 0;
+  return !has_room(4 * room_step);
+}
+
 } // namespace banyan::store::detail

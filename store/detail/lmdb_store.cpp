@@ -28,7 +28,8 @@ void count(const std::vector<row_change>& changes, std::size_t& rows,
 state_error lmdb_store::fault(int code, const group_id& group,
                               const char* what) {
   const std::string text = std::string{what} + ": " + mdb_strerror(code);
-  if (code == MDB_MAP_FULL || code == ENOSPC || code == EDQUOT)
+  if (code == MDB_MAP_FULL || code == ENOSPC || code == EDQUOT
+      || (code == EIO && was_cut_short()))
     return {store_errc::full, text + "; free some space", group, {}};
   // A page that can't be is as good as a bad row, but of unknown name.
   if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND)

@@ -100,6 +100,7 @@ private:
   state_error fault(int code, const group_id& group, const char* what);
   outcome admit(std::size_t rows, std::size_t bytes, const group_id& group);
   bool has_room(std::size_t bytes);
+  bool was_cut_short();
   result<std::size_t, int> used_bytes();
   std::optional<state_error> refuses(const group_commit& c) const;
   target target_of(const group_commit& c);

@@ -266,7 +266,8 @@ log_engine::open(file_system& files, random_source& random, log_options options,
   for (const auto& folder : {options.folder, options.aside})
     if (auto made = files.make_folder(folder); !made)
       return failure{made.error()};
-  auto mark = watermark::open(files, options.folder + "/synced");
+  auto mark = watermark::open(files, options.folder + "/synced",
+                              watermark::room::required);
   if (!mark)
     return failure{mark.error()};
   const auto synced = mark->last();

@@ -340,8 +340,15 @@ outcome log_engine::move_all(std::uint64_t up_to) {
       const bool written = has_batch();
       finish(none);
       if (failed_ || !written)
-        return failure{store_error{failed_ ? store_errc::io : store_errc::full,
-                                   "can't rewrite a damaged log"}};
+        return failure{
+            failed_ ? store_error{store_errc::io,
+                                  "can't rewrite a damaged log in "
+                                      + files_.describe(options_.folder)
+                                      + "; check the disk"}
+                    : store_error{store_errc::full,
+                                  "no room to rewrite a damaged log in "
+                                      + files_.describe(options_.folder)
+                                      + "; free some space on this disk"}};
     }
   return {};
 }

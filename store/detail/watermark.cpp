@@ -9,13 +9,19 @@ constexpr std::size_t numbers_bytes = 16;
 constexpr std::size_t slot_bytes = numbers_bytes + sizeof(checksum);
 } // namespace
 
-result<watermark, store_error> watermark::open(file_system& files,
-                                               const std::string& path) {
+result<watermark, store_error>
+watermark::open(file_system& files, const std::string& path, room needs) {
   auto f = files.open(path, true);
   if (!f)
     return failure{f.error()};
-  if (auto done = (*f)->allocate(2 * slot_stride); !done)
-    return failure{done.error()};
+  auto size = (*f)->size();
+  if (!size)
+    return failure{size.error()};
+  if (*size < 2 * slot_stride)
+    if (auto done = (*f)->allocate(2 * slot_stride);
+        !done
+        && (needs == room::required || done.error().code != store_errc::full))
+      return failure{done.error()};
   watermark out{std::move(*f)};
   if (auto loaded = out.load(); !loaded)
     return failure{loaded.error()};

@@ -18,9 +18,19 @@ public:
     }
   };
 
-  /// Opens or makes `path`; unreadable slots count as zero.
-  static result<watermark, store_error> open(file_system& files,
-                                             const std::string& path);
+  /// When the disk is too full to make the file.
+  enum class room : std::uint8_t {
+    required, ///< It can't be opened: `full`.
+    wished,   ///< It is opened without a mark; the first one that finds room is
+              ///< kept. For what can be rebuilt from others: no mark is the
+              ///< oldest mark. It calls nothing lost that isn't; it only can't
+              ///< prove that something is.
+  };
+
+  /// Opens or makes `path`; unreadable slots count as zero. A file that is long
+  /// enough needs no space, and what it says counts, however full the disk is.
+  static result<watermark, store_error>
+  open(file_system& files, const std::string& path, room needs);
 
   /// The mark in `path`; zero when there is none. Changes nothing.
   static result<mark, store_error> read(file_system& files,
