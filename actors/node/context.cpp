@@ -92,11 +92,7 @@ void node_context::prove(const node_id& to, const group_id& g) {
   const auto proof = guard.prove(*link, g);
   if (!proof)
     return;
-  bytes b;
-  writer w{b};
-  w.array(4).uint(static_cast<std::uint64_t>(control_kind::proof));
-  w.id(g.app).uint(g.shard).id(*proof);
-  send(to, net::channel::group, b);
+  send(to, net::channel::group, encoded_control(secret_proof{g, *proof}));
 }
 
 void node_context::send_group(const node_id& to, const group_id& g, bool bulk,
@@ -132,10 +128,7 @@ void node_context::publish(const group_view& v) {
   if (!known.put_view(v))
     return;
   caf::anon_send(router, view_in{v.group});
-  bytes b;
-  writer{b}.array(2).uint(static_cast<std::uint64_t>(control_kind::view));
-  encode(v, b);
-  broadcast(net::channel::group, b);
+  broadcast(net::channel::group, encoded_control(v));
 }
 
 void node_context::flush_links_later() {

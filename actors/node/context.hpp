@@ -2,6 +2,7 @@
 #include "actors/node/amnesia.hpp"
 #include "actors/node/messages.hpp"
 #include "actors/node/state_check.hpp"
+#include "actors/pure/control_wire.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/group_guard.hpp"
 #include "crypto/identity.hpp"
@@ -76,20 +77,6 @@ struct node_counters {
   std::uint64_t scrub_passes = 0;
   std::uint64_t scrub_state_bytes = 0;
   std::uint64_t scrub_log_bytes = 0;
-};
-
-/// A failover that some leader of the mesh went through, phases in ms since
-/// the loss was detected.
-struct failover_record {
-  std::string app;
-  group_id group;
-  banyan::term term;
-  node_id leader;
-  std::optional<node_id> old_leader;
-  double elected_ms = 0;
-  double first_commit_ms = 0;
-  std::optional<double> first_reply_ms;
-  std::int64_t at_unix_ms = 0;
 };
 
 /// What the actors of one node share: its seams and its tables. A plain object
@@ -196,21 +183,6 @@ private:
   bool links_dirty_ = false;
   std::vector<store::group_commit> commits_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
-
-/// What precedes the body of a frame on the `group` channel. Numbers are on
-/// the wire: never reused.
-enum class control_kind : std::uint8_t {
-  proof = 1,        ///< that the sender knows a group's secret
-  view = 2,         ///< a leader announces its group
-  documents = 3,    ///< the app documents that the sender holds, by version
-  document = 4,     ///< one app document whole
-  make_replica = 5, ///< please make an empty replica and tell its id
-  replica_made = 6, ///< its id, synced
-  failover = 7,     ///< a leader reports its failover
-  host_state = 9,   ///< an app's host is exhausted on the sender, or well
-  states = 10,      ///< the sender's replicas whose state isn't whole: all
-  compare = 11,     ///< the receiver leads this group: compare its states
 };
 
 } // namespace banyan::actors

@@ -3,7 +3,6 @@
 // up.
 #include "actors/node/names.hpp"
 #include "actors/node/supervisor.hpp"
-#include "base/codec.hpp"
 
 #include <caf/all.hpp>
 
@@ -119,7 +118,7 @@ void group_supervisor::on_judged(const group_id& g,
 // ---- what the others know of it
 // ---------------------------------------------------------------
 
-// Body: [[app, shard, replica, phase]…]: all of the sender's that aren't whole.
+// All that aren't whole; an empty list takes back what an earlier boot said.
 // One that was given up counts as lost until this node has another: no voter
 // gives up its own log on the strength of a fellow that is gone.
 void group_supervisor::tell_states(const node_id* to) {
@@ -138,42 +137,26 @@ void group_supervisor::tell_states(const node_id* to) {
                            shard_name(id.view(), s)))
         mine[g] = {*given_up, state_phase::lost};
     }
-  bytes b; // an empty list takes back what an earlier boot said
-  writer w{b};
-  w.array(2).uint(static_cast<std::uint64_t>(control_kind::states));
-  w.array(mine.size());
+  unready_replicas all;
   for (const auto& [g, u] : mine)
-    w.array(4).id(g.app).uint(g.shard).id(u.id).uint(
-        static_cast<std::uint64_t>(u.phase));
+    all.replicas.push_back({g, u.id, u.phase});
+  const auto b = encoded_control(std::move(all));
   if (to != nullptr)
     ctx_.send(*to, net::channel::group, b);
   else
     ctx_.broadcast(net::channel::group, b);
 }
 
-void group_supervisor::on_states(const node_id& from, const_bytes body) {
-  std::unordered_map<group_id, node_context::unready> theirs;
-  reader r{body};
-  const auto n = r.array(100'000);
-  for (std::size_t i = 0; i < n && r.ok(); ++i) {
-    group_id g;
-    node_context::unready u;
-    r.require(r.array(4) == 4);
-    r.id(g.app);
-    g.shard = static_cast<std::uint32_t>(r.uint(shards_max));
-    r.id(u.id);
-    u.phase = static_cast<state_phase>(
-        r.uint(static_cast<std::uint64_t>(state_phase::lost)));
-    theirs[g] = u;
-  }
-  if (!r.done()) {
-    ++ctx_.counters.frames_bad;
+void group_supervisor::on_states(const node_id& from,
+                                 const unready_replicas& theirs) {
+  if (theirs.replicas.empty()) {
+    ctx_.unready_states.erase(from);
     return;
   }
-  if (theirs.empty())
-    ctx_.unready_states.erase(from);
-  else
-    ctx_.unready_states[from] = std::move(theirs);
+  auto& known = ctx_.unready_states[from];
+  known.clear();
+  for (const auto& i : theirs.replicas)
+    known[i.group] = {i.replica, i.phase};
 }
 
 // ---- the scrub's wishes
@@ -189,22 +172,12 @@ void group_supervisor::compare(const group_id& g) {
     ctx_.tell_replica(g, std::move(o));
     return;
   }
-  bytes b;
-  writer w{b};
-  w.array(3).uint(static_cast<std::uint64_t>(control_kind::compare));
-  w.id(g.app).uint(g.shard);
-  ctx_.send(*leader, net::channel::group, b);
+  ctx_.send(*leader, net::channel::group, encoded_control(compare_wanted{g}));
 }
 
-void group_supervisor::on_compare(const node_id& from, const_bytes body) {
-  reader r{body};
-  group_id g;
-  r.id(g.app);
-  g.shard = static_cast<std::uint32_t>(r.uint(shards_max));
-  if (!r.done()) {
-    ++ctx_.counters.frames_bad;
-    return;
-  }
+void group_supervisor::on_compare(const node_id& from,
+                                  const compare_wanted& m) {
+  const auto& g = m.group;
   const auto nodes = ctx_.known.candidates(g);
   const auto leader = ctx_.known.leader(g);
   if (leader && *leader == ctx_.self()

@@ -228,9 +228,8 @@ void group_supervisor::prepare(const app_spec&, deploy_answer planned,
     for (const auto& r : p->answer.voters[s])
       by_node[r.node].push_back(s);
   p->open = by_node.size();
-  const bytes nonce(p->answer.nonce.begin(), p->answer.nonce.end());
   for (const auto& [node, shards] : by_node)
-    ask_to_make(node, nullptr, nonce, shards,
+    ask_to_make(node, nullptr, p->answer.nonce, shards,
                 [p, who = node](const std::map<std::uint32_t, replica_id>& made,
                                 const std::string& error) {
                   if (!error.empty())
@@ -255,44 +254,32 @@ void group_supervisor::prepare(const app_spec&, deploy_answer planned,
                 });
 }
 
-// Body: [token, app id or zero, nonce, [shard…], sealed group secret or empty]
-void group_supervisor::ask_to_make(
-    const node_id& node, const app_record* app, const bytes& nonce,
-    const std::vector<std::uint32_t>& shards,
-    std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
-        done) {
-  bytes box;
+void group_supervisor::ask_to_make(const node_id& node, const app_record* app,
+                                   const std::array<std::uint8_t, 16>& nonce,
+                                   std::vector<std::uint32_t> shards,
+                                   made_function done) {
+  make_replicas m;
+  m.nonce = nonce;
+  m.shards = std::move(shards);
   if (app != nullptr) {
-    sealed_secret sealed;
+    m.app = app->id;
     const auto* secret = ctx_.guard.secret(app->id);
     if (secret == nullptr
         || !seal_secret(node, group_secret_context(app->genesis.nonce), *secret,
-                        ctx_.random, sealed))
+                        ctx_.random, m.secret.emplace()))
       return done({}, "the group secret can't be sealed");
-    box = sealed.view().copy();
   }
-  const app_id id = app == nullptr ? app_id{} : app->id;
   if (node == ctx_.self())
-    return make_here(id, nonce, shards, box, std::move(done));
-  const auto token = ++next_number_;
-  bytes b;
-  writer w{b};
-  w.array(6).uint(static_cast<std::uint64_t>(control_kind::make_replica));
-  w.uint(token).id(id).blob(nonce).array(shards.size());
-  for (const auto s : shards)
-    w.uint(s);
-  w.blob(box);
-  if (!ctx_.send(node, net::channel::group, b))
+    return make_here(m, std::move(done));
+  m.token = ++next_number_;
+  if (!ctx_.send(node, net::channel::group, encoded_control(m)))
     return done({}, "no link to " + short_string(node));
-  makings_[token] = {node, std::move(done),
-                     ctx_.loop.now() + start_.request_timeout};
+  makings_[m.token] = {node, std::move(done),
+                       ctx_.loop.now() + start_.request_timeout};
 }
 
-void group_supervisor::make_here(
-    const app_id& app, const_bytes nonce,
-    const std::vector<std::uint32_t>& shards, const_bytes box,
-    std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
-        done) {
+void group_supervisor::make_here(const make_replicas& m, made_function done) {
+  const auto& app = m.app;
   if (halted_)
     return done({}, "this node's disk is being given up");
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
@@ -304,11 +291,10 @@ void group_supervisor::make_here(
       return done({}, "the app isn't known here yet");
     if (!ctx_.hosts.has(a->version.spec.module))
       return done({}, "no module '" + a->version.spec.module + "' here");
-    sealed_secret sealed;
     secret_bytes<32> secret;
-    if (!sealed_secret::from(box, sealed)
+    if (!m.secret
         || !open_secret(ctx_.key, group_secret_context(a->genesis.nonce),
-                        sealed, secret)
+                        *m.secret, secret)
         || group_secret_hash(secret) != a->genesis.secret_hash)
       return done({}, "that is not the app's group secret");
     ctx_.guard.put_secret(app, secret);
@@ -320,10 +306,10 @@ void group_supervisor::make_here(
                      ->list(
                          static_cast<std::uint8_t>(document_kind::reservation))
                      .size()
-                 + shards.size()
+                 + m.shards.size()
              > reservations_max)
     return done({}, "too many replicas are reserved here already");
-  for (const auto shard : shards) {
+  for (const auto shard : m.shards) {
     if (a != nullptr && shard >= a->genesis.shards())
       return done({}, "the app has no such shard");
     if (first_writes_.count({app, shard}) != 0)
@@ -340,7 +326,7 @@ void group_supervisor::make_here(
     made[shard] = id;
     if (app.is_none())
       changes.push_back({static_cast<std::uint8_t>(document_kind::reservation),
-                         shard_name(nonce, shard), id.view().copy()});
+                         shard_name(m.nonce, shard), id.view().copy()});
   }
   // Being made from now on, until it runs: nobody makes the same one meanwhile.
   if (!app.is_none())
@@ -368,52 +354,23 @@ void group_supervisor::make_here(
   });
 }
 
-void group_supervisor::on_make_replica(const node_id& from, const_bytes body) {
-  reader r{body};
-  const auto token = r.uint();
-  app_id app;
-  r.id(app);
-  const auto nonce = r.blob(16).copy();
-  std::vector<std::uint32_t> shards(r.array(shards_max));
-  for (auto& s : shards)
-    s = static_cast<std::uint32_t>(r.uint(shards_max));
-  const auto box = r.blob(sealed_secret::size).copy();
-  if (!r.done() || shards.empty() || nonce.size() != 16) {
-    ++ctx_.counters.frames_bad;
-    return;
-  }
-  make_here(app, nonce, shards, box,
-            [this, from, token](const std::map<std::uint32_t, replica_id>& made,
-                                const std::string& error) {
-              bytes b;
-              writer w{b};
-              w.array(4).uint(
-                  static_cast<std::uint64_t>(control_kind::replica_made));
-              w.uint(token).array(made.size());
-              for (const auto& [shard, id] : made)
-                w.array(2).uint(shard).id(id);
-              w.text(error);
-              ctx_.send(from, net::channel::group, b);
-            });
+void group_supervisor::on_make_replica(const node_id& from,
+                                       const make_replicas& m) {
+  make_here(m, [this, from,
+                token = m.token](std::map<std::uint32_t, replica_id> made,
+                                 const std::string& error) {
+    ctx_.send(from, net::channel::group,
+              encoded_control(replicas_made{token, std::move(made), error}));
+  });
 }
 
-void group_supervisor::on_replica_made(const node_id& from, const_bytes body) {
-  reader r{body};
-  const auto token = r.uint();
-  std::map<std::uint32_t, replica_id> made;
-  const auto n = r.array(shards_max);
-  for (std::size_t i = 0; i < n && r.ok(); ++i) {
-    r.require(r.array(2) == 2);
-    const auto shard = static_cast<std::uint32_t>(r.uint(shards_max));
-    r.id(made[shard]);
-  }
-  const std::string error{r.text(4096)};
-  const auto at = makings_.find(token);
-  if (!r.done() || at == makings_.end() || at->second.node != from)
+void group_supervisor::on_replica_made(const node_id& from, replicas_made& m) {
+  const auto at = makings_.find(m.token);
+  if (at == makings_.end() || at->second.node != from)
     return;
-  const auto m = std::move(at->second);
+  const auto done = std::move(at->second.done);
   makings_.erase(at);
-  m.done(std::move(made), error);
+  done(std::move(m.made), std::move(m.error));
 }
 
 } // namespace banyan::actors

@@ -1,6 +1,5 @@
 // What supervision does about apps that fail and leaders that are cut off.
 #include "actors/node/supervisor.hpp"
-#include "base/codec.hpp"
 
 #include <caf/all.hpp>
 
@@ -20,31 +19,21 @@ void group_supervisor::exhausted_here(const std::string& app, bool is) {
     where.insert(ctx_.self());
   else
     where.erase(ctx_.self());
-  if (was != is) {
-    bytes b;
-    writer{b}
-        .array(3)
-        .uint(static_cast<std::uint64_t>(control_kind::host_state))
-        .text(app)
-        .boolean(is);
-    ctx_.broadcast(net::channel::group, b);
-  }
+  if (was != is)
+    ctx_.broadcast(net::channel::group, encoded_control(host_state{app, is}));
   judge_exhaustion(app);
 }
 
-void group_supervisor::on_host_state(const node_id& from, const_bytes body) {
-  reader r{body};
-  const std::string app{r.text(app_name_bytes_max)};
-  const bool is = r.boolean();
-  if (!r.done() || ctx_.known.find_app(app) == nullptr) {
+void group_supervisor::on_host_state(const node_id& from, const host_state& m) {
+  if (ctx_.known.find_app(m.app) == nullptr) {
     ++ctx_.counters.frames_bad;
     return;
   }
-  if (is)
-    exhausted_[app].insert(from);
+  if (m.exhausted)
+    exhausted_[m.app].insert(from);
   else
-    exhausted_[app].erase(from);
-  judge_exhaustion(app);
+    exhausted_[m.app].erase(from);
+  judge_exhaustion(m.app);
 }
 
 // More failures than the budget: leadership moves to a voter whose host is

@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/docs/app_documents.hpp"
 #include "actors/host/host.hpp"
+#include "actors/pure/control_wire.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/replica_core.hpp"
 #include "actors/pure/router_core.hpp"
@@ -157,8 +158,7 @@ struct leave_in {};
 /// A frame of the `group` channel that is the supervisor's business.
 struct control_in {
   node_id from;
-  std::uint8_t kind = 0;
-  bytes body;
+  control_frame frame;
 };
 /// A peer's link came up: it gets to know what this node knows.
 struct peer_up_in {

@@ -276,34 +276,21 @@ void node_shell::on_group_frame(const net::link_info& info,
 }
 
 void node_shell::on_control(const net::link_info& info, const_bytes payload) {
-  reader r{payload};
-  const auto count = r.array(8);
-  const auto kind = static_cast<control_kind>(r.uint(255));
-  if (!r.ok() || count < 1) {
+  control_in in{info.node, {}};
+  if (!decode(payload, in.frame)) {
     ++ctx_.counters.frames_bad;
     return;
   }
-  const auto body = payload.from(payload.size() - r.left());
-  if (kind == control_kind::proof) {
-    group_id group;
-    digest proof;
-    r.id(group.app);
-    group.shard = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
-    r.id(proof);
-    if (!r.done())
-      ++ctx_.counters.frames_bad;
-    else if (!ctx_.guard.on_proof(info, group, proof))
+  if (const auto* proof = std::get_if<secret_proof>(&in.frame)) {
+    if (!ctx_.guard.on_proof(info, proof->group, proof->proof))
       ++ctx_.counters.proofs_wrong;
-  } else if (kind == control_kind::view) {
-    group_view v;
-    if (!decode(body, v) || v.leader.node != info.node)
+  } else if (const auto* v = std::get_if<group_view>(&in.frame)) {
+    if (v->leader.node != info.node)
       ++ctx_.counters.frames_bad;
-    else if (ctx_.known.put_view(v))
-      caf::anon_send(ctx_.router, view_in{v.group});
+    else if (ctx_.known.put_view(*v))
+      caf::anon_send(ctx_.router, view_in{v->group});
   } else {
-    caf::anon_send(
-        ctx_.supervisor,
-        control_in{info.node, static_cast<std::uint8_t>(kind), body.copy()});
+    caf::anon_send(ctx_.supervisor, std::move(in));
   }
 }
 

@@ -188,10 +188,7 @@ void group_supervisor::uninstall(const app_record& a) {
 // -----------------------------------------------------------------------
 
 void group_supervisor::tell_papers(const node_id& to, const app_papers& p) {
-  bytes b;
-  writer{b}.array(2).uint(static_cast<std::uint64_t>(control_kind::document));
-  append(b, p.encode());
-  ctx_.send(to, net::channel::group, b);
+  ctx_.send(to, net::channel::group, encoded_control(p));
 }
 
 } // namespace banyan::actors

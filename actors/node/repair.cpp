@@ -1,5 +1,4 @@
 #include "actors/node/supervisor.hpp"
-#include "base/codec.hpp"
 
 #include <caf/all.hpp>
 
@@ -179,9 +178,8 @@ void group_supervisor::add_newcomer(
   ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
                                 + ": a new replica goes to "
                                 + short_string(*next));
-  const bytes nonce(app.genesis.nonce.begin(), app.genesis.nonce.end());
   ask_to_make(
-      *next, &app, nonce, {g.shard},
+      *next, &app, app.genesis.nonce, {g.shard},
       [this, g, node = *next](const std::map<std::uint32_t, replica_id>& made,
                               const std::string& error) {
         const auto at = replicas_.find(g);
@@ -245,38 +243,16 @@ void group_supervisor::on_failover(const group_id& g,
   rec.elected_ms = to_ms(f.elected - f.detected);
   rec.first_commit_ms = to_ms(f.first_commit - f.detected);
   if (f.first_reply)
-    rec.first_reply_ms = to_ms(*f.first_reply - f.detected);
+    rec.first_reply_ms = std::max(0.0, to_ms(*f.first_reply - f.detected));
   rec.at_unix_ms = ctx_.unix_ms();
-  bytes b;
-  writer w{b};
-  w.array(2).uint(static_cast<std::uint64_t>(control_kind::failover));
-  w.array(10).text(rec.app).id(g.app).uint(g.shard).id(rec.term).id(rec.leader);
-  w.blob(rec.old_leader ? rec.old_leader->view() : const_bytes{});
-  w.number(rec.elected_ms).number(rec.first_commit_ms);
-  w.number(rec.first_reply_ms ? *rec.first_reply_ms : -1.0);
-  w.sint(rec.at_unix_ms);
-  ctx_.broadcast(net::channel::group, b);
+  ctx_.broadcast(net::channel::group, encoded_control(rec));
   keep(std::move(rec));
 }
 
-void group_supervisor::on_failover_frame(const_bytes body) {
-  reader r{body};
-  failover_record rec;
-  r.require(r.array(10) == 10);
-  rec.app = r.text(app_name_bytes_max);
-  r.id(rec.group.app);
-  rec.group.shard = static_cast<std::uint32_t>(r.uint(shards_max));
-  r.id(rec.term);
-  r.id(rec.leader);
-  node_id old;
-  if (node_id::from(r.blob(node_id::size), old))
-    rec.old_leader = old;
-  rec.elected_ms = r.number();
-  rec.first_commit_ms = r.number();
-  if (const auto ms = r.number(); ms >= 0)
-    rec.first_reply_ms = ms;
-  rec.at_unix_ms = r.sint();
-  if (r.done())
+// Everybody speaks of its own only.
+void group_supervisor::on_failover_frame(const node_id& from,
+                                         failover_record& rec) {
+  if (rec.leader == from)
     keep(std::move(rec));
   else
     ++ctx_.counters.frames_bad;

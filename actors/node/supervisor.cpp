@@ -31,68 +31,45 @@ void group_supervisor::put_documents(
 }
 
 void group_supervisor::on_peer_up(const node_id& node) {
-  bytes b;
-  writer w{b};
-  w.array(2).uint(static_cast<std::uint64_t>(control_kind::documents));
-  w.array(apps_.size());
+  documents_held mine;
   for (const auto& [id, a] : apps_)
-    w.array(3).id(id).uint(a.number).boolean(a.deleted);
-  ctx_.send(node, net::channel::group, b);
+    mine.apps[id] = {a.number, a.deleted};
+  ctx_.send(node, net::channel::group, encoded_control(mine));
   for (const auto& [g, r] : replicas_)
     if (const auto* v = ctx_.known.view(g);
-        v != nullptr && r.role.serving && v->leader.node == ctx_.self()) {
-      bytes out;
-      writer{out}.array(2).uint(static_cast<std::uint64_t>(control_kind::view));
-      encode(*v, out);
-      ctx_.send(node, net::channel::group, out);
-    }
+        v != nullptr && r.role.serving && v->leader.node == ctx_.self())
+      ctx_.send(node, net::channel::group, encoded_control(*v));
   tell_states(&node);
   refresh_sharing();
 }
 
 void group_supervisor::on_control(control_in& m) {
-  switch (static_cast<control_kind>(m.kind)) {
-  case control_kind::documents: {
-    std::map<app_id, std::pair<std::uint64_t, bool>> theirs;
-    reader r{m.body};
-    const auto n = r.array(100'000);
-    for (std::size_t i = 0; i < n && r.ok(); ++i) {
-      app_id id;
-      r.require(r.array(3) == 3);
-      r.id(id);
-      const auto number = r.uint();
-      theirs[id] = {number, r.boolean()};
-    }
-    if (!r.done())
-      return;
-    for (const auto& [id, a] : apps_) {
-      const auto at = theirs.find(id);
-      if (at == theirs.end() || at->second.first < a.number
-          || (a.deleted && !at->second.second))
-        tell_papers(m.from, a.papers);
-    }
-    return;
-  }
-  case control_kind::document: {
-    app_papers p;
-    if (app_papers::decode(m.body, p))
-      adopt(p, &m.from, nullptr);
-    return;
-  }
-  case control_kind::make_replica:
-    return on_make_replica(m.from, m.body);
-  case control_kind::replica_made:
-    return on_replica_made(m.from, m.body);
-  case control_kind::failover:
-    return on_failover_frame(m.body);
-  case control_kind::host_state:
-    return on_host_state(m.from, m.body);
-  case control_kind::states:
-    return on_states(m.from, m.body);
-  case control_kind::compare:
-    return on_compare(m.from, m.body);
-  default:
-    return;
+  auto& f = m.frame;
+  if (const auto* held = std::get_if<documents_held>(&f))
+    on_documents(m.from, *held);
+  else if (const auto* papers = std::get_if<app_papers>(&f))
+    adopt(*papers, &m.from, nullptr);
+  else if (const auto* wanted = std::get_if<make_replicas>(&f))
+    on_make_replica(m.from, *wanted);
+  else if (auto* made = std::get_if<replicas_made>(&f))
+    on_replica_made(m.from, *made);
+  else if (auto* failover = std::get_if<failover_record>(&f))
+    on_failover_frame(m.from, *failover);
+  else if (const auto* state = std::get_if<host_state>(&f))
+    on_host_state(m.from, *state);
+  else if (const auto* unready = std::get_if<unready_replicas>(&f))
+    on_states(m.from, *unready);
+  else if (const auto* compared = std::get_if<compare_wanted>(&f))
+    on_compare(m.from, *compared);
+}
+
+void group_supervisor::on_documents(const node_id& from,
+                                    const documents_held& theirs) {
+  for (const auto& [id, a] : apps_) {
+    const auto at = theirs.apps.find(id);
+    if (at == theirs.apps.end() || at->second.number < a.number
+        || (a.deleted && !at->second.deleted))
+      tell_papers(from, a.papers);
   }
 }
 

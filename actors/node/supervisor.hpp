@@ -80,6 +80,7 @@ private:
   void use_secret(const app_record& a);
   void uninstall(const app_record& a);
   void tell_papers(const node_id& to, const app_papers& p);
+  void on_documents(const node_id& from, const documents_held& theirs);
 
   // ---- this node's replicas (local_replicas.cpp)
   void begin_replicas(const app_record& a);
@@ -104,9 +105,9 @@ private:
   void on_judged(const group_id& g, const checkpoint_judged& j);
   void on_row(const group_id& g, local_replica& r, const row_damaged& d);
   void tell_states(const node_id* to);
-  void on_states(const node_id& from, const_bytes body);
+  void on_states(const node_id& from, const unready_replicas& theirs);
   void compare(const group_id& g);
-  void on_compare(const node_id& from, const_bytes body);
+  void on_compare(const node_id& from, const compare_wanted& m);
   void on_log_damaged(const log_damaged_in& m);
   void look_aside();
   [[nodiscard]] bool all_voters_well() const;
@@ -118,10 +119,11 @@ private:
                      std::function<void()> then);
 
   // ---- deploys (deploy.cpp)
-  struct making { ///< one `make_replica` that we asked for
+  using made_function = std::function<void(std::map<std::uint32_t, replica_id>,
+                                           std::string error)>;
+  struct making { ///< one `make_replicas` that we asked for
     node_id node;
-    std::function<void(std::map<std::uint32_t, replica_id>, std::string error)>
-        done;
+    made_function done;
     time_point until;
   };
   struct module_trial { ///< a host that only shows whether a module opens
@@ -139,18 +141,12 @@ private:
   deploy_answer place_all(const app_spec& s,
                           const std::array<std::uint8_t, 16>& nonce) const;
   void prepare(const app_spec& s, deploy_answer planned, deploy_function done);
-  void ask_to_make(
-      const node_id& node, const app_record* app, const bytes& nonce,
-      const std::vector<std::uint32_t>& shards,
-      std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
-          done);
-  void make_here(
-      const app_id& app, const_bytes nonce,
-      const std::vector<std::uint32_t>& shards, const_bytes box,
-      std::function<void(std::map<std::uint32_t, replica_id>, std::string)>
-          done);
-  void on_make_replica(const node_id& from, const_bytes body);
-  void on_replica_made(const node_id& from, const_bytes body);
+  void ask_to_make(const node_id& node, const app_record* app,
+                   const std::array<std::uint8_t, 16>& nonce,
+                   std::vector<std::uint32_t> shards, made_function done);
+  void make_here(const make_replicas& m, made_function done);
+  void on_make_replica(const node_id& from, const make_replicas& m);
+  void on_replica_made(const node_id& from, replicas_made& m);
   void sign_and_adopt(const app_spec& s, const deploy_answer& prepared,
                       deploy_function done);
 
@@ -167,12 +163,12 @@ private:
   void order(const group_id& g, local_replica& r, group_order o);
   void on_change_done(const group_id& g, const change_done& d);
   void on_failover(const group_id& g, const failover_report& f);
-  void on_failover_frame(const_bytes body);
+  void on_failover_frame(const node_id& from, failover_record& rec);
   void keep(failover_record r);
 
   // ---- the ladder and hand-overs (ladder.cpp)
   void exhausted_here(const std::string& app, bool is);
-  void on_host_state(const node_id& from, const_bytes body);
+  void on_host_state(const node_id& from, const host_state& m);
   void judge_exhaustion(const std::string& app);
   void hand_over_if_cut_off(const group_id& g, local_replica& r,
                             time_point now);

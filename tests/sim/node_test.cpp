@@ -73,18 +73,19 @@ struct nodes : ::testing::Test {
     sealed_secret box;
     ASSERT_TRUE(seal_secret(w.at(n).id(), group_secret_context(genesis.nonce),
                             *member.guard.secret(group.app), w.random, box));
-    make(n, group.app, bytes(16), shards, box.view());
+    make(n, group.app, {}, shards, box);
   }
-  void make(std::size_t n, const app_id& app, const bytes& nonce,
-            const std::vector<std::uint32_t>& shards, const_bytes box) {
-    actors::control_in m;
-    m.from = w.at((n + 1) % 4).id();
-    m.kind = static_cast<std::uint8_t>(actors::control_kind::make_replica);
-    writer out{m.body};
-    out.uint(++token).id(app).blob(nonce).array(shards.size());
-    for (const auto s : shards)
-      out.uint(s);
-    out.blob(box);
+  void make(std::size_t n, const app_id& app,
+            const std::array<std::uint8_t, 16>& nonce,
+            const std::vector<std::uint32_t>& shards,
+            const std::optional<sealed_secret>& box) {
+    make_replicas wanted;
+    wanted.token = ++token;
+    wanted.app = app;
+    wanted.nonce = nonce;
+    wanted.shards = shards;
+    wanted.secret = box;
+    actors::control_in m{w.at((n + 1) % 4).id(), std::move(wanted)};
     caf::anon_send(context(n).supervisor, std::move(m));
   }
   void reboot(std::size_t n) {
@@ -166,9 +167,7 @@ TEST_F(nodes, reserve_only_so_many_replicas) {
   for (std::uint32_t s = 0; s < shards.size(); ++s)
     shards[s] = s;
   for (std::uint8_t i = 0; i < 20; ++i) {
-    bytes nonce(16);
-    nonce[0] = i;
-    make(outside, {}, nonce, shards, {});
+    make(outside, {}, {i}, shards, {});
     w.run_for(100ms);
   }
   const auto kept = documents(outside, document_kind::reservation).size();

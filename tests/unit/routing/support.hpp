@@ -1,11 +1,53 @@
 #pragma once
 #include "actors/pure/router_core.hpp"
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace banyan::routing_tests {
+
+template <class Frame>
+[[nodiscard]] bytes encoded(const Frame& f) {
+  bytes b;
+  encode(f, b);
+  return b;
+}
+
+/// What is decoded is what was encoded; every other sequence of bytes is
+/// refused or is itself a frame.
+template <class Frame>
+void survives_damage(const Frame& f) {
+  const auto good = encoded(f);
+  Frame out;
+  ASSERT_TRUE(decode(good, out));
+  ASSERT_EQ(encoded(out), good);
+  for (std::size_t n = 0; n < good.size(); ++n)
+    EXPECT_FALSE(decode(const_bytes{good.data(), n}, out)) << n;
+  auto longer = good;
+  longer.push_back(0);
+  EXPECT_FALSE(decode(longer, out));
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    auto bad = good;
+    bad[bit / 8] = static_cast<std::uint8_t>(bad[bit / 8] ^ (1U << (bit % 8)));
+    Frame other;
+    if (decode(bad, other)) {
+      Frame again;
+      EXPECT_TRUE(decode(encoded(other), again)) << "bit " << bit;
+    }
+  }
+  seeded_random random{3};
+  for (int i = 0; i < 2000; ++i) {
+    bytes noise(random.below(80));
+    random.fill(noise.data(), noise.size());
+    Frame other;
+    if (decode(noise, other)) {
+      EXPECT_EQ(encoded(other), noise);
+    }
+  }
+}
 
 inline node_id node(std::uint8_t n) {
   std::array<std::uint8_t, 32> a{};

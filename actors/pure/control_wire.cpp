@@ -1,0 +1,263 @@
+#include "actors/pure/control_wire.hpp"
+
+#include "base/codec.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace banyan {
+namespace {
+
+constexpr std::size_t elements_max = 8; ///< of a frame, its kind too
+constexpr double no_reply = -1.0;
+
+bool is_control(char c) noexcept {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+std::string one_line(std::string text) {
+  text.resize(std::min(text.size(), control_error_bytes_max));
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+  return text;
+}
+
+writer& head(writer& w, control_kind k, std::size_t elements) {
+  return w.array(elements + 1).uint(static_cast<std::uint64_t>(k));
+}
+
+// ---- writing
+
+struct frame_writer {
+  bytes& out;
+  writer w{out};
+
+  void operator()(const unknown_control&) { BANYAN_ASSERT(false); }
+  void operator()(const secret_proof& f) {
+    head(w, control_kind::proof, 3).id(f.group.app).uint(f.group.shard);
+    w.id(f.proof);
+  }
+  void operator()(const group_view& f) {
+    head(w, control_kind::view, 1);
+    encode(f, out);
+  }
+  void operator()(const documents_held& f) {
+    head(w, control_kind::documents, 1).array(f.apps.size());
+    for (const auto& [id, item] : f.apps)
+      w.array(3).id(id).uint(item.number).boolean(item.deleted);
+  }
+  void operator()(const app_papers& f) {
+    head(w, control_kind::document, 1).raw(f.encode());
+  }
+  void operator()(const make_replicas& f) {
+    head(w, control_kind::make_replica, 5).uint(f.token).id(f.app);
+    w.blob(f.nonce).array(f.shards.size());
+    for (const auto s : f.shards)
+      w.uint(s);
+    w.blob(f.secret ? f.secret->view() : const_bytes{});
+  }
+  void operator()(const replicas_made& f) {
+    head(w, control_kind::replica_made, 3).uint(f.token).array(f.made.size());
+    for (const auto& [shard, id] : f.made)
+      w.array(2).uint(shard).id(id);
+    w.text(one_line(f.error));
+  }
+  void operator()(const failover_record& f) {
+    head(w, control_kind::failover, 1).array(10).text(f.app);
+    w.id(f.group.app).uint(f.group.shard).id(f.term).id(f.leader);
+    w.blob(f.old_leader ? f.old_leader->view() : const_bytes{});
+    w.number(f.elected_ms).number(f.first_commit_ms);
+    w.number(f.first_reply_ms.value_or(no_reply)).sint(f.at_unix_ms);
+  }
+  void operator()(const host_state& f) {
+    head(w, control_kind::host_state, 2).text(f.app).boolean(f.exhausted);
+  }
+  void operator()(const unready_replicas& f) {
+    head(w, control_kind::states, 1).array(f.replicas.size());
+    for (const auto& i : f.replicas)
+      w.array(4)
+          .id(i.group.app)
+          .uint(i.group.shard)
+          .id(i.replica)
+          .uint(static_cast<std::uint64_t>(i.phase));
+  }
+  void operator()(const compare_wanted& f) {
+    head(w, control_kind::compare, 2).id(f.group.app).uint(f.group.shard);
+  }
+};
+
+// ---- reading: what follows the kind
+
+std::uint32_t read_shard(reader& r) {
+  return static_cast<std::uint32_t>(r.uint(shards_max - 1));
+}
+
+void read_group(reader& r, group_id& out) {
+  r.id(out.app);
+  out.shard = read_shard(r);
+}
+
+std::string read_app_name(reader& r) {
+  const auto name = r.text(app_name_bytes_max);
+  r.require(is_app_name(name));
+  return std::string{name};
+}
+
+double read_ms(reader& r) {
+  const auto ms = r.number();
+  r.require(std::isfinite(ms));
+  return ms;
+}
+
+/// Nothing, or an id.
+template <class Id>
+void read_optional(reader& r, std::optional<Id>& out) {
+  const auto b = r.blob(Id::size);
+  Id id;
+  if (!b.empty() && r.require(Id::from(b, id)))
+    out = id;
+}
+
+void read(reader& r, secret_proof& f) {
+  read_group(r, f.group);
+  r.id(f.proof);
+}
+
+void read(reader& r, documents_held& f) {
+  const auto n = r.array(control_list_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    r.require(r.array(3) == 3);
+    app_id id;
+    r.id(id);
+    r.require(f.apps.empty() || f.apps.rbegin()->first < id);
+    auto& item = f.apps[id];
+    item.number = r.uint();
+    item.deleted = r.boolean();
+  }
+}
+
+void read(reader& r, make_replicas& f) {
+  f.token = r.uint();
+  r.id(f.app);
+  const auto nonce = r.blob(f.nonce.size());
+  if (r.require(nonce.size() == f.nonce.size()))
+    std::copy(nonce.begin(), nonce.end(), f.nonce.begin());
+  const auto n = r.array(shards_max);
+  r.require(n > 0);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    const auto s = read_shard(r);
+    r.require(f.shards.empty() || f.shards.back() < s);
+    f.shards.push_back(s);
+  }
+  read_optional(r, f.secret);
+}
+
+void read(reader& r, replicas_made& f) {
+  f.token = r.uint();
+  const auto n = r.array(shards_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    r.require(r.array(2) == 2);
+    const auto s = read_shard(r);
+    r.require(f.made.empty() || f.made.rbegin()->first < s);
+    r.id(f.made[s]);
+  }
+  f.error = r.text(control_error_bytes_max);
+  r.require(std::none_of(f.error.begin(), f.error.end(), is_control));
+}
+
+void read(reader& r, failover_record& f) {
+  r.require(r.array(10) == 10);
+  f.app = read_app_name(r);
+  read_group(r, f.group);
+  r.id(f.term);
+  r.id(f.leader);
+  read_optional(r, f.old_leader);
+  f.elected_ms = read_ms(r);
+  f.first_commit_ms = read_ms(r);
+  const auto reply = read_ms(r);
+  if (reply >= 0)
+    f.first_reply_ms = reply;
+  else
+    r.require(reply == no_reply);
+  f.at_unix_ms = r.sint();
+}
+
+void read(reader& r, host_state& f) {
+  f.app = read_app_name(r);
+  f.exhausted = r.boolean();
+}
+
+void read(reader& r, unready_replicas& f) {
+  const auto n = r.array(control_list_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    unready_replicas::item item;
+    r.require(r.array(4) == 4);
+    read_group(r, item.group);
+    r.id(item.replica);
+    item.phase = static_cast<state_phase>(
+        r.uint(static_cast<std::uint64_t>(state_phase::lost)));
+    r.require(item.phase != state_phase::whole);
+    f.replicas.push_back(item);
+  }
+}
+
+void read(reader& r, compare_wanted& f) {
+  read_group(r, f.group);
+}
+
+/// The rest of `r` is one frame of type T, `elements` beside its kind.
+template <class T>
+bool take(reader& r, std::size_t elements, std::size_t count,
+          control_frame& out) {
+  auto& f = out.emplace<T>();
+  r.require(count == elements + 1);
+  read(r, f);
+  return r.done();
+}
+
+} // namespace
+
+void encode(const control_frame& f, bytes& out) {
+  std::visit(frame_writer{out}, f);
+}
+
+bytes encoded_control(const control_frame& f) {
+  bytes out;
+  encode(f, out);
+  return out;
+}
+
+bool decode(const_bytes in, control_frame& out) {
+  out.emplace<unknown_control>();
+  reader r{in};
+  const auto count = r.array(elements_max);
+  r.require(count > 0);
+  const auto kind = r.uint(UINT8_MAX);
+  if (!r.ok())
+    return false;
+  const auto body = in.from(in.size() - r.left());
+  switch (static_cast<control_kind>(kind)) {
+  case control_kind::proof:
+    return take<secret_proof>(r, 3, count, out);
+  case control_kind::view:
+    return count == 2 && decode(body, out.emplace<group_view>());
+  case control_kind::documents:
+    return take<documents_held>(r, 1, count, out);
+  case control_kind::document:
+    return count == 2 && app_papers::decode(body, out.emplace<app_papers>());
+  case control_kind::make_replica:
+    return take<make_replicas>(r, 5, count, out);
+  case control_kind::replica_made:
+    return take<replicas_made>(r, 3, count, out);
+  case control_kind::failover:
+    return take<failover_record>(r, 1, count, out);
+  case control_kind::host_state:
+    return take<host_state>(r, 2, count, out);
+  case control_kind::states:
+    return take<unready_replicas>(r, 1, count, out);
+  case control_kind::compare:
+    return take<compare_wanted>(r, 2, count, out);
+  }
+  return true;
+}
+
+} // namespace banyan

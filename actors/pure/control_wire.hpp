@@ -1,0 +1,110 @@
+#pragma once
+#include "actors/docs/app_documents.hpp"
+#include "actors/pure/directory.hpp"
+#include "actors/pure/replica_core.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+/// What the nodes of a mesh tell each other about groups and apps, on the
+/// `group` channel: docs/wire-groups.md, section 8. Plain data with canonical
+/// codecs, as in replica_wire.hpp. A pure library: no thread, no clock.
+namespace banyan {
+
+/// What a frame begins with. Numbers are on the wire: never reused.
+enum class control_kind : std::uint8_t {
+  proof = 1,        ///< that the sender knows a group's secret
+  view = 2,         ///< a leader announces its group
+  documents = 3,    ///< the app documents that the sender holds, by version
+  document = 4,     ///< one app's documents whole
+  make_replica = 5, ///< please make empty replicas and tell their ids
+  replica_made = 6, ///< their ids, synced
+  failover = 7,     ///< a leader reports its failover
+  host_state = 9,   ///< an app's host is exhausted on the sender, or well
+  states = 10,      ///< the sender's replicas whose state isn't whole: all
+  compare = 11,     ///< the receiver leads this group: compare its states
+};
+
+/// Entries of one list. A frame of the link ends above 8 MiB anyway.
+inline constexpr std::size_t control_list_max = 100'000;
+inline constexpr std::size_t control_error_bytes_max = 4096;
+
+struct secret_proof {
+  group_id group;
+  digest proof;
+};
+
+struct documents_held {
+  struct item {
+    std::uint64_t number = 0; ///< of the version
+    bool deleted = false;
+  };
+  std::map<app_id, item> apps;
+};
+
+/// Of an app that isn't signed yet, or of one that lives: then with its secret.
+struct make_replicas {
+  std::uint64_t token = 0; ///< the asker's, echoed
+  app_id app;              ///< none (all zero): reserve ids before the genesis
+  std::array<std::uint8_t, 16> nonce{};
+  std::vector<std::uint32_t> shards; ///< ascending, at least one
+  std::optional<sealed_secret> secret;
+};
+struct replicas_made {
+  std::uint64_t token = 0;
+  std::map<std::uint32_t, replica_id> made; ///< by shard
+  std::string error;                        ///< for people; one line
+};
+
+/// A failover that some leader of the mesh went through, phases in ms since
+/// the loss was detected: finite numbers.
+struct failover_record {
+  std::string app;
+  group_id group;
+  banyan::term term;
+  node_id leader;
+  std::optional<node_id> old_leader;
+  double elected_ms = 0;
+  double first_commit_ms = 0;
+  std::optional<double> first_reply_ms; ///< never negative
+  std::int64_t at_unix_ms = 0;
+};
+
+struct host_state {
+  std::string app;
+  bool exhausted = false;
+};
+
+/// An empty list takes back what was said before.
+struct unready_replicas {
+  struct item {
+    group_id group;
+    replica_id replica;
+    state_phase phase = state_phase::pending; ///< never `whole`
+  };
+  std::vector<item> replicas;
+};
+
+struct compare_wanted {
+  group_id group;
+};
+
+/// A kind of a later version: skipped.
+struct unknown_control {};
+
+using control_frame =
+    std::variant<unknown_control, secret_proof, group_view, documents_held,
+                 app_papers, make_replicas, replicas_made, failover_record,
+                 host_state, unready_replicas, compare_wanted>;
+
+/// `f` is of a known kind and within the bounds above, but for an error's text,
+/// which is cut and made one line.
+void encode(const control_frame& f, bytes& out);
+[[nodiscard]] bytes encoded_control(const control_frame& f);
+/// False, with `out` of no use, on anything but one whole well-formed frame.
+bool decode(const_bytes in, control_frame& out);
+
+} // namespace banyan

@@ -1,0 +1,120 @@
+// What nodes tell each other about groups and apps: proofs, views, documents,
+// wishes for replicas, failovers, states.
+#include "actors/pure/control_wire.hpp"
+#include "crypto/identity.hpp"
+#include "crypto/mesh_key.hpp"
+#include "tests/fuzz/fuzz.hpp"
+
+#include <cmath>
+
+namespace banyan::fuzz {
+namespace {
+
+/// What whoever takes the frame relies upon.
+struct bounds {
+  void operator()(const unknown_control&) const {}
+  void operator()(const secret_proof& f) const { group(f.group); }
+  void operator()(const group_view& f) const {
+    BANYAN_ASSERT(f.voters.size() + f.learners.size()
+                  <= 2 * group_replicas_max);
+  }
+  void operator()(const documents_held& f) const {
+    BANYAN_ASSERT(f.apps.size() <= control_list_max);
+  }
+  void operator()(const app_papers&) const {}
+  void operator()(const make_replicas& f) const {
+    BANYAN_ASSERT(!f.shards.empty() && f.shards.size() <= shards_max);
+    for (std::size_t i = 0; i < f.shards.size(); ++i)
+      BANYAN_ASSERT(f.shards[i] < shards_max
+                    && (i == 0 || f.shards[i - 1] < f.shards[i]));
+  }
+  void operator()(const replicas_made& f) const {
+    BANYAN_ASSERT(f.made.empty() || f.made.rbegin()->first < shards_max);
+    BANYAN_ASSERT(f.error.size() <= control_error_bytes_max);
+    for (const char c : f.error)
+      BANYAN_ASSERT(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+  }
+  void operator()(const failover_record& f) const {
+    group(f.group);
+    BANYAN_ASSERT(is_app_name(f.app));
+    BANYAN_ASSERT(std::isfinite(f.elected_ms)
+                  && std::isfinite(f.first_commit_ms)
+                  && std::isfinite(f.first_reply_ms.value_or(0))
+                  && f.first_reply_ms.value_or(0) >= 0);
+  }
+  void operator()(const host_state& f) const {
+    BANYAN_ASSERT(is_app_name(f.app));
+  }
+  void operator()(const unready_replicas& f) const {
+    BANYAN_ASSERT(f.replicas.size() <= control_list_max);
+    for (const auto& i : f.replicas) {
+      group(i.group);
+      BANYAN_ASSERT(i.phase == state_phase::pending
+                    || i.phase == state_phase::lost);
+    }
+  }
+  void operator()(const compare_wanted& f) const { group(f.group); }
+  static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
+};
+
+void run(const_bytes in) {
+  control_frame f;
+  if (!decode(in, f))
+    return;
+  std::visit(bounds{}, f);
+  if (!std::holds_alternative<unknown_control>(f))
+    BANYAN_ASSERT(const_bytes{encoded_control(f)} == in);
+}
+
+std::vector<bytes> seeds() {
+  const group_id g{app_id{std::array<std::uint8_t, 32>{1}}, 3};
+  const node_id node{std::array<std::uint8_t, 32>{2}};
+  const replica_id replica{std::array<std::uint8_t, 16>{3}};
+  group_view view;
+  view.group = g;
+  view.leader = {node, replica};
+  view.voters.push_back({view.leader, 0, 1000});
+  make_replicas wish;
+  wish.token = 1;
+  wish.shards = {0, 3};
+  auto learner = wish;
+  learner.app = g.app;
+  learner.secret.emplace();
+  failover_record failover;
+  failover.app = "ledger";
+  failover.group = g;
+  failover.leader = node;
+  failover.elected_ms = 12.5;
+  auto whole = failover;
+  whole.old_leader = node;
+  whole.first_reply_ms = 14;
+  const auto paper = [&](sign_kind k) {
+    return signed_document::make(local_mesh_owner(), k, local_mesh_id(), 1,
+                                 {0x90});
+  };
+  const std::vector<control_frame> frames{
+      secret_proof{g, {}},
+      view,
+      documents_held{{{g.app, {2, true}}, {app_id{}, {300, false}}}},
+      app_papers{paper(sign_kind::genesis), paper(sign_kind::spec), {}},
+      wish,
+      learner,
+      replicas_made{1, {{0, replica}, {3, replica}}, ""},
+      replicas_made{1, {}, "no module 'ledger' here"},
+      failover,
+      whole,
+      host_state{"ledger", true},
+      unready_replicas{},
+      unready_replicas{{{g, replica, state_phase::lost}}},
+      compare_wanted{g}};
+  std::vector<bytes> out;
+  for (const auto& f : frames)
+    out.push_back(encoded_control(f));
+  out.push_back({0x92, 0x3c, 0xc0}); // a later kind
+  return out;
+}
+
+} // namespace
+} // namespace banyan::fuzz
+
+BANYAN_FUZZ_TARGET(control_frame)

@@ -1,0 +1,208 @@
+// What nodes tell each other about groups and apps: each frame as it was sent,
+// and nothing else.
+#include "actors/pure/control_wire.hpp"
+#include "base/codec.hpp"
+#include "crypto/mesh_key.hpp"
+#include "tests/unit/routing/support.hpp"
+
+#include <limits>
+
+namespace banyan::routing_tests {
+namespace {
+
+const group_id shard_3{app(1), 3};
+
+make_replicas wish() {
+  make_replicas m;
+  m.token = 77;
+  m.app = app(1);
+  m.nonce = {1, 2, 3};
+  m.shards = {0, 3, 1023};
+  m.secret = sealed_secret{std::array<std::uint8_t, 80>{9}};
+  return m;
+}
+
+failover_record failover() {
+  failover_record f;
+  f.app = "ledger";
+  f.group = shard_3;
+  f.term = term{4};
+  f.leader = node(2);
+  f.old_leader = node(1);
+  f.elected_ms = 12.5;
+  f.first_commit_ms = 14;
+  f.first_reply_ms = 0.0;
+  f.at_unix_ms = 1'700'000'000'000;
+  return f;
+}
+
+app_papers papers() {
+  const auto owner = local_mesh_owner();
+  const auto paper = [&](sign_kind k) {
+    return signed_document::make(owner, k, local_mesh_id(), 1, {0x90});
+  };
+  return {paper(sign_kind::genesis), paper(sign_kind::spec),
+          paper(sign_kind::deletion)};
+}
+
+std::vector<control_frame> one_of_each() {
+  return {
+      secret_proof{shard_3, digest{std::array<std::uint8_t, 32>{5}}},
+      view_of(shard_3, 4, 2),
+      documents_held{{{app(1), {3, false}}, {app(2), {1, true}}}},
+      papers(),
+      wish(),
+      replicas_made{77, {{0, at(1).replica}, {3, at(2).replica}}, ""},
+      failover(),
+      host_state{"ledger", true},
+      unready_replicas{{{shard_3, at(1).replica, state_phase::lost},
+                        {{app(2), 0}, at(2).replica, state_phase::pending}}},
+      compare_wanted{shard_3}};
+}
+
+/// A frame that isn't of a later kind: it can be encoded again.
+struct known {
+  control_frame frame;
+};
+void encode(const known& f, bytes& out) {
+  encode(f.frame, out);
+}
+bool decode(const_bytes in, known& out) {
+  return decode(in, out.frame)
+         && !std::holds_alternative<unknown_control>(out.frame);
+}
+
+template <class T>
+T through_the_wire(const T& sent) {
+  control_frame out;
+  EXPECT_TRUE(decode(encoded_control(sent), out));
+  return std::get<T>(out);
+}
+bool refused(const control_frame& f) {
+  control_frame out;
+  return !decode(encoded_control(f), out);
+}
+
+TEST(control_wire, every_kind_survives_the_wire_and_its_damage) {
+  for (const auto& f : one_of_each()) {
+    control_frame out;
+    ASSERT_TRUE(decode(encoded_control(f), out)) << f.index();
+    EXPECT_EQ(out.index(), f.index());
+    survives_damage(known{f});
+  }
+}
+
+TEST(control_wire, every_field_comes_as_it_was_sent) {
+  const auto m = through_the_wire(wish());
+  EXPECT_EQ(m.token, 77U);
+  EXPECT_EQ(m.app, app(1));
+  EXPECT_EQ(m.nonce, wish().nonce);
+  EXPECT_EQ(m.shards, (std::vector<std::uint32_t>{0, 3, 1023}));
+  EXPECT_EQ(m.secret, wish().secret);
+  const auto f = through_the_wire(failover());
+  EXPECT_EQ(f.app, "ledger");
+  EXPECT_EQ(f.group, shard_3);
+  EXPECT_EQ(f.leader, node(2));
+  EXPECT_EQ(f.old_leader, node(1));
+  EXPECT_EQ(f.elected_ms, 12.5);
+  EXPECT_EQ(f.first_commit_ms, 14);
+  EXPECT_EQ(f.first_reply_ms, 0.0);
+  EXPECT_EQ(f.at_unix_ms, 1'700'000'000'000);
+  const auto held =
+      through_the_wire(documents_held{{{app(1), {3, false}}, {app(2), {}}}});
+  EXPECT_EQ(held.apps.at(app(1)).number, 3U);
+  EXPECT_FALSE(held.apps.at(app(1)).deleted);
+  EXPECT_EQ(held.apps.size(), 2U);
+}
+
+TEST(control_wire, what_is_left_out_stays_out) {
+  auto f = failover();
+  f.old_leader.reset();
+  f.first_reply_ms.reset();
+  EXPECT_FALSE(through_the_wire(f).old_leader);
+  EXPECT_FALSE(through_the_wire(f).first_reply_ms);
+  auto m = wish();
+  m.app = {};
+  m.secret.reset();
+  EXPECT_FALSE(through_the_wire(m).secret);
+  EXPECT_TRUE(through_the_wire(unready_replicas{}).replicas.empty());
+}
+
+TEST(control_wire, a_later_kind_is_skipped_and_no_kind_is_refused) {
+  bytes later;
+  writer{later}.array(3).uint(200).text("?").nil();
+  control_frame out = compare_wanted{};
+  EXPECT_TRUE(decode(later, out));
+  EXPECT_TRUE(std::holds_alternative<unknown_control>(out));
+  for (const auto& bad : {bytes{}, bytes{0x90}, bytes{0x91}, bytes{0xc0},
+                          bytes{0x91, 0xcd, 0x01, 0x00}, bytes(3, 0x99)})
+    EXPECT_FALSE(decode(bad, out)) << to_hex(bad);
+}
+
+TEST(control_wire, what_makes_no_sense_is_refused) {
+  for (const auto* name : {"", "Ledger", "a\x1b[2J", "9"}) {
+    auto f = failover();
+    f.app = name;
+    EXPECT_TRUE(refused(f)) << name;
+    EXPECT_TRUE(refused(host_state{name, true})) << name;
+  }
+  EXPECT_TRUE(refused(host_state{std::string(64, 'a'), true}));
+  for (const auto ms : {std::numeric_limits<double>::quiet_NaN(),
+                        std::numeric_limits<double>::infinity()}) {
+    auto f = failover();
+    f.elected_ms = ms;
+    EXPECT_TRUE(refused(f));
+    f = failover();
+    f.first_reply_ms = ms;
+    EXPECT_TRUE(refused(f));
+  }
+  auto f = failover();
+  f.first_reply_ms = -2;
+  EXPECT_TRUE(refused(f));
+  EXPECT_TRUE(refused(compare_wanted{{app(1), 1024}}));
+  EXPECT_TRUE(refused(
+      unready_replicas{{{shard_3, at(1).replica, state_phase::whole}}}));
+}
+
+TEST(control_wire, shards_are_named_once_in_order_and_within_the_bound) {
+  for (const auto& shards : std::vector<std::vector<std::uint32_t>>{
+           {}, {1024}, {3, 3}, {3, 1}, std::vector<std::uint32_t>(1025)}) {
+    auto m = wish();
+    m.shards = shards;
+    EXPECT_TRUE(refused(m)) << shards.size();
+  }
+  EXPECT_TRUE(refused(replicas_made{1, {{1024, at(1).replica}}, ""}));
+}
+
+TEST(control_wire, an_error_is_one_line_of_bounded_length) {
+  const auto m = through_the_wire(
+      replicas_made{1, {}, "no\nmodule\x1b" + std::string(5000, 'x')});
+  EXPECT_EQ(m.error.substr(0, 11), "no?module?x");
+  EXPECT_EQ(m.error.size(), control_error_bytes_max);
+  bytes raw; // from one that doesn't cut
+  writer{raw}.array(4).uint(6).uint(1).array(0).text("two\nlines");
+  control_frame out;
+  EXPECT_FALSE(decode(raw, out));
+}
+
+TEST(control_wire, a_count_beyond_the_bytes_left_is_refused) {
+  const bytes documents{0x92, 0x03, 0xdd, 0x00, 0x01, 0x00, 0x00};
+  const bytes states{0x92, 0x0a, 0xdd, 0x00, 0x01, 0x00, 0x00};
+  control_frame out;
+  EXPECT_FALSE(decode(documents, out));
+  EXPECT_FALSE(decode(states, out));
+  // Every byte of the list is there.
+  const unready_replicas one{{{shard_3, at(1).replica, state_phase::lost}}};
+  const auto item = encoded_control(one);
+  for (const auto count : {control_list_max, control_list_max + 1}) {
+    bytes all;
+    writer w{all};
+    w.array(2).uint(10).array(count);
+    for (std::size_t i = 0; i < count; ++i)
+      w.raw(const_bytes{item}.from(3));
+    EXPECT_EQ(decode(all, out), count == control_list_max);
+  }
+}
+
+} // namespace
+} // namespace banyan::routing_tests
