@@ -191,8 +191,9 @@ outcome deploy(const session& s, const deploy_options& o) {
   if (s.json)
     return print_json(*done);
   const bool is_new = !answer["voters"].items().empty();
-  print(spec->spec.name + " is deployed: version " + (*app)["version"].shown()
-        + ", " + counted((*app)["groups"].items().size(), "group")
+  print(spec->spec.name + " is deployed: version "
+        + printable((*app)["version"].shown()) + ", "
+        + counted((*app)["groups"].items().size(), "group")
         + ", each with a leader\n"
         + survival(is_new ? answer["survives"].uint() : survives(*app)));
   return {};

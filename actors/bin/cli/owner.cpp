@@ -1,5 +1,6 @@
 #include "actors/bin/cli/owner.hpp"
 
+#include "actors/bin/cli/answers.hpp"
 #include "actors/bin/cli/deploy_file.hpp"
 #include "actors/docs/key_files.hpp"
 #include "actors/docs/sign_app.hpp"
@@ -67,49 +68,6 @@ current_papers(peer_client& peer, const owner_file& owner,
 
 bool same_spec(const app_spec& a, const app_spec& b) {
   return app_version{{}, a, {}}.encode() == app_version{{}, b, {}}.encode();
-}
-
-bool read_replica(const value& v, replica_ref& out) {
-  bytes raw;
-  return parse_id(v["node"].text(), out.node)
-         && from_hex(v["replica"].text(), raw)
-         && replica_id::from(raw, out.replica) && !out.replica.is_none();
-}
-
-bool read_prepared(const value& plan, prepared_app& out) {
-  bytes nonce;
-  if (!from_hex(plan["nonce"].text(), nonce) || nonce.size() != 16)
-    return false;
-  std::copy(nonce.begin(), nonce.end(), out.nonce.begin());
-  for (const auto& shard : plan["voters"].items()) {
-    auto& voters = out.voters.emplace_back();
-    for (const auto& v : shard.items())
-      if (!read_replica(v, voters.emplace_back()))
-        return false;
-    if (voters.empty())
-      return false;
-  }
-  return !out.voters.empty();
-}
-
-// `answer` with another app id in it.
-bytes with_app(const_bytes answer, const std::string& id) {
-  bytes out;
-  reader r{answer};
-  writer w{out};
-  const auto n = r.map(64);
-  w.map(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto name = r.text(64);
-    const auto content = r.raw();
-    w.text(name);
-    if (name == "app")
-      w.text(id);
-    else
-      w.raw(content);
-  }
-  BANYAN_ASSERT(r.done()); // it was read once before
-  return out;
 }
 
 class owner_deploy {

@@ -75,6 +75,8 @@ std::string counted(std::uint64_t n, std::string_view noun) {
 }
 
 table::table(std::vector<std::string> headings) {
+  for (auto& h : headings)
+    h = printable(h);
   rows_.push_back(std::move(headings));
 }
 

@@ -1,3 +1,4 @@
+#include "actors/bin/cli/answers.hpp"
 #include "actors/bin/cli/commands.hpp"
 
 #include <unistd.h>
@@ -11,26 +12,11 @@ namespace {
 
 constexpr auto look_every = std::chrono::milliseconds{200};
 
-std::string mebibytes(const value& bytes_read) {
-  char text[48];
-  std::snprintf(text, sizeof text, "%.1f MiB",
-                static_cast<double>(bytes_read.uint()) / (1 << 20));
-  return text;
-}
-
-std::string progress_line(const value& v) {
-  return v["state"].text() + ": group " + v["groups_read"].shown() + " of "
-         + v["groups"].shown() + ", " + v["rows"].shown() + " rows, "
-         + mebibytes(v["state_bytes"]) + " of state, "
-         + mebibytes(v["log_bytes"]) + " of log, " + v["found"].shown()
-         + " damaged, " + v["open"].shown() + " to mend";
-}
-
 /// One line that moves on a terminal, several elsewhere.
 class progress {
 public:
   void show(const value& v) {
-    const auto line = progress_line(v);
+    const auto line = verify_progress(v);
     if (line == last_)
       return;
     last_ = line;
@@ -48,29 +34,6 @@ private:
   const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
   std::string last_;
 };
-
-std::string report_of(const value& v) {
-  std::string out;
-  table t{{"READ", v["rows"].shown() + " rows of "
-                       + counted(v["groups"].uint(), "group") + ", "
-                       + mebibytes(v["state_bytes"]) + " of state, "
-                       + mebibytes(v["log_bytes"]) + " of log"}};
-  t.row({"compared", "the states of "
-                         + counted(v["digests_compared"].uint(), "group")
-                         + " with other voters'"});
-  const auto line = [&](const char* what, const char* found,
-                        const char* mended) {
-    t.row({what,
-           v[found].shown() + " damaged, " + v[mended].shown() + " mended"});
-  };
-  line("rows", "rows_damaged", "rows_mended");
-  line("states", "states_wrong", "states_rebuilt");
-  line("logs", "logs_damaged", "logs_replaced");
-  out += t.text();
-  for (const auto& f : v["findings"].items())
-    out += "\n" + printable(f.text());
-  return out;
-}
 
 } // namespace
 
@@ -103,7 +66,7 @@ outcome verify(const session& s) {
         return failure{json.error()};
       print(*json);
     } else {
-      print(report_of(*v));
+      print(verify_report(*v));
     }
     if (const auto open = (*v)["open"].uint(); open != 0)
       return failure{problem{

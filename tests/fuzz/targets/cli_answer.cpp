@@ -1,4 +1,5 @@
 // A peer's answers as the command line reads and shows them.
+#include "actors/bin/cli/answers.hpp"
 #include "actors/bin/cli/text.hpp"
 #include "actors/bin/cli/value.hpp"
 #include "actors/host/json.hpp"
@@ -45,6 +46,18 @@ void run(const_bytes in) {
   show(v, t);
   BANYAN_ASSERT(!obeyed_by_a_terminal(t.text()));
   BANYAN_ASSERT(!obeyed_by_a_terminal(cli::printable(as_text(i.rest()))));
+  BANYAN_ASSERT(!obeyed_by_a_terminal(cli::verify_report(v)));
+  const auto progress = cli::verify_progress(v);
+  BANYAN_ASSERT(!obeyed_by_a_terminal(progress)
+                && progress.find('\n') == std::string::npos);
+  prepared_app prepared;
+  if (cli::read_prepared(v, prepared))
+    BANYAN_ASSERT(!prepared.voters.empty()
+                  && prepared.voters.size() <= shards_max);
+  const auto named = cli::with_app(answer, "abc");
+  BANYAN_ASSERT(cli::value::decode(named, v));
+  if (!v["app"].is_nil())
+    BANYAN_ASSERT(v["app"].text() == "abc");
   cli::actor_address a;
   std::string why;
   if (cli::split_address(as_text(i.rest()), a, why))
@@ -61,6 +74,15 @@ std::vector<bytes> seeds() {
                          R"({"name":"b\u001b[2J","term":"x"}],"ms":1.25})")),
       tagged(0, to_bytes(R"({"error":"unknown","message":"no answer"})")),
       tagged(0, to_bytes("[1e300,-0.0005,123456789.125,null,true]")),
+      tagged(0, to_bytes(R"({"app":"x","nonce":"00112233445566778899aabbccdd)"
+                         R"(eeff","voters":[[{"node":")"
+                         + to_string(node_id{std::array<std::uint8_t, 32>{1}})
+                         + R"(","replica":")" + std::string(32, '2')
+                         + R"("}]]})")),
+      tagged(0, to_bytes(R"({"state":"reading","groups":4,"groups_read":1,)"
+                         R"("rows":70,"state_bytes":9000000,"log_bytes":5,)"
+                         R"("found":2,"open":1,"rows_damaged":2,)"
+                         R"("findings":["ledger/0: row 01 is damaged"]})")),
       tagged(1, bytes{0x81, 0xa1, 'a', 0xc4, 1, 9})};
 }
 

@@ -3,18 +3,12 @@
 #include "net/link/detail/handshake.hpp"
 
 #include "crypto/noise/protocol.hpp"
-#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/keys.hpp"
 
 namespace banyan::fuzz {
 namespace {
 
 using namespace net;
-
-secret_bytes<32> filled(std::uint8_t fill) {
-  secret_bytes<32> s;
-  std::fill(s.data(), s.data() + 32, fill);
-  return s;
-}
 
 /// One side: identity, X25519 key, and the psks that it takes.
 struct side {

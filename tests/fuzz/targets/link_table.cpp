@@ -4,7 +4,7 @@
 #include "net/link/link_table.hpp"
 
 #include "net/link/detail/handshake.hpp"
-#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/keys.hpp"
 
 #include <map>
 #include <memory>
@@ -16,11 +16,6 @@ namespace {
 
 using namespace net;
 
-secret_bytes<32> filled(std::uint8_t fill) {
-  secret_bytes<32> s;
-  std::fill(s.data(), s.data() + 32, fill);
-  return s;
-}
 const mesh_id mesh{std::array<std::uint8_t, 32>{1}};
 
 /// Streams that only write down what the table does with them.

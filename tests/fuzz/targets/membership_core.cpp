@@ -3,7 +3,7 @@
 // itself and its friends; it never decides about this node.
 #include "net/membership/membership.hpp"
 #include "net/membership/messages.hpp"
-#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/keys.hpp"
 
 #include <string>
 
@@ -15,26 +15,6 @@ using namespace net;
 constexpr std::size_t liars = 4;
 constexpr std::size_t members_max = 8;
 const mesh_id mesh{std::array<std::uint8_t, 32>{1}};
-
-const identity& key_of(std::size_t n) { // 0: this node
-  static const auto keys = [] {
-    std::vector<identity> out;
-    for (std::size_t k = 0; k <= 12; ++k) {
-      secret_bytes<32> seed;
-      std::fill(seed.data(), seed.data() + 32,
-                static_cast<std::uint8_t>(k + 1));
-      out.push_back(identity::from_seed(seed));
-    }
-    return out;
-  }();
-  return keys[n % keys.size()];
-}
-
-// Small numbers mostly, and the ends of their range.
-std::uint64_t number(input& i) {
-  const std::uint64_t n = i.u8();
-  return n < 240 ? n : UINT64_MAX - (n - 240);
-}
 
 class liar {
 public:

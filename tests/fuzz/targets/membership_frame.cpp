@@ -1,17 +1,11 @@
 // Frames of the channels membership and beat, and what they are made of.
 #include "net/membership/messages.hpp"
-#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/keys.hpp"
 
 namespace banyan::fuzz {
 namespace {
 
 using namespace net;
-
-secret_bytes<32> filled(std::uint8_t fill) {
-  secret_bytes<32> s;
-  std::fill(s.data(), s.data() + 32, fill);
-  return s;
-}
 
 // Unknown elements of a newer version are dropped by encoding; what is known
 // stays as it is.
