@@ -127,8 +127,10 @@ public:
   virtual void scrub(log_place from, std::size_t bytes_max,
                      scrub_done on_done) = 0;
 
-  /// When the oldest order without completion was submitted; `never` when none
-  /// waits. A leader whose disk hangs is seen by this.
+  /// When the oldest order without completion was submitted, or the first one
+  /// of a group that found the log `full` and has written nothing since;
+  /// `never` when there is none. A leader whose disk hangs or is full is seen
+  /// by this.
   [[nodiscard]] virtual time_point oldest_pending() const = 0;
 };
 

@@ -56,9 +56,12 @@ bool peer::begin(std::string& error) {
   node_start n{std::move(link), p.link_limits, p.listen,   p.advertise,
                p.seeds,         p.capacity,    p.liveness, p.fatal};
   p.disk.log->on_done([this](const std::vector<store::log_done>& list) {
-    for (const auto& d : list)
+    for (const auto& d : list) {
       if (!ctx_.tell_replica(d.order.group, log_done_in{d}))
         caf::anon_send(ctx_.supervisor, log_done_in{d});
+      if (d.error == store::store_errc::full)
+        share_full_log(d);
+    }
   });
   node_ = node_shell::open(ctx_, std::move(n), *p.streams, error);
   if (node_ == nullptr)
@@ -85,6 +88,19 @@ bool peer::begin(std::string& error) {
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
   return true;
+}
+
+/// One log serves all groups: it gets room only if all of them let go of its
+/// oldest segment.
+void peer::share_full_log(const store::log_done& d) {
+  constexpr duration pause = 200ms;
+  const auto now = parts_.loop.now();
+  if (full_log_shared_ && now - *full_log_shared_ < pause)
+    return;
+  full_log_shared_ = now;
+  for (const auto& [group, replica] : ctx_.replicas)
+    if (group != d.order.group)
+      caf::anon_send(replica, log_done_in{d});
 }
 
 void peer::stop(std::function<void()> done) {

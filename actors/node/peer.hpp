@@ -73,7 +73,10 @@ private:
   std::shared_ptr<node_shell> node_;
   std::shared_ptr<http_gateway> gateway_;
   caf::actor gateway_actor_;
+  void share_full_log(const store::log_done& d);
+
   net::address listening_;
+  std::optional<time_point> full_log_shared_;
   bool begun_ = false;
 };
 

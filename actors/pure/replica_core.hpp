@@ -395,6 +395,10 @@ public:
   void wake(time_point now, replica_effects& out);
 
   // -- from log, state and host
+  /// While the log is full the first order waits for room, tried again after
+  /// 50 ms to 2 s, and the others behind it; commands are `disk_full`, and so
+  /// are queries that the log holds up. A `full` of another group tells that
+  /// the node's log is: then this one gives up what it needn't keep.
   void on_log_done(const store::log_done& done, time_point now,
                    replica_effects& out);
   /// Once, after a `start` without a state: it is verified and read, or gone.

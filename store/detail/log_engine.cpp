@@ -368,9 +368,9 @@ bool log_engine::tidy() {
   retire_oldest();
   // A segment that is about to be freed can serve as the reserve: its blocks
   // are written already, which makes its syncs cheaper.
-  if (!has_reserve_ && offset_ >= reserve_retry_
-      && (segments_.size() == 1 || offset_ > options_.segment_bytes / 4)
-      && !make_reserve())
+  if (reserve_bytes_ < options_.segment_bytes && offset_ >= reserve_retry_
+      && (segments_.size() == 1 || offset_ > capacity_ / 4)
+      && !make_reserve(options_.segment_bytes))
     reserve_retry_ = offset_ + options_.segment_bytes / 64;
   return wants_to_leave() || wants_move();
 }

@@ -196,7 +196,8 @@ private:
   outcome make_room(std::size_t bytes, bool essential);
   outcome roll(std::uint64_t number);
   outcome begin_segment(std::unique_ptr<file> data, std::uint64_t number);
-  outcome make_reserve();
+  outcome make_reserve(std::uint64_t bytes);
+  outcome get_reserve(std::uint64_t least);
   void retire_oldest();
   [[nodiscard]] bool wants_move() const;
   [[nodiscard]] bool wants_to_leave() const;
@@ -215,6 +216,7 @@ private:
   [[nodiscard]] std::string reserve_path() const {
     return options_.folder + "/reserve";
   }
+  [[nodiscard]] std::uint64_t bytes_of(file& f) const;
   [[nodiscard]] std::size_t room(bool essential) const;
 
   file_system& files_;
@@ -224,8 +226,9 @@ private:
 
   std::map<std::uint64_t, segment> segments_;
   std::array<std::uint8_t, 16> salt_{};
-  std::uint64_t offset_ = 0; ///< synced bytes of the newest segment
-  bool has_reserve_ = false;
+  std::uint64_t offset_ = 0;        ///< synced bytes of the newest segment
+  std::uint64_t capacity_ = 0;      ///< of the newest segment
+  std::uint64_t reserve_bytes_ = 0; ///< the next segment's file; 0: none
   bool failed_ = false;
 
   std::unordered_map<group_id, group_log> groups_;

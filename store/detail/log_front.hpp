@@ -2,6 +2,7 @@
 #include "store/detail/log_engine.hpp"
 #include "store/log.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <unordered_map>
@@ -25,16 +26,24 @@ public:
   }
   void deliver(const std::vector<log_done>& done) {
     for (const auto& d : done) {
+      const auto given = waiting_.front();
       waiting_.pop_front();
       if (d.error && *d.error != store_errc::stale
           && *d.error != store_errc::io)
         ++failures_[d.order.group];
+      if (d.error == store_errc::full)
+        full_since_.emplace(d.order.group, given);
+      else if (!d.error)
+        full_since_.erase(d.order.group);
     }
     if (handler_ && !done.empty())
       handler_(done);
   }
   [[nodiscard]] time_point oldest_pending() const {
-    return waiting_.empty() ? never : waiting_.front();
+    auto oldest = waiting_.empty() ? never : waiting_.front();
+    for (const auto& [group, since] : full_since_)
+      oldest = std::min(oldest, since);
+    return oldest;
   }
 
 private:
@@ -42,6 +51,9 @@ private:
   log::done_handler handler_;
   std::deque<time_point> waiting_;
   std::unordered_map<group_id, std::uint64_t> failures_;
+  /// When the first of the orders was given that found no room, of groups that
+  /// have written nothing since.
+  std::unordered_map<group_id, time_point> full_since_;
 };
 
 } // namespace banyan::store::detail

@@ -313,14 +313,13 @@ outcome log_engine::resume(log_reader& reader, watermark::mark synced,
   auto reserve = files_.open(reserve_path(), false);
   if (!reserve)
     return failure{reserve.error()};
-  if (*reserve != nullptr) {
-    auto size = (*reserve)->size();
-    has_reserve_ = size.ok() && *size >= options_.segment_bytes;
-  }
+  if (*reserve != nullptr)
+    reserve_bytes_ = bytes_of(**reserve);
   const bool fresh = segments_.empty();
   if (!fresh && !found.damaged) {
     salt_ = reader.salt;
     offset_ = reader.end;
+    capacity_ = bytes_of(*segments_.rbegin()->second.data);
     // A batch that was written but not synced counts from now on.
     if (auto done = segments_.rbegin()->second.data->sync(); !done)
       return done;
@@ -328,9 +327,8 @@ outcome log_engine::resume(log_reader& reader, watermark::mark synced,
     return {};
   }
   const auto last = std::max(fresh ? 0 : current(), synced.number);
-  if (!has_reserve_)
-    if (auto made = make_reserve(); !made)
-      return made;
+  if (auto got = get_reserve((groups_.size() + 2) * record_bytes_bound); !got)
+    return got;
   if (auto begun = roll(last + 1); !begun)
     return begun;
   if (!found.damaged)

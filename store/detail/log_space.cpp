@@ -7,8 +7,17 @@
 
 namespace banyan::store::detail {
 namespace {
-constexpr std::size_t tail_reserve_max = std::size_t{1} << 20;
+constexpr std::uint64_t tail_reserve_max = std::uint64_t{1} << 20;
+/// A disk without room for a whole segment still takes one of a 16th: the log
+/// goes on there, and what it leaves behind is free once it was cut.
+constexpr std::size_t smallest_share = 16;
 } // namespace
+
+/// What a segment's file may take.
+std::uint64_t log_engine::bytes_of(file& f) const {
+  const auto size = f.size();
+  return size.ok() ? std::min<std::uint64_t>(*size, options_.segment_bytes) : 0;
+}
 
 std::string log_engine::segment_path(std::uint64_t number) const {
   std::array<char, 32> name{};
@@ -20,18 +29,18 @@ std::string log_engine::segment_path(std::uint64_t number) const {
 /// What fits in the newest segment. Without a next one in reserve its end is
 /// kept for cuts and drops, which are what frees space.
 std::size_t log_engine::room(bool essential) const {
-  std::size_t kept = 0;
-  if (!essential && !has_reserve_)
-    kept = std::min(tail_reserve_max, options_.segment_bytes / 8);
+  std::uint64_t kept = 0;
+  if (!essential && reserve_bytes_ == 0)
+    kept = std::min(tail_reserve_max, capacity_ / 8);
   const auto taken = offset_ + kept;
-  return taken < options_.segment_bytes ? options_.segment_bytes - taken : 0;
+  return taken < capacity_ ? capacity_ - taken : 0;
 }
 
 outcome log_engine::make_room(std::size_t bytes, bool essential) {
   BANYAN_ASSERT(records_ == 0);
-  if (!has_reserve_)
-    if (auto made = make_reserve(); !made)
-      return made;
+  const auto beside = (groups_.size() + 2) * record_bytes_bound;
+  if (auto got = get_reserve(2 * bytes + beside); !got)
+    return got;
   if (auto rolled = roll(current() + 1); !rolled)
     return rolled;
   if (bytes > room(essential))
@@ -39,16 +48,33 @@ outcome log_engine::make_room(std::size_t bytes, bool essential) {
   return {};
 }
 
-outcome log_engine::make_reserve() {
+outcome log_engine::make_reserve(std::uint64_t bytes) {
   auto f = files_.open(reserve_path(), true);
   if (!f)
     return failure{f.error()};
-  if (auto got = (*f)->allocate(options_.segment_bytes); !got) {
-    (void)files_.remove(reserve_path());
+  if (auto got = (*f)->allocate(bytes); !got) {
+    if (reserve_bytes_ > 0)
+      (void)(*f)->truncate(reserve_bytes_);
+    else
+      (void)files_.remove(reserve_path());
     return got;
   }
-  has_reserve_ = true;
+  reserve_bytes_ = bytes;
   return {};
+}
+
+/// A next segment for `least` bytes, as large as the disk allows.
+outcome log_engine::get_reserve(std::uint64_t least) {
+  const std::uint64_t whole = options_.segment_bytes;
+  least = std::clamp(least, whole / smallest_share, whole);
+  if (reserve_bytes_ >= least)
+    return {};
+  auto made = make_reserve(whole);
+  for (auto bytes = whole / 2;
+       !made && made.error().code == store_errc::full && bytes >= least;
+       bytes /= 2)
+    made = make_reserve(bytes);
+  return made;
 }
 
 /// Begins the next segment in the reserved file. Nothing un-synced is open.
@@ -56,7 +82,7 @@ outcome log_engine::roll(std::uint64_t number) {
   const auto path = segment_path(number);
   if (auto moved = files_.rename(reserve_path(), path); !moved)
     return moved;
-  has_reserve_ = false;
+  const auto bytes = std::exchange(reserve_bytes_, 0);
   reserve_retry_ = 0;
   // Before a byte of it changes: it may be an old segment under a new name.
   if (auto synced = files_.sync_folder(options_.folder); !synced)
@@ -69,7 +95,9 @@ outcome log_engine::roll(std::uint64_t number) {
   auto begun = begin_segment(std::move(*f), number);
   if (!begun && begun.error().code == store_errc::full
       && files_.rename(path, reserve_path()).ok())
-    has_reserve_ = true;
+    reserve_bytes_ = bytes;
+  if (begun)
+    capacity_ = bytes;
   return begun;
 }
 
@@ -124,13 +152,16 @@ void log_engine::retire_oldest() {
       return;
     const auto path = segment_path(number);
     const bool spoiled = spoiled_.count(number) != 0;
-    const auto gone = spoiled        ? keep_aside(number)
-                      : has_reserve_ ? files_.remove(path)
-                                     : files_.rename(path, reserve_path());
+    const auto bytes = bytes_of(*oldest.data);
+    const bool serves = !spoiled && bytes > reserve_bytes_;
+    const auto gone = spoiled  ? keep_aside(number)
+                      : serves ? files_.rename(path, reserve_path())
+                               : files_.remove(path);
     // Oldest first, also after a crash: a hole in the numbers is damage.
     if (!gone || !files_.sync_folder(options_.folder))
       return;
-    has_reserve_ = has_reserve_ || !spoiled;
+    if (serves)
+      reserve_bytes_ = bytes;
     spoiled_.erase(number);
     segments_.erase(segments_.begin());
   }

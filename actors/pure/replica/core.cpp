@@ -80,7 +80,7 @@ void replica_core::impl::on_tick(time_point now) {
     if (p != pendings_.end() && p->second->at == pending::state::waiting)
       enqueue(*p->second, true);
   }
-  resubmit_log(now);
+  retry_log(now);
   snapshot_tick(now);
   if (ask_state_at_ <= now)
     ask_for_state(now);

@@ -325,11 +325,18 @@ private:
   void take_commit(const store::order_id& order,
                    const result<store::digest_at, store::store_errc>& returned,
                    time_point now);
-  void trim_log();
-  void resubmit_log(time_point now);
+  store::order_id next_order();
+
+  // log_orders.cpp
+  void meet_full_log(time_point now);
+  void leave_full_log();
+  void retry_log(time_point now);
+  bool free_log_space(time_point now);
+  void refuse_queries_on_full_log();
+  bool trim_log(bool all);
+  void trim_behind_commit(time_point now);
   [[nodiscard]] digest hash_at(log_index index) const;
   [[nodiscard]] bool knows_hash(log_index index) const;
-  store::order_id next_order();
 
   // requests.cpp
   void answer(std::uint64_t call, banyan::reply r);
@@ -490,8 +497,10 @@ private:
 
   // log and state orders
   std::deque<log_order> log_orders_;
-  bool log_full_ = false;
-  time_point log_retry_at_ = never;
+  bool log_full_ = false; ///< the first order found no room, the others wait
+  time_point log_full_since_;
+  time_point log_retry_at_ = never; ///< `never` too while it is tried again
+  duration log_retry_wait_{};
   std::deque<digest> hashes_; ///< behind `hashes_base_`
   log_index hashes_base_;
   digest hash_base_;

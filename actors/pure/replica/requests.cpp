@@ -314,8 +314,10 @@ void replica_core::impl::expire_calls(time_point now) {
       if (it == calls_.end())
         continue;
       const auto owner = it->second;
+      const auto not_run = leading_ && log_full_ ? reply_status::disk_full
+                                                 : reply_status::deadline;
       if (owner.kind == owner_kind::query) {
-        answer(call, reply_status::deadline);
+        answer(call, not_run);
         drop_query(owner.id);
       } else if (owner.kind == owner_kind::pending) {
         const auto p = pendings_.find(owner.id);
@@ -325,8 +327,7 @@ void replica_core::impl::expire_calls(time_point now) {
         const bool begun = p->second->at == pending::state::running
                            || p->second->at == pending::state::gated;
         const bool others = p->second->callers.size() > 1;
-        answer(call, begun || others ? reply_status::unknown
-                                     : reply_status::deadline);
+        answer(call, begun || others ? reply_status::unknown : not_run);
         auto& callers = p->second->callers;
         for (auto c = callers.begin(); c != callers.end(); ++c)
           if (c->call == call) {

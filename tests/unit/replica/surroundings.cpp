@@ -210,6 +210,7 @@ struct carrier {
   }
   void operator()(order_log& e) const {
     w.note(e.write.order.number);
+    ++nd.log_orders;
     nd.log_pending.push_back(std::move(e.write));
     if (nd.log_pending.size() == 1)
       w.log_step(n);

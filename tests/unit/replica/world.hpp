@@ -32,6 +32,7 @@ struct node {
   store::recovered_log log;
   bool has_log = false;
   std::deque<store::log_write> log_pending;
+  std::size_t log_orders = 0; ///< ever given
   std::deque<std::function<void(bool)>> state_pending; ///< arg: apply only
   std::map<bytes, store::row> rows;
   std::optional<store::applied_meta> meta;

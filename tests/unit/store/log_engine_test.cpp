@@ -183,6 +183,44 @@ TEST(log_engine, a_full_disk_is_an_error_and_the_log_goes_on_later) {
   EXPECT_EQ(rig.log_of(1)->entries.back().index, log_index{next - 1});
 }
 
+TEST(log_engine, a_disk_with_less_than_a_free_segment_goes_on_once_it_is_cut) {
+  for (const std::size_t beside : {12, 20, 40}) { // KiB behind the first one
+    log_rig rig;
+    rig.files->set_quota((65 + beside) << 10);
+    rig.open();
+    const std::string big(2000, 'b');
+    std::uint64_t failures = 0;
+    for (std::uint64_t i = 1; i <= 400; ++i) {
+      rig.write(1, {entry_at(i, 1, big)}, failures);
+      const auto error = rig.run().back().error;
+      if (!error)
+        continue;
+      ASSERT_EQ(error, store_errc::full);
+      ++failures;
+      ASSERT_LT(failures, 40u) << i;
+      rig.give(log_cut{group_number(1), replica_number(1), log_index{i - 1}});
+      rig.write(1, {entry_at(i, 1, big)}, failures);
+      ASSERT_FALSE(rig.run().back().error) << i << " " << beside;
+      rig.files->kill();
+      rig.open();
+      ASSERT_FALSE(rig.found.damaged);
+      ASSERT_EQ(rig.log_of(1)->entries.size(), 1u);
+      failures = 0; // of an engine
+    }
+    rig.open();
+    EXPECT_FALSE(rig.found.damaged);
+    EXPECT_EQ(rig.log_of(1)->entries.back().index, log_index{400});
+    rig.files->set_quota(UINT64_MAX); // there is room again: whole segments
+    rig.open();
+    for (std::uint64_t i = 401; i <= 500; ++i) {
+      rig.write(1, {entry_at(i, 1, big)});
+      ASSERT_FALSE(rig.run().back().error);
+    }
+    EXPECT_LE(rig.engine->segments().second - rig.engine->segments().first,
+              12u);
+  }
+}
+
 TEST(log_engine, a_refused_write_leaves_nothing_behind) {
   log_rig rig;
   rig.open();

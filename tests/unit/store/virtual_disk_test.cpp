@@ -132,6 +132,29 @@ TEST(virtual_disk, full_is_typed_and_heals) {
   EXPECT_FALSE(n.done.back().error);
 }
 
+TEST(virtual_disk, a_full_log_shows_in_oldest_pending) {
+  node n;
+  n.under.set_full(true);
+  std::uint64_t next = 1;
+  auto since = n.time.now();
+  do {
+    since = n.time.now();
+    n.append(next++, std::string(9000, 'x'));
+    n.drain();
+  } while (!n.done.back().error && next < 100);
+  for (int again = 0; again < 3; ++again) {
+    EXPECT_EQ(n.d.log->oldest_pending(), since);
+    n.append(next - 1, std::string(9000, 'x'));
+    n.drain();
+    ASSERT_EQ(n.done.back().error, store_errc::full);
+  }
+  n.under.set_full(false);
+  n.append(next - 1, "again");
+  n.drain();
+  ASSERT_FALSE(n.done.back().error);
+  EXPECT_EQ(n.d.log->oldest_pending(), never);
+}
+
 TEST(virtual_disk, a_failed_sync_is_for_good) {
   node n;
   n.under.fail_next_sync();
