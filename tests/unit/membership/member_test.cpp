@@ -46,20 +46,7 @@ TEST(incarnations, an_older_disk_goes_above_the_mesh_and_says_rolled_back) {
   mesh m{2};
   m.found(5);
   m.run_for(2s);
-  const auto image = m[4].members_on_disk;
-  for (int boots = 0; boots < 3; ++boots) {
-    m.kill(4);
-    m.run_for(500ms);
-    m.start(4);
-    ASSERT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
-  }
-  const auto known = m.core(4).own().incarnation;
-  m.kill(4);
-  m.run_for(500ms);
-  m[4].disk = incarnation{1}; // a restored image
-  m[4].members_on_disk = image;
-  m[4].log.clear();
-  m.start(4);
+  const auto known = m.boot_from_old_image(4);
   ASSERT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
   EXPECT_GT(m.core(4).own().incarnation, known);
   m.run_for(300ms); // no clone explains it
@@ -254,14 +241,7 @@ TEST(local_health_rule, a_stalled_observer_accuses_nobody) {
 TEST(reports_rule, make_the_other_observers_ping_at_once) {
   mesh m{12};
   m.found(4);
-  report r;
-  r.observer = m.id(2);
-  r.subject = m.id(1);
-  r.observer_incarnation = m.core(2).own().incarnation;
-  r.subject_incarnation = m.core(1).own().incarnation;
-  r.number = 100;
-  r.down = true;
-  r.sign(m[2].key, m.mesh_name());
+  const auto r = m.says(2, 1, 100);
   membership_effects out;
   m.core(0).on_frame(m.id(2), channel::membership,
                      encode(news_message{{}, {r}}), m.now, out);
@@ -282,17 +262,9 @@ TEST(reports_rule, one_lying_member_evicts_nobody) {
   m.found(5);
   for (std::uint64_t n = 1; n < 50; ++n) {
     for (const std::size_t subject : {0, 1, 2, 3})
-      for (const std::size_t to : {0, 1, 2, 3}) {
-        report r;
-        r.observer = m.id(4);
-        r.subject = m.id(subject);
-        r.observer_incarnation = m.core(4).own().incarnation;
-        r.subject_incarnation = m.core(subject).own().incarnation;
-        r.number = 1000 + n;
-        r.down = true;
-        r.sign(m[4].key, m.mesh_name());
-        m.inject(4, to, channel::membership, encode(news_message{{}, {r}}));
-      }
+      for (const std::size_t to : {0, 1, 2, 3})
+        m.inject(4, to, channel::membership,
+                 encode(news_message{{}, {m.says(4, subject, 1000 + n)}}));
     m.run_for(100ms);
   }
   for (const std::size_t i : {0, 1, 2, 3})
@@ -429,18 +401,8 @@ TEST(foreign_input, garbage_is_counted_and_survived) {
 TEST(foreign_input, a_replayed_old_report_is_ignored) {
   mesh m{19};
   m.found(4);
-  report old;
-  old.observer = m.id(2);
-  old.subject = m.id(1);
-  old.observer_incarnation = m.core(2).own().incarnation;
-  old.subject_incarnation = m.core(1).own().incarnation;
-  old.number = 1;
-  old.down = true;
-  old.sign(m[2].key, m.mesh_name());
-  auto back = old;
-  back.number = 2;
-  back.down = false;
-  back.sign(m[2].key, m.mesh_name());
+  const auto old = m.says(2, 1, 1);
+  const auto back = m.says(2, 1, 2, false);
   m.inject(2, 0, channel::membership, encode(news_message{{}, {back}}));
   m.inject(3, 0, channel::membership, encode(news_message{{}, {old}}));
   EXPECT_EQ(m.sees(0, 1), member_state::alive);

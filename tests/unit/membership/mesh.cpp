@@ -391,6 +391,38 @@ void mesh::split(const std::set<std::size_t>& side, bool yes) {
         sever(a, b, yes);
 }
 
+report mesh::says(std::size_t observer, std::size_t subject,
+                  std::uint64_t number, bool down) {
+  report r;
+  r.observer = id(observer);
+  r.subject = id(subject);
+  r.observer_incarnation = core(observer).own().incarnation;
+  r.subject_incarnation = core(subject).own().incarnation;
+  r.number = number;
+  r.down = down;
+  r.sign(machines_[observer]->key, mesh_);
+  return r;
+}
+
+incarnation mesh::boot_from_old_image(std::size_t i) {
+  auto& m = *machines_[i];
+  const auto image = m.members_on_disk;
+  for (int boots = 0; boots < 3; ++boots) {
+    kill(i);
+    run_for(500ms);
+    start(i);
+    BANYAN_ASSERT(run_until([&] { return settled(); }, 10s));
+  }
+  const auto known = core(i).own().incarnation;
+  kill(i);
+  run_for(500ms);
+  m.disk = incarnation{1};
+  m.members_on_disk = image;
+  m.log.clear();
+  start(i);
+  return known;
+}
+
 bool mesh::all_see(std::size_t whom, member_state s) {
   for (std::size_t i = 0; i < machines_.size(); ++i)
     if (i != whom && machines_[i]->up() && !machines_[i]->frozen

@@ -77,6 +77,12 @@ public:
   /// All running nodes see all running nodes alive, and hold the same records.
   bool settled();
   [[nodiscard]] bool linked(std::size_t a, std::size_t b) const;
+  /// A report that `observer` signs, in the incarnations that both have now.
+  report says(std::size_t observer, std::size_t subject, std::uint64_t number,
+              bool down = true);
+  /// Machine `i` boots three times more and then from what its disk held
+  /// before. @returns its last incarnation before that.
+  incarnation boot_from_old_image(std::size_t i);
   /// A frame that `from` never made, on its link to `to`.
   void inject(std::size_t from, std::size_t to, channel on, const bytes& b);
   /// Calls a core directly; its effects are carried out.

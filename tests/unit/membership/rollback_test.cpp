@@ -23,20 +23,7 @@ TEST(rollback, the_first_evidence_is_told_before_a_higher_incarnation) {
     mesh m{60 + seed};
     m.found(5);
     m.run_for(2s);
-    const auto image = m[4].members_on_disk;
-    for (int boots = 0; boots < 3; ++boots) {
-      m.kill(4);
-      m.run_for(500ms);
-      m.start(4);
-      ASSERT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
-    }
-    const auto known = m.core(4).own().incarnation;
-    m.kill(4);
-    m.run_for(500ms);
-    m[4].disk = incarnation{1};
-    m[4].members_on_disk = image;
-    m[4].log.clear();
-    m.start(4);
+    const auto known = m.boot_from_old_image(4);
     ASSERT_TRUE(m.run_until(
         [&] { return !m.all<rolled_back>(4).empty() && m.settled(); }, 10s));
     const auto suspected = m.all<rolled_back_suspected>(4);

@@ -69,14 +69,7 @@ private:
   }
 
   void say(std::size_t a, std::size_t b, bool down) {
-    report r;
-    r.observer = m_.id(a);
-    r.subject = m_.id(b);
-    r.observer_incarnation = m_.core(a).own().incarnation;
-    r.subject_incarnation = m_.core(b).own().incarnation;
-    r.number = 1000 + ++said_;
-    r.down = down;
-    r.sign(m_[a].key, m_.mesh_name());
+    const auto r = m_.says(a, b, 1000 + ++said_, down);
     for (std::size_t to = 0; to < m_.size(); ++to)
       if (to != a && m_[to].up())
         m_.inject(a, to, channel::membership, encode(news_message{{}, {r}}));

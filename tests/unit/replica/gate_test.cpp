@@ -7,28 +7,11 @@
 namespace banyan::test {
 namespace {
 
-struct replica_gate : ::testing::Test {
-  void boot() {
-    for (std::size_t i = 0; i < w.nodes.size(); ++i)
-      w.boot(i);
-    leader = w.await_leader();
-  }
-  void cut_off(std::size_t n) {
-    for (std::size_t i = 0; i < w.nodes.size(); ++i)
-      if (i != n)
-        w.cut(n, i);
-  }
-  void TearDown() override {
-    for (const auto& p : w.problems)
-      ADD_FAILURE() << p;
-  }
-  world w{7};
-  std::size_t leader = 0;
-};
+struct replica_gate : replica_rules {};
 
 TEST_F(replica_gate, a_duplicate_waits_for_the_next_leaders_own_commit) {
   boot();
-  const auto session = w.open_session(leader);
+  session = w.open_session(leader);
   const auto old = leader;
   const auto heir = (old + 1) % 3;
   const auto other = (old + 2) % 3;
