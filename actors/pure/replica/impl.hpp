@@ -258,6 +258,7 @@ private:
   void take_state(recovered_rows& state, time_point now);
   void lose_state(std::string why, bool quarantined, time_point now,
                   bool rows_are_right = false);
+  void mark_given_up();
   void become_whole(time_point now);
   void set_phase(state_phase phase, bool quarantined, std::string why);
   [[nodiscard]] bool whole() const {
@@ -275,7 +276,7 @@ private:
 
   // mending.cpp: damaged rows
   void open_damage(bytes key, time_point now);
-  void close_damage(const bytes& key, time_point now);
+  void close_damage(const std::vector<bytes>& keys);
   void mend(time_point now);
   void mending_tick(time_point now);
   void ask_for_row(const bytes& key, damaged_row& d, time_point now);
@@ -321,6 +322,7 @@ private:
 
   // storage.cpp
   void order_commit_if_due(time_point now);
+  void submit(order_commit c);
   void set_commit_due(time_point now);
   void take_commit(const store::order_id& order,
                    const result<store::digest_at, store::store_errc>& returned,
@@ -465,7 +467,9 @@ private:
   std::map<replica_ref, time_point> lacking_; ///< said so, and until when
   std::map<bytes, damaged_row> damage_;
   std::vector<read_wait> parked_reads_; ///< reads that met damage
+  std::uint64_t mending_ = 0;           ///< the order that puts rows back, or 0
   std::uint64_t rows_mended_ = 0;
+  bool mark_owed_ = false; ///< "given up" is to be stored if the rows stay
 
   // checkpoints
   std::deque<log_index> checkpoints_; ///< committed, not yet stored
@@ -506,6 +510,7 @@ private:
   digest hash_base_;
   std::uint64_t orders_ = 0;
   std::optional<commit_order> commit_;
+  std::set<std::uint64_t> commits_out_; ///< orders of any kind, not returned
   time_point commit_due_ = never;
   std::size_t log_bytes_ = 0; ///< data of the entries in memory, about
   std::map<std::uint64_t, read_wait> reads_; ///< by order number

@@ -35,17 +35,20 @@ void replica_core::impl::open_damage(bytes key, time_point now) {
   out_.emplace_back(row_damaged{std::move(key), false});
 }
 
-void replica_core::impl::close_damage(const bytes& key, time_point now) {
-  const auto it = damage_.find(key);
-  if (it == damage_.end())
+void replica_core::impl::close_damage(const std::vector<bytes>& keys) {
+  bool any = false;
+  for (const auto& key : keys) {
+    if (damage_.erase(key) == 0)
+      continue;
+    any = true;
+    ++rows_mended_;
+    out_.emplace_back(row_mended{key});
+  }
+  if (!any)
     return;
-  ++rows_mended_;
-  out_.emplace_back(row_mended{key});
-  damage_.erase(it);
   auto waiting = std::exchange(parked_reads_, {});
   for (auto& w : waiting)
     order_parked(std::move(w));
-  (void)now;
 }
 
 // ---- turns and queries that met one -----------------------------------------
@@ -216,44 +219,58 @@ void replica_core::impl::mend(time_point now) {
   }
   if (install_ && install_->finishing)
     return; // all rows are about to be others
+  // One order at a time, with all that is ready: the store reads all rows anew
+  // for each order that overwrites damage.
+  if (mending_ != 0)
+    return;
+  order_commit effect;
+  std::size_t size = 0;
   for (auto& [key, d] : damage_) {
-    if (!d.answer || d.rewritten_by != 0 || d.mended_by != 0)
+    if (!d.answer || d.rewritten_by != 0 || size > config_.state_commit_bytes)
       continue;
     if (state_meta_.index < d.answer->applied) {
       if (whole() && committed_ >= d.answer->applied && !commit_)
         commit_due_ = std::min(commit_due_, now);
       continue;
     }
-    order_commit effect;
-    effect.commit.order = next_order();
-    d.mended_by = effect.commit.order.number;
+    if (mending_ == 0) {
+      effect.commit.order = next_order();
+      mending_ = effect.commit.order.number;
+    }
+    d.mended_by = mending_;
     store::row_change change;
     change.key = key;
     if (d.answer->answer == row_given::what::row) {
       change.value = d.answer->value;
       change.index = d.answer->index;
+      size += d.answer->value.size();
     } else {
       change.index = d.answer->applied;
     }
     effect.commit.rows.push_back(std::move(change));
-    out_.emplace_back(std::move(effect));
   }
+  if (mending_ != 0)
+    submit(std::move(effect));
 }
 
 /// True when it was such an order.
 bool replica_core::impl::on_mended(
     const store::order_id& order,
     const result<store::digest_at, store::store_errc>& done, time_point now) {
-  const auto it =
-      std::find_if(damage_.begin(), damage_.end(), [&](const auto& d) {
-        return d.second.mended_by == order.number;
-      });
-  if (it == damage_.end())
+  if (mending_ == 0 || order.number != mending_)
     return false;
+  mending_ = 0;
+  std::vector<bytes> keys;
+  bool was_needed = false;
+  for (auto& [key, d] : damage_)
+    if (std::exchange(d.mended_by, 0) == order.number) {
+      keys.push_back(key);
+      was_needed |= d.was_needed;
+    }
   if (done) {
     // What was put back is what stood there: the digest is as it was.
     const bool here = done->index == state_meta_.index;
-    if (state_digest_ && here && !it->second.was_needed
+    if (state_digest_ && here && !was_needed
         && *state_digest_ != done->digest) {
       lose_state("its rows don't add up to its digest", false, now);
       return true;
@@ -261,14 +278,16 @@ bool replica_core::impl::on_mended(
     state_digest_.reset();
     if (here)
       state_digest_ = done->digest;
-    const auto key = it->first;
-    close_damage(key, now);
+    close_damage(keys);
+    mend(now);
     return true;
   }
-  it->second.mended_by = 0;
   if (done.error() == store::store_errc::full) {
-    it->second.answer.reset(); // asked again; there may be room by then
-    it->second.next_ask = now + config_.ask_again_max;
+    for (const auto& key : keys) {
+      auto& d = damage_.at(key);
+      d.answer.reset(); // asked again; there may be room by then
+      d.next_ask = now + config_.ask_again_max;
+    }
   } else if (done.error() == store::store_errc::stale) {
     lose_state("the state is gone", false, now);
   } else if (done.error() == store::store_errc::damaged) {

@@ -199,6 +199,16 @@ void replica_core::impl::resume_leading(time_point now) {
   report_role();
 }
 
+/// For the next start. It means the rows that stand there now: a snapshot that
+/// is about to take their place doesn't get it.
+void replica_core::impl::mark_given_up() {
+  order_commit mark;
+  mark.commit.order = next_order();
+  mark.commit.rows.push_back(
+      {replica::given_up_row(), shared_bytes{bytes{1}}, log_index{}});
+  submit(std::move(mark));
+}
+
 /// Nothing is deleted by this: the rows stay where they are until another
 /// replica's snapshot, compared by its digest, takes their place.
 void replica_core::impl::lose_state(std::string why, bool quarantined,
@@ -207,16 +217,16 @@ void replica_core::impl::lose_state(std::string why, bool quarantined,
   if (leading_)
     step_down();
   if (readable_ && !rows_are_right) {
-    order_commit mark;
-    mark.commit.order = next_order();
-    mark.commit.rows.push_back(
-        {replica::given_up_row(), shared_bytes{bytes{1}}, state_meta_.index});
-    out_.emplace_back(std::move(mark));
+    if (install_ && install_->finishing)
+      mark_owed_ = true;
+    else
+      mark_given_up();
   }
   readable_ = false;
   while (!offers_.empty())
     drop_offer(offers_.begin()->first);
   damage_.clear();
+  mending_ = 0;
   parked_reads_.clear();
   reads_.clear();
   runs_.clear();

@@ -334,10 +334,8 @@ void replica_core::impl::finish_install(time_point) {
   if (leading_ || late || !replica::decode(i.meta->opaque, opaque)
       || !raft::decode(i.meta->configuration, conf))
     return abandon_install();
-  if (commit_ || std::any_of(damage_.begin(), damage_.end(), [](const auto& d) {
-        return d.second.mended_by != 0;
-      }))
-    return; // on its way to the rows that are switched away: not after it
+  if (!commits_out_.empty())
+    return; // on their way to the rows that are switched away: not after it
   i.finishing = true;
   i.log_time = opaque.log_time;
   stage(order_stage::step::finish, {}, *i.meta);
@@ -367,6 +365,8 @@ void replica_core::impl::on_staged(
                  false);
     }
     install_.reset(); // full or replaced, too: it is offered again
+    if (std::exchange(mark_owed_, false))
+      mark_given_up();
     return;
   }
   if (step != order_stage::step::finish) {
@@ -409,6 +409,8 @@ void replica_core::impl::install_done(const store::state_digest& sum,
   reads_.clear();
   parked_reads_.clear();
   damage_.clear(); // of rows that are no more
+  mending_ = 0;
+  mark_owed_ = false;
   while (!queries_.empty()) {
     const auto& q = queries_.begin()->second;
     answer(q.call, not_leader(false));

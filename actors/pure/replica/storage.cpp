@@ -66,12 +66,19 @@ void replica_core::impl::order_commit_if_due(time_point now) {
     if (overlay_.writes(index, key))
       d.rewritten_by = c.order.number;
   commit_ = std::move(c);
-  out_.emplace_back(std::move(effect));
+  submit(std::move(effect));
+}
+
+void replica_core::impl::submit(order_commit c) {
+  commits_out_.insert(c.commit.order.number);
+  out_.emplace_back(std::move(c));
 }
 
 void replica_core::impl::on_state_committed(
     const store::order_id& order,
     result<store::digest_at, store::store_errc> returned, time_point now) {
+  if (order.replica == config_.self.replica)
+    commits_out_.erase(order.number);
   take_commit(order, returned, now);
   if (!failed_ && install_ && install_->meta && !install_->finishing
       && install_->staging == 0)
@@ -125,8 +132,7 @@ void replica_core::impl::take_commit(
   for (const auto& [key, d] : damage_)
     if (d.rewritten_by == order.number)
       rewritten.push_back(key);
-  for (const auto& key : rewritten)
-    close_damage(key, now);
+  close_damage(rewritten);
   stored_checkpoint(now);
   mend(now);
   trim_behind_commit(now);

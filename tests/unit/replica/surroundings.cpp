@@ -235,6 +235,7 @@ struct carrier {
                              + std::to_string(meta->index.value()));
     }
     ++nd.commits_open;
+    nd.mends += e.commit.meta ? 0 : 1;
     w.state_later(n, [&world = w, at = n, c = std::move(e.commit)](bool only) {
       auto& me = world.nodes[at];
       --me.commits_open;
@@ -267,6 +268,7 @@ struct carrier {
     });
   }
   void operator()(order_read& e) const {
+    ++nd.rows_ordered;
     w.state_later(n, [&world = w, at = n, e](bool only) {
       if (only)
         return;
@@ -317,6 +319,7 @@ struct carrier {
   }
   void operator()(order_stage& e) const {
     // A node gathers the commits of a loop turn: one might come after it.
+    nd.finishes += e.what == order_stage::step::finish ? 1 : 0;
     if (e.what == order_stage::step::finish && nd.commits_open != 0)
       w.problems.push_back("a snapshot switches while a commit is under way");
     w.state_later(n, [&world = w, at = n, e](bool only) {

@@ -38,8 +38,11 @@ struct node {
   std::optional<store::applied_meta> meta;
   std::map<bytes, store::row> staged;
   std::size_t commits_open = 0;
-  store::state_digest digest; ///< as the store keeps it, commit by commit
-  std::set<bytes> rotten;     ///< rows with a bad checksum
+  std::size_t mends = 0;        ///< orders that put rows back
+  std::size_t finishes = 0;     ///< snapshots that were to be switched in
+  std::size_t rows_ordered = 0; ///< reads of one row
+  store::state_digest digest;   ///< as the store keeps it, commit by commit
+  std::set<bytes> rotten;       ///< rows with a bad checksum
   std::optional<store::store_errc> commit_fails; ///< the next one, so
 
   // host
