@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -82,6 +83,10 @@ public:
   }
 
   outcome allocate(std::uint64_t size) override {
+    // The kernel takes all that there is before it finds that it isn't enough,
+    // and gives it back: whoever writes meanwhile would find the disk full.
+    if (is_more_than_free(size))
+      return failure{fault(ENOSPC, "allocate", path_)};
     const int code = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
     if (code != 0)
       return failure{fault(code, "allocate", path_)};
@@ -102,6 +107,18 @@ public:
   }
 
 private:
+  [[nodiscard]] bool is_more_than_free(std::uint64_t size) const {
+    struct stat st {};
+    struct statvfs disk {};
+    if (::fstat(fd_, &st) != 0 || ::fstatvfs(fd_, &disk) != 0
+        || disk.f_blocks == 0) // no limit, or none that it tells
+      return false;
+    constexpr std::uint64_t block = 512;
+    const auto has = std::max(static_cast<std::uint64_t>(st.st_size),
+                              static_cast<std::uint64_t>(st.st_blocks) * block);
+    return size > has && (size - has) / disk.f_frsize > disk.f_bfree;
+  }
+
   int fd_;
   std::string path_;
 };

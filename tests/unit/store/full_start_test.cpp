@@ -10,9 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <functional>
+#include <thread>
 
 namespace banyan::store::test {
 namespace {
@@ -418,6 +420,35 @@ TEST(full_start, a_node_that_ran_before_serves_on_a_disk_without_a_free_byte) {
     b.remove();
     EXPECT_FALSE(n.start());
     EXPECT_FALSE(n.commit(6, true));
+    return 0;
+  });
+  if (code == no_rights)
+    GTEST_SKIP() << "NOT RUN: no right to mount a small disk";
+  EXPECT_EQ(code, 0);
+}
+
+TEST(full_start, a_segment_that_finds_no_room_takes_none_from_others) {
+  const auto code = on_small_disk(small_disk_bytes, [](const auto& at) {
+    const auto files = system_files(at.string());
+    ballast b{at};
+    b.leave(2000);
+    std::atomic<bool> over{false};
+    std::thread log{[&] {
+      auto f = files->open("reserve", true);
+      while (f && !over)
+        EXPECT_EQ((*f)->allocate(std::uint64_t{12} << 20).error().code,
+                  store_errc::full);
+    }};
+    for (int i = 0; i < 3000; ++i) {
+      auto f = files->open("synced", true);
+      const auto got = (*f)->allocate(1024);
+      EXPECT_TRUE(got.ok()) << i;
+      EXPECT_TRUE(files->remove("synced").ok());
+      if (!got)
+        break;
+    }
+    over = true;
+    log.join();
     return 0;
   });
   if (code == no_rights)
