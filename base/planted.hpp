@@ -67,6 +67,7 @@ enum class planted_bug : std::uint8_t {
   pending_state_serves,
   quarantine_without_majority,
   switch_to_a_snapshot_that_does_not_add_up,
+  mend_from_a_state_behind,
   // store
   complete_before_sync,
   serve_a_bad_row,

@@ -5,6 +5,7 @@
 // an entry has written the row since; then the commit with that entry has
 // mended it already.
 #include "actors/pure/replica/impl.hpp"
+#include "base/planted.hpp"
 
 #include <algorithm>
 
@@ -128,7 +129,8 @@ void replica_core::impl::on_row_wanted(const replica_ref& from,
   raft_->learn_committed(now, m.at_least, m.term);
   if (!readable_ || damage_.count(m.key) != 0) {
     none.answer = row_given::what::unable;
-  } else if (state_meta_.index < m.at_least) {
+  } else if (state_meta_.index < m.at_least
+             && !planted(planted_bug::mend_from_a_state_behind)) {
     none.answer = row_given::what::behind;
     if (whole() && committed_ > state_meta_.index)
       commit_due_ = now;
@@ -188,7 +190,8 @@ void replica_core::impl::on_row_given(const replica_ref&, const_bytes payload,
     return;
   auto& d = it->second;
   if (m.answer == row_given::what::behind || m.answer == row_given::what::unable
-      || m.applied < d.at_least)
+      || (m.applied < d.at_least
+          && !planted(planted_bug::mend_from_a_state_behind)))
     return; // the next one is asked in its time
   d.answer = std::move(m);
   if (d.needed) {
