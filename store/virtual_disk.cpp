@@ -288,6 +288,10 @@ void virtual_disk::fail_next_commit() {
 void virtual_disk::fail_next_read() {
   impl_->rows.failing_reads = 1;
 }
+void virtual_disk::fail_nothing() {
+  impl_->files->fail_nothing();
+  impl_->rows.failing_commits = impl_->rows.failing_reads = 0;
+}
 void virtual_disk::misdirect_next_batch() {
   impl_->files->misdirect_next_write(".seg");
 }

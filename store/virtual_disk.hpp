@@ -71,6 +71,8 @@ public:
   /// The next state commit, or read or scan, fails: `io`.
   void fail_next_commit();
   void fail_next_read();
+  /// Takes back the four above.
+  void fail_nothing();
   /// The next write of a log batch lands elsewhere in its segment; what was
   /// meant to change stays as it was. Both syncs succeed.
   void misdirect_next_batch();

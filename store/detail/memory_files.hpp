@@ -47,6 +47,7 @@ public:
   /// The next sync, or write, of a file fails with `io`.
   void fail_next_sync() { fail_sync_ = true; }
   void fail_next_write() { fail_write_ = true; }
+  void fail_nothing() { fail_sync_ = fail_write_ = false; }
   /// The next write to a file whose name has `part` in it goes to another
   /// place of it, by chance, a multiple of 512 bytes away.
   void misdirect_next_write(std::string part) { misdirect_ = std::move(part); }

@@ -491,6 +491,7 @@ void harm::heal() {
   for (const auto& m : world_.machines) {
     m->disk().set_sync_delay(0ms);
     m->disk().set_full(false);
+    m->disk().fail_nothing(); // an idle disk may not have met its error yet
     m->host_delays(20us, 200us);
     m->slow_cpu(0ms);
     m->drift(0);
