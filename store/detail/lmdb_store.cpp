@@ -399,15 +399,7 @@ result<scrub_page, state_error> lmdb_store::scrub(const group_id& group,
   }
   if (code != 0 && code != MDB_NOTFOUND)
     return failure{fault(code, group, "scrub")};
-  if (pass == nullptr)
-    return page;
-  pass->position = page.next;
-  pass->spoiled = pass->spoiled || !page.damaged.empty();
-  if (!page.next.empty())
-    return page;
-  if (!pass->spoiled)
-    page.digest_matches = pass->sum == g.digest;
-  passes_.end(group);
+  passes_.advance(group, pass, page, g.digest);
   return page;
 }
 

@@ -41,6 +41,21 @@ public:
   }
   void end(const group_id& group) { passes_.erase(group); }
 
+  /// After a piece of `pass` (null: of none). The last one says whether the
+  /// rows add up to what is `kept`.
+  void advance(const group_id& group, scrub_pass* pass, scrub_page& page,
+               const state_digest& kept) {
+    if (pass == nullptr)
+      return;
+    pass->position = page.next;
+    pass->spoiled = pass->spoiled || !page.damaged.empty();
+    if (!page.next.empty())
+      return;
+    if (!pass->spoiled)
+      page.digest_matches = pass->sum == kept;
+    end(group);
+  }
+
 private:
   std::map<group_id, scrub_pass> passes_;
 };

@@ -255,15 +255,7 @@ virtual_state::scrub_now(const group_id& group, const bytes& from,
     else if (pass != nullptr)
       add(pass->sum, at->second.hash);
   }
-  if (pass == nullptr)
-    return page;
-  pass->position = page.next;
-  pass->spoiled = pass->spoiled || !page.damaged.empty();
-  if (!page.next.empty())
-    return page;
-  if (!pass->spoiled)
-    page.digest_matches = pass->sum == g.digest;
-  passes_.end(group);
+  passes_.advance(group, pass, page, g.digest);
   return page;
 }
 
