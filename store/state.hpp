@@ -145,9 +145,9 @@ public:
       std::function<void(result<std::optional<row>, state_error>)>;
   using scan_done = std::function<void(result<scan_page, state_error>)>;
 
-  /// The digest of each group of the batch, in its order.
-  using commit_done =
-      std::function<void(result<std::vector<digest_at>, state_error>)>;
+  /// For each part of the batch, in its order.
+  using commit_results = std::vector<result<digest_at, state_error>>;
+  using commit_done = std::function<void(commit_results)>;
   using finish_done = std::function<void(result<digest_at, state_error>)>;
   using scrub_done = std::function<void(result<scrub_page, state_error>)>;
   using open_handler = std::function<void(const state_opening&)>;
@@ -159,7 +159,9 @@ public:
   /// that was given after this completes.
   virtual void on_open(open_handler handler) = 0;
 
-  /// All groups in one transaction. `full`: nothing changed; a commit that only
+  /// All groups in one transaction; when that is refused each group in one of
+  /// its own, so that none answers for another. Of one group all parts are
+  /// stored or none is. `full`: nothing of it changed; a commit that only
   /// erases still works then. `stale`: the group's rows belong to another
   /// replica id (a new one begins with a stage or a drop), or there are none
   /// yet and `meta` is absent. Overwriting or erasing a damaged row computes

@@ -163,16 +163,15 @@ void node_context::flush_commits() {
     orders.push_back(c.order);
   ++counters.state_commits;
   disk.state->commit(
-      std::move(batch),
-      [this, orders = std::move(orders)](
-          const result<std::vector<store::digest_at>, store::state_error>&
-              done) {
+      std::move(batch), [this, orders = std::move(orders)](
+                            const store::state::commit_results& done) {
         for (std::size_t i = 0; i < orders.size(); ++i)
-          if (done.ok())
-            tell_replica(orders[i].group, committed_in{orders[i], (*done)[i]});
+          if (done[i].ok())
+            tell_replica(orders[i].group, committed_in{orders[i], *done[i]});
           else
-            tell_replica(orders[i].group,
-                         committed_in{orders[i], failure{done.error().code}});
+            tell_replica(
+                orders[i].group,
+                committed_in{orders[i], failure{done[i].error().code}});
       });
 }
 

@@ -285,6 +285,32 @@ lmdb_store::commit(const std::vector<group_commit>& batch) {
   return out;
 }
 
+state::commit_results
+lmdb_store::commit_each(const std::vector<group_commit>& batch) {
+  std::map<group_id, std::vector<std::size_t>> parts;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    parts[batch[i].order.group].push_back(i);
+  state::commit_results out(batch.size(), failure{state_error{}});
+  const auto joint = commit(batch);
+  for (std::size_t i = 0; joint && i < batch.size(); ++i)
+    out[i] = (*joint)[i];
+  if (joint)
+    return out;
+  for (const auto& [id, places] : parts) {
+    std::vector<group_commit> own;
+    for (const auto i : places)
+      own.push_back(batch[i]);
+    const auto done =
+        parts.size() == 1 ? joint : commit(own); // `io` stays what it is
+    for (std::size_t n = 0; n < places.size(); ++n)
+      if (done)
+        out[places[n]] = (*done)[n];
+      else
+        out[places[n]] = failure{done.error()};
+  }
+  return out;
+}
+
 result<std::optional<row>, state_error> lmdb_store::read(const group_id& group,
                                                          const bytes& key) {
   const auto found = groups_.find(group);

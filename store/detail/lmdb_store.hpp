@@ -49,7 +49,10 @@ public:
 
   using commit_outcome = result<std::vector<digest_at>, state_error>;
 
+  /// One transaction.
   commit_outcome commit(const std::vector<group_commit>& batch);
+  /// As `state::commit`.
+  state::commit_results commit_each(const std::vector<group_commit>& batch);
   result<std::optional<row>, state_error> read(const group_id& group,
                                                const bytes& key);
   result<scan_page, state_error> scan(const group_id& group,

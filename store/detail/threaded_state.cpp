@@ -13,6 +13,10 @@ void clean(const std::weak_ptr<threaded_state::opened>& in,
     worker->push_idle([in, worker] { clean(in, worker); });
 }
 
+state_error closed(const threaded_state::opened& s) {
+  return {s.opening.error->code, s.opening.error->message, {}, {}};
+}
+
 } // namespace
 
 threaded_state::threaded_state(std::shared_ptr<worker_thread> worker,
@@ -62,11 +66,8 @@ void threaded_state::run(Job job, Done on_done) {
   push([in = state_.get(), post = post_, job = std::move(job),
         on_done = std::move(on_done)]() mutable {
     using given = decltype(job(*in->store));
-    auto got = std::make_shared<given>(
-        in->store
-            ? job(*in->store)
-            : given{failure{state_error{
-                in->opening.error->code, in->opening.error->message, {}, {}}}});
+    auto got = std::make_shared<given>(in->store ? job(*in->store)
+                                                 : given{failure{closed(*in)}});
     if (on_done)
       (*post)([got = std::move(got), on_done = std::move(on_done)] {
         on_done(std::move(*got));
@@ -83,8 +84,18 @@ void threaded_state::clean_later() {
 
 void threaded_state::commit(std::vector<group_commit> batch,
                             commit_done on_done) {
-  run([batch = std::move(batch)](lmdb_store& s) { return s.commit(batch); },
-      std::move(on_done));
+  push([in = state_.get(), post = post_, batch = std::move(batch),
+        on_done = std::move(on_done)]() mutable {
+    auto got = std::make_shared<commit_results>();
+    if (in->store)
+      *got = in->store->commit_each(batch);
+    else
+      got->assign(batch.size(), failure{closed(*in)});
+    if (on_done)
+      (*post)([got = std::move(got), on_done = std::move(on_done)] {
+        on_done(std::move(*got));
+      });
+  });
 }
 
 void threaded_state::read(const group_id& group, bytes key, read_done on_done) {

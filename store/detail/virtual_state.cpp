@@ -140,31 +140,43 @@ result<void, state_error> virtual_state::refuses(const group_commit& c) const {
   return {};
 }
 
-result<std::vector<digest_at>, state_error>
+state::commit_results
 virtual_state::commit_now(const std::vector<group_commit>& batch) {
-  std::vector<digest_at> out;
+  commit_results out(batch.size(), failure{state_error{}});
+  std::map<group_id, state_error> refused;
   for (const auto& c : batch)
     if (auto admitted = refuses(c); !admitted)
-      return failure{admitted.error()};
-  if (disk_.failing_commits > 0) {
+      refused.emplace(c.order.group, admitted.error());
+  if (refused.empty() && disk_.failing_commits > 0) {
     --disk_.failing_commits;
-    return failure{error_of(store_errc::io, "write failed; check the disk",
-                            batch.front().order.group)};
+    for (const auto& c : batch)
+      refused.emplace(c.order.group,
+                      error_of(store_errc::io, "write failed; check the disk",
+                               c.order.group));
   }
-  ++disk_.commits;
-  for (const auto& c : batch) {
+  bool stored = false;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto& c = batch[i];
     const auto& id = c.order.group;
+    if (const auto no = refused.find(id); no != refused.end()) {
+      out[i] = failure{no->second};
+      continue;
+    }
+    stored = true;
     auto& g = disk_.groups[id];
     g.replica = c.order.replica;
     put_rows(id, g.rows, g.digest, c.rows, passes_.find(id));
     if (c.meta)
       g.meta = *c.meta;
     g.rotten = false;
-    out.push_back({id, g.meta.index, g.digest});
+    out[i] = digest_at{id, g.meta.index, g.digest};
   }
+  disk_.commits += stored ? 1 : 0;
   for (const auto& c : batch)
-    if (const auto& g = disk_.groups[c.order.group]; disk_.on_commit)
+    if (disk_.on_commit && refused.count(c.order.group) == 0) {
+      const auto& g = disk_.groups[c.order.group];
       disk_.on_commit(c.order.group, g.replica, g.meta, g.digest);
+    }
   return out;
 }
 

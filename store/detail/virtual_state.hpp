@@ -94,8 +94,7 @@ private:
   };
 
   void open_now(bool checked);
-  result<std::vector<digest_at>, state_error>
-  commit_now(const std::vector<group_commit>& batch);
+  commit_results commit_now(const std::vector<group_commit>& batch);
   outcome refuses(const group_commit& c) const;
   outcome readable(const group_id& group, const bytes& key);
   result<std::optional<row>, state_error> read_now(const group_id& group,

@@ -72,9 +72,19 @@ protected:
     return *got;
   }
   using digests = result<std::vector<digest_at>, state_error>;
-  digests commit(std::vector<group_commit> batch) {
-    return wait_for_result<digests>(
+  state::commit_results commit_each(std::vector<group_commit> batch) {
+    return wait_for_result<state::commit_results>(
         [&](auto f) { s().commit(std::move(batch), f); });
+  }
+  /// Of a batch that is stored or refused as a whole.
+  digests commit(std::vector<group_commit> batch) {
+    std::vector<digest_at> out;
+    for (const auto& one : commit_each(std::move(batch)))
+      if (one)
+        out.push_back(*one);
+      else
+        return failure{one.error()};
+    return out;
   }
   using finished = result<digest_at, state_error>;
   finished finish(const order_id& order, const applied_meta& meta,

@@ -88,6 +88,34 @@ TYPED_TEST(contract, state_reads_see_commits_given_before) {
   EXPECT_EQ(order, (std::vector<std::string>{"commit", "v"}));
 }
 
+TYPED_TEST(contract, state_refuses_one_group_of_a_batch_and_stores_the_others) {
+  ASSERT_TRUE(this->commit({this->rows(1, 1, {{"k", "v"}}),
+                            this->rows(2, 1, {{"k", "v"}}),
+                            this->rows(3, 1, {{"k", "v"}})})
+                  .ok());
+  auto stale = this->rows(2, 2, {{"k", "not this"}});
+  stale.order.replica = replica_number(9);
+  auto large = this->rows(3, 3, {});
+  large.rows.push_back(
+      {bytes(row_key_max + 1, 'k'), shared_bytes{bytes{1}}, log_index{3}});
+  const auto got = this->commit_each(
+      {this->rows(1, 2, {{"k", "w"}}), stale,
+       this->rows(3, 2, {{"k", "goes with the next part"}}), large,
+       this->rows(4, 1, {{"k", "new"}}), this->rows(1, 3, {{"l", "x"}})});
+  ASSERT_EQ(got.size(), 6u);
+  ASSERT_TRUE(got[0] && got[4] && got[5]);
+  EXPECT_EQ(got[5]->index, log_index{3});
+  EXPECT_EQ(got[5]->group, group_number(1));
+  ASSERT_FALSE(got[1] || got[2] || got[3]);
+  EXPECT_EQ(got[1].error().code, store_errc::stale);
+  EXPECT_EQ(got[2].error().code, store_errc::too_large);
+  EXPECT_EQ(got[3].error().code, store_errc::too_large);
+  EXPECT_EQ(this->text(1, "k") + this->text(1, "l"), "wx");
+  EXPECT_EQ(this->text(2, "k"), "v");
+  EXPECT_EQ(this->text(3, "k"), "v");
+  EXPECT_EQ(this->text(4, "k"), "new");
+}
+
 TYPED_TEST(contract, state_of_another_replica_is_stale) {
   ASSERT_TRUE(this->commit({this->rows(1, 1, {{"k", "v"}})}).ok());
   auto c = this->rows(1, 2, {{"k", "w"}});

@@ -170,8 +170,9 @@ TYPED_TEST(damage_contract, orders_wait_for_the_check_and_log_and_votes_dont) {
   this->s().read(group_number(1), to_bytes("a"), [&](auto r) {
     seen.push_back(r.ok() && *r ? to_text((*r)->value.view()) : "error");
   });
-  this->s().commit({this->rows(1, 6, {{"a", "2"}})},
-                   [&](auto r) { seen.push_back(r.ok() ? "commit" : "no"); });
+  this->s().commit({this->rows(1, 6, {{"a", "2"}})}, [&](auto r) {
+    seen.push_back(r.front() ? "commit" : "no");
+  });
   this->listen();
   for (std::uint64_t i = 1; i <= 20; ++i) {
     this->l().submit(this->order(1, {entry_at(i, 1, "e")}));

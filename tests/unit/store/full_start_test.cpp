@@ -364,8 +364,8 @@ struct small_node {
     bool told = false;
     all.state->commit({c}, [&](auto done) {
       told = true;
-      if (!done)
-        error = done.error().code;
+      if (!done.front())
+        error = done.front().error().code;
     });
     loop.run_until([&] { return told; });
     return error;

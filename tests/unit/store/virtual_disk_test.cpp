@@ -123,7 +123,7 @@ TEST(virtual_disk, full_is_typed_and_heals) {
   c.order = {group_number(1), replica_number(1), term{1}, 1};
   c.rows = {{to_bytes("k"), shared_bytes{to_bytes("v")}, log_index{1}}};
   c.meta = applied_meta{};
-  n.d.state->commit({c}, [&](auto r) { error = r.error().code; });
+  n.d.state->commit({c}, [&](auto r) { error = r.front().error().code; });
   n.drain();
   EXPECT_EQ(error, store_errc::full);
   n.under.set_full(false);

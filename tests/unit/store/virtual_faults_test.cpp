@@ -54,8 +54,8 @@ struct node {
   std::optional<store_errc> commit(group_commit c) {
     std::optional<store_errc> error;
     d.state->commit({std::move(c)}, [&](auto r) {
-      if (!r.ok())
-        error = r.error().code;
+      if (!r.front())
+        error = r.front().error().code;
     });
     drain();
     return error;
