@@ -185,25 +185,58 @@ void group_supervisor::on_compare(const node_id& from,
     compare(g);
 }
 
+// ---- logs that rotted at rest
+// ---------------------------------------------------------------
+
 // Entries in memory are still whole, and this node's vote still counts: it is
-// given up only where the others are a majority without it.
+// given up once a majority of others has promised to stay (parting.hpp).
 void group_supervisor::on_log_damaged(const log_damaged_in& m) {
   const auto at = replicas_.find(m.group);
-  if (at == replicas_.end() || at->second.id != m.id)
+  if (at == replicas_.end() || at->second.id != m.id
+      || at->second.going.wanted())
     return;
-  const auto* v = ctx_.known.view(m.group);
-  if (v == nullptr)
+  ctx_.log(log_level::error, "the log of " + name_of(m.group)
+                                 + " is damaged on this disk: it is given up "
+                                   "once enough of the others stay");
+  at->second.going.want(ctx_.loop.now());
+}
+
+void group_supervisor::ask_to_stay(time_point now) {
+  for (auto& [g, r] : replicas_) {
+    if (!r.going.wanted())
+      continue;
+    const auto round = r.going.on_tick(now, [this](const node_id& n) {
+      const auto m = ctx_.members->find(n);
+      return m ? m->record.incarnation : incarnation{};
+    });
+    if (!round)
+      continue;
+    const auto b = encoded_control(stay_wanted{g, r.id, *round});
+    for (const auto& o : r.going.others())
+      ctx_.send(o.node, net::channel::group, b);
+  }
+}
+
+void group_supervisor::on_stay(const node_id& from, const stay_wanted& m) {
+  const auto at = replicas_.find(m.group);
+  const auto known = ctx_.members->find(from);
+  if (at == replicas_.end() || at->second.phase != state_phase::whole || !known
+      || !at->second.going.on_question({from, m.asker},
+                                       known->record.incarnation))
     return;
-  std::size_t others = 0;
-  for (const auto& w : v->voters)
-    others += w.who.node != ctx_.self() && ctx_.members->hears(w.who.node)
-                      && ctx_.state_of(m.group, w.who) == state_phase::whole
-                  ? 1
-                  : 0;
-  if (others * 2 <= v->voters.size())
+  ctx_.send(
+      from, net::channel::group,
+      encoded_control(stay_promised{m.group, at->second.id, m.asker, m.round}));
+}
+
+void group_supervisor::on_staying(const node_id& from, const stay_promised& m) {
+  const auto at = replicas_.find(m.group);
+  if (at == replicas_.end() || at->second.id != m.asker
+      || !at->second.going.on_promise({from, m.who}, m.round))
     return;
   if (at->second.role.now == role_changed::role::leader) {
     ctx_.tell_replica(m.group, group_order{}); // first somebody else leads
+    at->second.going.put_off(ctx_.loop.now());
     return;
   }
   give_up_replica(m.group, "its log is damaged on this disk");

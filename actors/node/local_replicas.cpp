@@ -152,6 +152,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   r.id = id;
   r.phase = s.fresh ? state_phase::whole : state_phase::pending;
   r.state_told = s.fresh;
+  r.going = parting{{ctx_.self(), id}};
   r.actor = self_->system().spawn(replica_actor, &ctx_, std::move(s));
   self_->monitor(r.actor);
   ctx_.replicas[g] = r.actor;

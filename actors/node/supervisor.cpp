@@ -61,6 +61,10 @@ void group_supervisor::on_control(control_in& m) {
     on_states(m.from, *unready);
   else if (const auto* compared = std::get_if<compare_wanted>(&f))
     on_compare(m.from, *compared);
+  else if (const auto* stay = std::get_if<stay_wanted>(&f))
+    on_stay(m.from, *stay);
+  else if (const auto* staying = std::get_if<stay_promised>(&f))
+    on_staying(m.from, *staying);
 }
 
 void group_supervisor::on_documents(const node_id& from,
@@ -108,6 +112,9 @@ void group_supervisor::on_news(replica_news& m) {
       r.configured = true;
       const auto& voters = r.configuration.voters;
       r.watch.set_voters({voters.begin(), voters.end()});
+      const auto& outgoing = r.configuration.outgoing;
+      r.going.set_voters({voters.begin(), voters.end()},
+                         {outgoing.begin(), outgoing.end()});
       refresh_sharing();
     }
   } else if (const auto* f = std::get_if<failover_report>(&m.what)) {
@@ -213,6 +220,7 @@ void group_supervisor::on_tick() {
       std::exchange(stopped_, nullptr)();
     return;
   }
+  ask_to_stay(now);
   for (auto& [g, r] : replicas_)
     if (r.role.now == role_changed::role::leader && r.role.serving
         && r.configured) {

@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/node/context.hpp"
 #include "actors/node/replica.hpp"
+#include "actors/pure/parting.hpp"
 #include "actors/pure/placement.hpp"
 #include "actors/pure/supervision.hpp"
 
@@ -60,6 +61,7 @@ private:
     role_changed role;
     state_phase phase = state_phase::pending; ///< as it said last
     bool state_told = false; ///< it knows what the disk holds of it
+    parting going;           ///< once its log was found damaged
     raft::configuration configuration;
     bool configured = false;
     std::set<replica_ref> lost_learners; ///< said that they aren't there
@@ -109,6 +111,9 @@ private:
   void compare(const group_id& g);
   void on_compare(const node_id& from, const compare_wanted& m);
   void on_log_damaged(const log_damaged_in& m);
+  void ask_to_stay(time_point now);
+  void on_stay(const node_id& from, const stay_wanted& m);
+  void on_staying(const node_id& from, const stay_promised& m);
   void look_aside();
   [[nodiscard]] bool all_voters_well() const;
   /// Drops states that were set aside once nobody can need them any more.

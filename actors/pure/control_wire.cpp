@@ -83,6 +83,14 @@ struct frame_writer {
   void operator()(const compare_wanted& f) {
     head(w, control_kind::compare, 2).id(f.group.app).uint(f.group.shard);
   }
+  void operator()(const stay_wanted& f) {
+    head(w, control_kind::stay, 4).id(f.group.app).uint(f.group.shard);
+    w.id(f.asker).uint(f.round);
+  }
+  void operator()(const stay_promised& f) {
+    head(w, control_kind::staying, 5).id(f.group.app).uint(f.group.shard);
+    w.id(f.who).id(f.asker).uint(f.round);
+  }
 };
 
 // ---- reading: what follows the kind
@@ -204,6 +212,19 @@ void read(reader& r, compare_wanted& f) {
   read_group(r, f.group);
 }
 
+void read(reader& r, stay_wanted& f) {
+  read_group(r, f.group);
+  r.id(f.asker);
+  f.round = r.uint();
+}
+
+void read(reader& r, stay_promised& f) {
+  read_group(r, f.group);
+  r.id(f.who);
+  r.id(f.asker);
+  f.round = r.uint();
+}
+
 /// The rest of `r` is one frame of type T, `elements` beside its kind.
 template <class T>
 bool take(reader& r, std::size_t elements, std::size_t count,
@@ -256,6 +277,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<unready_replicas>(r, 1, count, out);
   case control_kind::compare:
     return take<compare_wanted>(r, 2, count, out);
+  case control_kind::stay:
+    return take<stay_wanted>(r, 4, count, out);
+  case control_kind::staying:
+    return take<stay_promised>(r, 5, count, out);
   }
   return true;
 }

@@ -26,6 +26,8 @@ enum class control_kind : std::uint8_t {
   host_state = 9,   ///< an app's host is exhausted on the sender, or well
   states = 10,      ///< the sender's replicas whose state isn't whole: all
   compare = 11,     ///< the receiver leads this group: compare its states
+  stay = 12,        ///< a voter wants to give up its damaged log: please stay
+  staying = 13,     ///< the answer, if it is yes
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -92,13 +94,27 @@ struct compare_wanted {
   group_id group;
 };
 
+/// See actors/pure/parting.hpp.
+struct stay_wanted {
+  group_id group;
+  replica_id asker; ///< of the sender
+  std::uint64_t round = 0;
+};
+struct stay_promised {
+  group_id group;
+  replica_id who; ///< of the sender
+  replica_id asker;
+  std::uint64_t round = 0;
+};
+
 /// A kind of a later version: skipped.
 struct unknown_control {};
 
 using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
-                 host_state, unready_replicas, compare_wanted>;
+                 host_state, unready_replicas, compare_wanted, stay_wanted,
+                 stay_promised>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -247,6 +247,51 @@ TEST_F(nodes, a_replica_that_was_given_up_counts_for_nobody) {
       2s));
 }
 
+// Each of two asked only whether the others seemed well, both were, and both
+// went: the group had no majority for ever.
+TEST_F(nodes, logs_that_rot_at_once_are_given_up_one_after_the_other) {
+  const auto voters = members();
+  const auto id_at = [&](std::size_t n) {
+    const auto known = documents(n, document_kind::replica);
+    return known.empty() ? bytes{} : known[0].second.view().copy();
+  };
+  std::map<std::size_t, bytes> before;
+  for (const auto n : voters)
+    before[n] = id_at(n);
+  for (std::size_t i = 0; i < 2; ++i) {
+    w.logs.loses(w.at(voters[i]).id());
+    w.at(voters[i]).expect_fatal();
+    ASSERT_TRUE(w.at(voters[i]).disk().rot_log(group));
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    actors::verify_in m;
+    m.begin = true;
+    caf::anon_send(context(voters[i]).scrub, std::move(m));
+  }
+  std::size_t fewest = voters.size();
+  const auto replaced = [&](std::size_t n) {
+    const auto now = id_at(n);
+    return context(n).replicas.count(group) == 0 || now != before[n];
+  };
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        std::size_t running = 0;
+        for (const auto n : voters)
+          running += context(n).replicas.count(group);
+        fewest = std::min(fewest, running);
+        return replaced(voters[0]) && replaced(voters[1])
+               && members().size() >= 3;
+      },
+      60s));
+  EXPECT_EQ(fewest, 2u);
+  EXPECT_EQ(id_at(voters[2]), before[voters[2]]);
+  w.run_for(5s);
+  const auto* v = context(voters[2]).known.view(group);
+  ASSERT_NE(v, nullptr);
+  EXPECT_EQ(v->voters.size(), 3u);
+  EXPECT_EQ(v->health, group_health::healthy);
+}
+
 TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
   const auto n = members()[0];
   for (int boots = 0; boots < 3; ++boots) {

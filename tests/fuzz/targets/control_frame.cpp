@@ -54,6 +54,8 @@ struct bounds {
     }
   }
   void operator()(const compare_wanted& f) const { group(f.group); }
+  void operator()(const stay_wanted& f) const { group(f.group); }
+  void operator()(const stay_promised& f) const { group(f.group); }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -106,7 +108,9 @@ std::vector<bytes> seeds() {
       host_state{"ledger", true},
       unready_replicas{},
       unready_replicas{{{g, replica, state_phase::lost}}},
-      compare_wanted{g}};
+      compare_wanted{g},
+      stay_wanted{g, replica, 7},
+      stay_promised{g, replica, {}, 300}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

@@ -57,7 +57,9 @@ std::vector<control_frame> one_of_each() {
       host_state{"ledger", true},
       unready_replicas{{{shard_3, at(1).replica, state_phase::lost},
                         {{app(2), 0}, at(2).replica, state_phase::pending}}},
-      compare_wanted{shard_3}};
+      compare_wanted{shard_3},
+      stay_wanted{shard_3, at(1).replica, 7},
+      stay_promised{shard_3, at(2).replica, at(1).replica, 7}};
 }
 
 /// A frame that isn't of a later kind: it can be encoded again.
