@@ -79,6 +79,7 @@ enum class planted_bug : std::uint8_t {
   wiped_replica_keeps_its_id,
   damaged_log_is_taken_as_it_is,
   copied_directory_votes_on,
+  left_out_and_silent,
   count_,
 };
 

@@ -9,6 +9,12 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
+namespace {
+
+/// A newcomer is named as soon as its group has taken it in.
+constexpr duration left_out_patience = 5s;
+
+} // namespace
 
 void group_supervisor::begin_replicas(const app_record& a) {
   const auto& documents = *ctx_.disk.documents;
@@ -202,6 +208,37 @@ void group_supervisor::forget_replica(const group_id& g) {
   put_documents({document(document_kind::replica,
                           shard_name(g.app.view(), g.shard), std::nullopt)},
                 nullptr);
+}
+
+void group_supervisor::ask_if_left_out(const group_id& g, local_replica& r,
+                                       time_point now) {
+  const replica_ref me{ctx_.self(), r.id};
+  const auto* v = ctx_.known.view(g);
+  const auto names_me = [&](const std::vector<replica_view>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const replica_view& x) { return x.who == me; });
+  };
+  const auto app = apps_.find(g.app);
+  if (app == apps_.end() || v == nullptr || v->leader.node.is_none()
+      || v->leader.node == ctx_.self() || names_me(v->voters)
+      || names_me(v->learners) || planted(planted_bug::left_out_and_silent)) {
+    r.left_out_at = never;
+    return;
+  }
+  if (r.left_out_at > now) {
+    r.left_out_at = std::min(r.left_out_at, now + left_out_patience);
+    return;
+  }
+  r.left_out_at = now + left_out_patience;
+  group_frame f;
+  f.group = g;
+  f.lineage = app->second.genesis.lineage;
+  f.from = r.id;
+  f.to = v->leader.replica;
+  f.kind = group_frame_kind::left_out;
+  bytes b;
+  encode(f, b);
+  ctx_.send_group(v->leader.node, g, false, b);
 }
 
 void group_supervisor::give_up_replica(const group_id& g,

@@ -222,8 +222,9 @@ void group_supervisor::on_tick() {
   }
   ask_to_stay(now);
   for (auto& [g, r] : replicas_)
-    if (r.role.now == role_changed::role::leader && r.role.serving
-        && r.configured) {
+    if (r.role.now != role_changed::role::leader) {
+      ask_if_left_out(g, r, now);
+    } else if (r.role.serving && r.configured) {
       repair(g, r, now);
       hand_over_if_cut_off(g, r, now);
     }

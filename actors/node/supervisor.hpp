@@ -73,6 +73,7 @@ private:
     time_point give_up = never;
     std::optional<replica_ref> newcomer;
     std::vector<node_id> refused; ///< candidates that could not
+    time_point left_out_at = never; ///< asks then whether it was removed
     time_point retry_at{};
   };
   // ---- the apps' documents (papers.cpp)
@@ -95,6 +96,9 @@ private:
   void start_app(const app_record& a);
   void stop_replica(const group_id& g);
   void forget_replica(const group_id& g);
+  /// A replica that its group's leader doesn't name asks it whether it was
+  /// removed, now and then: the answer is `replica_retired`.
+  void ask_if_left_out(const group_id& g, local_replica& r, time_point now);
   /// This node's log or vote of a group can't be trusted any more: the replica
   /// ends here and its leader replaces it. Log and rows stay, for `recover`.
   void give_up_replica(const group_id& g, const std::string& why);

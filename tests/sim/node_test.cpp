@@ -193,6 +193,65 @@ TEST_F(nodes, a_replica_begins_with_its_own_first_write_alone) {
   EXPECT_EQ(documents(outside, document_kind::replica).size(), 1u);
 }
 
+// ---- replicas that are left out ---------------------------------------------
+
+TEST_F(nodes, a_replica_that_no_leader_took_in_goes_again) {
+  ask_to_make(outside, {0});
+  ASSERT_TRUE(
+      w.run_until([&] { return context(outside).replicas.size() == 1; }, 2s));
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        return context(outside).replicas.empty()
+               && documents(outside, document_kind::replica).empty();
+      },
+      10s));
+}
+
+TEST_F(nodes, a_replica_that_was_replaced_while_away_learns_of_it) {
+  const auto leads = [&](std::size_t n) {
+    const auto* v = context(n).known.view(group);
+    return v != nullptr && v->leader.node == w.at(n).id();
+  };
+  const auto before = members();
+  const auto away = *std::find_if(before.begin(), before.end(), [&](auto n) { //
+    return !leads(n);
+  });
+  const auto leader = *std::find_if(before.begin(), before.end(), leads);
+  const auto ref_of = [&](std::size_t n) {
+    const auto named = documents(n, document_kind::replica);
+    replica_ref r{w.at(n).id(), {}};
+    EXPECT_TRUE(named.size() == 1
+                && replica_id::from(named[0].second.view(), r.replica));
+    return r;
+  };
+  const auto old = ref_of(away);
+  w.at(away).kill(machine::end::process);
+  ask_to_make(outside, {0});
+  ASSERT_TRUE(
+      w.run_until([&] { return context(outside).replicas.size() == 1; }, 2s));
+  actors::group_order replace;
+  replace.what = actors::group_order::kind::change_voters;
+  replace.number = 77;
+  replace.in = {ref_of(outside)};
+  replace.out = {old};
+  context(leader).tell_replica(group, std::move(replace));
+  const auto names = [&](const replica_ref& who) {
+    const auto* v = context(leader).known.view(group);
+    return std::any_of(v->voters.begin(), v->voters.end(),
+                       [&](const auto& x) { return x.who == who; });
+  };
+  ASSERT_TRUE(w.run_until([&] { return !names(old); }, 10s));
+  w.run_for(10s); // it was told by then, as often as it is told unasked
+  w.at(away).boot();
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        return context(away).replicas.empty()
+               && documents(away, document_kind::replica).empty();
+      },
+      15s));
+  EXPECT_EQ(members().size(), 3u);
+}
+
 // ---- restored images --------------------------------------------------------
 
 // From the first evidence on no replica of a restored image votes; and whenever

@@ -109,6 +109,7 @@ const std::vector<planted_row>& planted_table() {
       ROW(wiped_replica_keeps_its_id, finder{"nodes"}),
       ROW(damaged_log_is_taken_as_it_is, finder{"node", 1}, finder{"nodes"}),
       ROW(copied_directory_votes_on, finder{"memory"}),
+      ROW(left_out_and_silent, finder{"nodes"}),
   };
   return table;
 }

@@ -160,18 +160,23 @@ std::string lacking(const world& w) {
   return {};
 }
 
-/// This machine holds a replica that its group has replaced while it was away:
-/// nobody mends that one, and it serves nobody.
-bool holds_a_stray(const world& w, std::size_t n) {
-  for (const auto& [g, actor] : w.at(n).peer().context().replicas) {
-    bool member = false;
-    if (const auto* c = w.logs.configuration(g))
-      for (const auto& who : c->members())
-        member = member || who.node == w.at(n).id();
-    if (!member)
-      return true;
+/// A machine holds a replica of a group that has replaced it, or never took it
+/// in; empty if none does.
+std::string strays(const world& w) {
+  for (std::size_t n = 0; n < w.machines.size(); ++n) {
+    if (!w.at(n).up())
+      continue;
+    for (const auto& [g, actor] : w.at(n).peer().context().replicas) {
+      bool member = false;
+      if (const auto* c = w.logs.configuration(g))
+        for (const auto& who : c->members())
+          member = member || who.node == w.at(n).id();
+      if (!member)
+        return "machine " + std::to_string(n) + " of " + short_string(g.app)
+               + "/" + std::to_string(g.shard);
+    }
   }
-  return false;
+  return {};
 }
 
 /// Every disk is read again, and what is damaged there is mended: the next
@@ -188,8 +193,6 @@ std::string unmended(world& w) {
     for (std::size_t n = 0; n < w.machines.size(); ++n) {
       if (!w.at(n).up())
         return "machine " + std::to_string(n) + " is down";
-      if (holds_a_stray(w, n))
-        continue;
       actors::verify_in in;
       in.begin = std::exchange(begun[n], w.at(n).boots()) != w.at(n).boots();
       in.done = [a, n](const scrub_report& r, time_point) {
@@ -239,6 +242,9 @@ void settle(world& w, harm& h, clients& c, outcome& out) {
   if (!w.run_until([&] { return lacking(w).empty(); }, replaced_within))
     w.problem("a group lacks a replica though all machines are well: "
               + lacking(w));
+  if (!w.run_until([&] { return strays(w).empty(); }, peace))
+    w.problem("a replica that was replaced doesn't learn of it: on "
+              + strays(w));
   bool agree = false;
   for (int i = 0; i < 10 && !agree; ++i) {
     w.run_for(1s);

@@ -215,7 +215,9 @@ private:
     bool ended = false;
     std::set<replica_ref> odd;
   };
+  /// Who has to be told that it was removed.
   struct leaving_replica {
+    static constexpr unsigned told_max = 5; ///< then it has to ask itself
     replica_ref who;
     log_index index;
     time_point next;
@@ -414,6 +416,7 @@ private:
   [[nodiscard]] unsigned rank(const node_id& lost, banyan::term led) const;
   void tell_leaving(time_point now);
   void on_retire(const_bytes payload);
+  void on_left_out(const replica_ref& who, time_point now);
 
   // snapshots.cpp
   void start_offer(const replica_ref& to, bool rebuild, time_point now);
@@ -557,6 +560,7 @@ private:
   std::deque<change_order> changes_;
   std::uint64_t transfer_number_ = 0;
   time_point change_poll_at_ = never;
+  static constexpr std::size_t leaving_max = 64;
   std::vector<leaving_replica> leaving_;
   std::set<replica_ref> committed_members_;
 

@@ -75,6 +75,8 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
     return;
   case group_frame_kind::retire:
     return on_retire(f.payload);
+  case group_frame_kind::left_out:
+    return on_left_out(far, now);
   case group_frame_kind::state_wanted:
     on_state_wanted(far, f.payload, now);
     return;
@@ -96,16 +98,48 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
 }
 
 /// The word may be late, from a leader of long ago: a replica that was taken in
-/// again since may not forget its log and its vote.
+/// again since may not forget its log and its vote. What took it in again has
+/// the leader's term or a later one; a configuration of an earlier term behind
+/// the removal was never committed. Without any, nothing that was acknowledged
+/// here counts: a replica comes back as a learner first, and what is in front
+/// of that entry was committed without it.
 void replica_core::impl::on_retire(const_bytes payload) {
   reader r{payload};
   log_index removed;
+  banyan::term told_in;
+  r.require(r.array(2) == 2);
   r.id(removed);
-  if (!r.done() || leading_
-      || (raft_->configuration().contains(config_.self)
-          && raft_->configuration_index() > removed))
+  r.id(told_in);
+  if (!r.done() || leading_)
+    return;
+  const auto& c = raft_->configuration();
+  const auto& log = raft_->log();
+  const bool unknown = c.members().empty(); // the state knows, once it is whole
+  const auto at = unknown ? log.base().index : raft_->configuration_index();
+  const auto since = log.knows(at) ? log.term_at(at) : log.base().term;
+  if ((unknown || c.contains(config_.self)) && at > removed && since >= told_in)
     return;
   out_.emplace_back(replica_retired{});
+}
+
+/// It was away while its removal was committed and told, or the leader that
+/// asked for it died before its group took it in. The configuration at the
+/// commit is without it: so that is as good as the index of its removal.
+void replica_core::impl::on_left_out(const replica_ref& who, time_point now) {
+  const auto named = [&](const std::vector<replica_ref>& list) {
+    return std::find(list.begin(), list.end(), who) != list.end();
+  };
+  if (!leading_ || !released_ || committed_members_.empty()
+      || committed_members_.count(who) != 0
+      || raft_->configuration().contains(who)
+      || std::any_of(
+          changes_.begin(), changes_.end(),
+          [&](const auto& c) { return named(c.learners) || named(c.in); })
+      || leaving_.size() >= leaving_max
+      || std::any_of(leaving_.begin(), leaving_.end(),
+                     [&](const auto& l) { return l.who == who; }))
+    return;
+  leaving_.push_back({who, committed_, now, leaving_replica::told_max - 1});
 }
 
 void replica_core::impl::on_effect(const raft::send& e, time_point) {
@@ -213,9 +247,9 @@ void replica_core::impl::tell_leaving(time_point now) {
     it->next = now + 1s;
     if (durable) {
       bytes removal;
-      writer{removal}.id(it->index);
+      writer{removal}.array(2).id(it->index).id(leading_term_);
       send_frame(it->who, group_frame_kind::retire, std::move(removal), false);
-      if (++it->told >= 5) {
+      if (++it->told >= leaving_replica::told_max) {
         it = leaving_.erase(it);
         continue;
       }
