@@ -80,6 +80,7 @@ enum class planted_bug : std::uint8_t {
   damaged_log_is_taken_as_it_is,
   copied_directory_votes_on,
   left_out_and_silent,
+  rolled_back_voter_counts,
   count_,
 };
 

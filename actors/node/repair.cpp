@@ -188,9 +188,14 @@ void group_supervisor::add_newcomer(
           return; // another one is wanted by now
         auto& mine = at->second;
         const auto id = made.find(g.shard);
-        if (!error.empty() || id == made.end()) {
+        // It may name the very one that is to be replaced, and not know yet.
+        const bool known =
+            id != made.end()
+            && mine.configuration.contains(replica_ref{node, id->second});
+        if (!error.empty() || id == made.end() || known) {
           ctx_.log(log_level::warning,
-                   "node " + short_string(node) + " made no replica: " + error);
+                   "node " + short_string(node)
+                       + " made no replica: " + (known ? "it has one" : error));
           mine.adding = false;
           mine.newcomer.reset();
           mine.refused.push_back(node);

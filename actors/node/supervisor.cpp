@@ -132,8 +132,15 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (const auto* d = std::get_if<change_done>(&m.what)) {
     on_change_done(m.group, *d);
   } else if (const auto* bad = std::get_if<replica_failed>(&m.what)) {
-    if (bad->at_start)
-      return give_up_replica(m.group, bad->message);
+    if (bad->at_start) {
+      give_up_replica(m.group, bad->message);
+      if (bad->forgot)
+        put_documents({document(document_kind::replica,
+                                shard_name(m.group.app.view(), m.group.shard),
+                                std::nullopt)},
+                      nullptr);
+      return;
+    }
     start_.fatal(1, bad->message);
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
     on_row(m.group, r, *row);

@@ -271,6 +271,8 @@ struct replica_failed {
   std::string message;
   /// What was recovered can't be used: only this replica is affected.
   bool at_start = false;
+  /// Nor may its id ever vote again: the disk is an older one.
+  bool forgot = false;
 };
 /// How an operator's or supervisor's order (by its number) ended.
 struct change_done {

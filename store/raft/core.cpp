@@ -272,7 +272,8 @@ void core::snapshot_finished(time_point now, const replica_ref& peer,
     return;
   busy(now);
   p->become_probe();
-  p->next = std::clamp(index.next(), p->match.next(), log_.last_index().next());
+  p->next =
+      std::clamp(index.next(), p->durable.next(), log_.last_index().next());
 }
 
 void core::snapshot_failed(time_point now, const replica_ref& peer) {

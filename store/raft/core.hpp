@@ -120,8 +120,11 @@ public:
   /// once.
   void leader_lost(time_point now, const node_id& leader, evidence why,
                    unsigned rank);
-  /// The node of a leader was seen alive in this incarnation: while asleep
-  /// under a lower one, that is `evidence::higher_incarnation`.
+  /// A node was seen alive in this incarnation, on a new link. The leader's,
+  /// while asleep under a lower one: that is `evidence::higher_incarnation`. A
+  /// peer's, by the leader: its process may be another one, on an older disk,
+  /// so that it has to show again what it has, and until then nothing that it
+  /// acknowledged counts.
   void node_seen(time_point now, const node_id& node, incarnation seen,
                  unsigned rank);
   /// Wakes the group: a leader beats again, a follower asks its leader.
@@ -275,6 +278,7 @@ private:
 
   // replication.cpp
   void add_entry(entry_kind kind, shared_bytes data);
+  void refuses_what_it_had(time_point now, progress& p, log_index index);
   void accept_entries(const raft::append& b);
   void send_appends(time_point now);
   bool send_append(time_point now, progress& p, bool even_empty);

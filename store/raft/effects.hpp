@@ -103,6 +103,15 @@ struct replica_lost {
   replica_ref peer;
 };
 
+/// `peer` acknowledged the entry at `index` and refuses it now: its disk is an
+/// older one, and its vote may be lost, too. It counts for nothing any more;
+/// replace it as a lost disk. Repeated while it goes on.
+struct log_lost {
+  replica_ref peer;
+  log_index index;
+  banyan::term term; ///< of that entry
+};
+
 /// Somebody wants to stand while this replica still believes in `leader`:
 /// find out at once, by every means, and call `leader_lost` if it is gone.
 /// (The core has sent a `probe` by itself.)
@@ -135,7 +144,7 @@ struct transfer_ended {
 using effect =
     std::variant<send, persist, committed, truncated, role_changed,
                  own_term_committed, reads_confirmed, reads_dropped, fresh,
-                 needs_snapshot, configuration_changed, replica_lost,
+                 needs_snapshot, configuration_changed, replica_lost, log_lost,
                  probe_leader, leader_stopped, asleep, awake, transfer_ended>;
 
 } // namespace banyan::raft

@@ -341,7 +341,17 @@ void core::leader_lost(time_point now, const node_id& leader, evidence why,
 
 void core::node_seen(time_point now, const node_id& node, incarnation seen,
                      unsigned rank) {
-  if (!planted(planted_bug::miss_a_restarted_leader) && asleep_ && !leads()
+  if (leads()) {
+    for (auto& p : peers_)
+      if (p.peer.node == node
+          && !planted(planted_bug::rolled_back_voter_counts)) {
+        p.doubt();
+        busy(now);
+        send_append(now, p, true);
+      }
+    return;
+  }
+  if (!planted(planted_bug::miss_a_restarted_leader) && asleep_
       && leader_->node == node && seen > leader_incarnation_)
     leader_lost(now, node, evidence::higher_incarnation, rank);
 }

@@ -36,9 +36,20 @@ bool progress::acknowledged(log_index index) {
   }
   if (index <= match)
     return false;
-  match = index;
+  if (index < durable)
+    return false; // says nothing of the rest
+  match = durable = index;
+  doubted = never;
   next = std::max(next, match.next());
   return true;
+}
+
+void progress::doubt() {
+  match = {};
+  if (state == peer_state::snapshot)
+    return;
+  become_probe();
+  next = durable.next();
 }
 
 void progress::become_probe() {
@@ -52,7 +63,7 @@ void progress::become_probe() {
 void progress::become_replicate() {
   become_probe();
   state = peer_state::replicate;
-  next = match.next();
+  next = durable.next();
 }
 
 void progress::become_snapshot(log_index index) {

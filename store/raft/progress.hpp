@@ -24,7 +24,12 @@ enum class peer_state : std::uint8_t {
 struct progress {
   replica_ref peer;
   log_index match; ///< durable there and equal to the leader's log
-  log_index next;  ///< to be sent next; always above `match`
+  /// The highest `match` there was: above it on a new link, until the peer has
+  /// shown that its disk still has all that.
+  log_index durable;
+  log_index next;   ///< to be sent next; always above `durable`
+  /// When it refused what it had acknowledged, for the first time since.
+  time_point doubted = never;
   peer_state state = peer_state::probe;
   time_point heard;          ///< the last message of this term
   bool probing = false;      ///< a probe is under way
@@ -38,6 +43,8 @@ struct progress {
   void sent(log_index last, std::size_t bytes);
   /// Everything up to `index` is acknowledged. True when that is news.
   bool acknowledged(log_index index);
+  /// Nothing of what it acknowledged counts before it does so again.
+  void doubt();
   void become_probe();
   void become_replicate();
   void become_snapshot(log_index index);

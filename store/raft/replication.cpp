@@ -112,15 +112,20 @@ void core::on(time_point now, const message& m, const append_answer& b) {
   if (!p)
     return;
   if (b.refused) {
-    if (b.index <= p->match || b.index >= p->next
-        || (p->state == peer_state::probe && b.index != p->next.prev()))
-      return; // about something since settled
     if (p->state == peer_state::snapshot)
       return;
+    if (b.index <= p->durable
+        && !planted(planted_bug::rolled_back_voter_counts)) {
+      refuses_what_it_had(now, *p, b.index);
+      return;
+    }
+    if (b.index <= p->durable || b.index >= p->next
+        || (p->state == peer_state::probe && b.index != p->next.prev()))
+      return; // about something since settled
     const auto fits = log_.last_with_term_at_most(
         std::min(b.hint_index, b.index), b.hint_term);
     p->become_probe();
-    p->next = std::max(std::min(b.index, fits.next()), p->match.next());
+    p->next = std::max(std::min(b.index, fits.next()), p->durable.next());
     return;
   }
   if (b.index > log_.last_index()) {
@@ -128,7 +133,7 @@ void core::on(time_point now, const message& m, const append_answer& b) {
     return;
   }
   if (!p->acknowledged(b.index)) {
-    if (p->state == peer_state::probe)
+    if (p->state == peer_state::probe && p->match == p->durable)
       p->become_replicate();
     return;
   }
@@ -137,6 +142,25 @@ void core::on(time_point now, const message& m, const append_answer& b) {
     p->become_replicate();
   count_commit(now);
   advance_transfer();
+}
+
+/// It refuses what it has acknowledged to this leader. The answer may have come
+/// down an older link, after the acknowledgement that overtook it: so it counts
+/// for nothing but a question, asked for longer than any link takes to drain.
+/// Who still refuses just what it acknowledged last has lost it, and maybe a
+/// vote as well: its disk is an older one.
+void core::refuses_what_it_had(time_point now, progress& p, log_index index) {
+  const bool asked_again = p.match < p.durable;
+  p.doubt();
+  if (p.doubted == never) {
+    p.doubted = now;
+    return;
+  }
+  if (!asked_again || index != p.durable
+      || now < p.doubted + opts_.quorum_timeout || !log_.knows(index))
+    return;
+  p.doubted = now; // said again as long as it is here
+  effects_.emplace_back(log_lost{p.peer, index, log_.term_at(index)});
 }
 
 void core::on(time_point now, const message& m, const beat_answer&) {

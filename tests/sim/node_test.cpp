@@ -93,6 +93,58 @@ struct nodes : ::testing::Test {
     w.run_for(100ms);
     w.at(n).boot();
   }
+  std::size_t the_leader() {
+    for (const auto n : members())
+      if (const auto* v = context(n).known.view(group);
+          v != nullptr && v->leader.node == w.at(n).id())
+        return n;
+    ADD_FAILURE() << "no leader";
+    return members()[0];
+  }
+  std::size_t a_follower() {
+    const auto all = members();
+    return all[0] == the_leader() ? all[1] : all[0];
+  }
+  replica_ref ref_of(std::size_t n) {
+    replica_ref r{w.at(n).id(), {}};
+    if (const auto named = documents(n, document_kind::replica);
+        named.size() == 1)
+      static_cast<void>(replica_id::from(named[0].second.view(), r.replica));
+    return r;
+  }
+  /// That machine knows it as a voter of the group.
+  bool names(std::size_t n, const replica_ref& who) {
+    const auto* v = context(n).known.view(group);
+    return v != nullptr
+           && std::any_of(v->voters.begin(), v->voters.end(),
+                          [&](const auto& x) { return x.who == who; });
+  }
+  /// Some acknowledged commands.
+  void write(std::size_t n) {
+    for (int i = 0; i < 5; ++i) {
+      call_request r;
+      r.app = "counter";
+      r.key = "a";
+      r.command = "add";
+      writer{r.argument}.map(1).text("n").sint(1);
+      bool done = false;
+      w.at(n).peer().call(std::move(r), [&](const reply& a, std::uint32_t) {
+        done = true;
+        EXPECT_EQ(a.status, reply_status::ok) << a.message;
+      });
+      ASSERT_TRUE(w.run_until([&] { return done; }, 5s));
+    }
+    w.run_for(500ms); // the other follower has them, too
+  }
+  void
+  put_back(std::size_t n,
+           const std::shared_ptr<const store::virtual_disk::image>& image) {
+    w.logs.loses(w.at(n).id());
+    w.at(n).expect_fatal();
+    w.at(n).kill(machine::end::power);
+    w.at(n).disk().restore(image);
+    w.at(n).boot();
+  }
   void TearDown() override {
     for (const auto& p : w.problems)
       ADD_FAILURE() << p;
@@ -235,12 +287,7 @@ TEST_F(nodes, a_replica_that_was_replaced_while_away_learns_of_it) {
   replace.in = {ref_of(outside)};
   replace.out = {old};
   context(leader).tell_replica(group, std::move(replace));
-  const auto names = [&](const replica_ref& who) {
-    const auto* v = context(leader).known.view(group);
-    return std::any_of(v->voters.begin(), v->voters.end(),
-                       [&](const auto& x) { return x.who == who; });
-  };
-  ASSERT_TRUE(w.run_until([&] { return !names(old); }, 10s));
+  ASSERT_TRUE(w.run_until([&] { return !names(leader, old); }, 10s));
   w.run_for(10s); // it was told by then, as often as it is told unasked
   w.at(away).boot();
   EXPECT_TRUE(w.run_until(
@@ -250,6 +297,47 @@ TEST_F(nodes, a_replica_that_was_replaced_while_away_learns_of_it) {
       },
       15s));
   EXPECT_EQ(members().size(), 3u);
+}
+
+// ---- disks that are older than what they said -------------------------------
+
+// No incarnation tells of it: but its leader had its acknowledgements.
+TEST_F(nodes, a_disk_rolled_back_within_one_boot_makes_a_new_replica) {
+  const auto leader = the_leader();
+  const auto n = a_follower();
+  const auto old = ref_of(n);
+  const auto image = w.at(n).disk().copy();
+  write(leader);
+  put_back(n, image);
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        return !names(leader, old) && members().size() == 3
+               && documents(n, document_kind::replica).size() <= 1
+               && ref_of(n) != old;
+      },
+      15s));
+}
+
+// It ends before it has stored that its disk is an old one; the next boot's
+// incarnation is above all that the mesh has seen.
+TEST_F(nodes, a_restored_image_that_hides_the_evidence_makes_a_new_replica) {
+  const auto leader = the_leader();
+  const auto n = a_follower();
+  const auto old = ref_of(n);
+  const auto image = w.at(n).disk().copy();
+  reboot(n);
+  ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+  write(leader);
+  put_back(n, image);
+  reboot(n);
+  reboot(n);
+  ASSERT_EQ(ref_of(n), old);
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        return w.at(n).up() && !names(leader, old) && members().size() == 3
+               && ref_of(n) != old;
+      },
+      20s));
 }
 
 // ---- restored images --------------------------------------------------------

@@ -243,6 +243,7 @@ private:
   void on_effect(const raft::needs_snapshot& e, time_point now);
   void on_effect(const raft::configuration_changed& e, time_point now);
   void on_effect(const raft::replica_lost& e, time_point now);
+  void on_effect(const raft::log_lost& e, time_point now);
   void on_effect(const raft::probe_leader& e, time_point now);
   void on_effect(const raft::leader_stopped& e, time_point now);
   void on_effect(const raft::asleep& e, time_point now);
@@ -417,6 +418,7 @@ private:
   void tell_leaving(time_point now);
   void on_retire(const_bytes payload);
   void on_left_out(const replica_ref& who, time_point now);
+  void on_log_lost(const replica_ref& from, const_bytes payload);
 
   // snapshots.cpp
   void start_offer(const replica_ref& to, bool rebuild, time_point now);

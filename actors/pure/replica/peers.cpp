@@ -77,6 +77,8 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
     return on_retire(f.payload);
   case group_frame_kind::left_out:
     return on_left_out(far, now);
+  case group_frame_kind::log_lost:
+    return on_log_lost(far, f.payload);
   case group_frame_kind::state_wanted:
     on_state_wanted(far, f.payload, now);
     return;
@@ -120,6 +122,28 @@ void replica_core::impl::on_retire(const_bytes payload) {
   if ((unknown || c.contains(config_.self)) && at > removed && since >= told_in)
     return;
   out_.emplace_back(replica_retired{});
+}
+
+/// This replica has acknowledged an entry that it doesn't have: its disk was
+/// put back to an older state, and may have forgotten a vote as well.
+void replica_core::impl::on_log_lost(const replica_ref& from,
+                                     const_bytes payload) {
+  reader r{payload};
+  log_index index;
+  banyan::term of;
+  r.require(r.array(2) == 2);
+  r.id(index);
+  r.id(of);
+  if (!r.done() || leading_ || raft_->leader() != from
+      || index <= raft_->committed_index() || raft_->log().matches(index, of))
+    return;
+  failed_ = true;
+  replica_failed failed;
+  failed.message = "its disk was put back to an older state: entry "
+                   + std::to_string(index.value())
+                   + ", which it has acknowledged, is missing";
+  failed.at_start = failed.forgot = true;
+  out_.emplace_back(std::move(failed));
 }
 
 /// It was away while its removal was committed and told, or the leader that
@@ -203,6 +227,12 @@ void replica_core::impl::on_effect(const raft::probe_leader& e, time_point) {
   out_.emplace_back(probe_node{e.leader.node});
 }
 void replica_core::impl::on_effect(const raft::replica_lost& e, time_point) {
+  out_.emplace_back(replica_lost{e.peer});
+}
+void replica_core::impl::on_effect(const raft::log_lost& e, time_point) {
+  bytes lost;
+  writer{lost}.array(2).id(e.index).id(e.term);
+  send_frame(e.peer, group_frame_kind::log_lost, std::move(lost), false);
   out_.emplace_back(replica_lost{e.peer});
 }
 void replica_core::impl::on_effect(const raft::asleep&, time_point) {

@@ -34,7 +34,7 @@ std::vector<bytes> seeds() {
   group_frame f;
   f.group.shard = 3;
   f.payload = to_bytes("a raft message");
-  for (int kind = 1; kind <= 13; ++kind) {
+  for (int kind = 1; kind <= 14; ++kind) {
     f.kind = static_cast<group_frame_kind>(kind);
     out.push_back(encoded(f));
   }

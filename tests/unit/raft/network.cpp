@@ -172,6 +172,8 @@ void network::carry_out(machine& m, raft::effect& e) {
     ++count.sleeps;
   } else if (std::holds_alternative<raft::replica_lost>(e)) {
     complain("nobody lost a replica here");
+  } else if (std::holds_alternative<raft::log_lost>(e)) {
+    complain("no disk is an older one here");
   }
 }
 

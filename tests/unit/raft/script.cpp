@@ -165,6 +165,10 @@ struct effect_text {
   std::string operator()(const replica_lost& e) const {
     return "replica lost: " + text(e.peer);
   }
+  std::string operator()(const log_lost& e) const {
+    return "log lost: " + text(e.peer) + " entry=" + text(e.index) + "@"
+           + text(e.term);
+  }
   std::string operator()(const probe_leader& e) const {
     return "probe the leader " + text(e.leader);
   }
@@ -395,6 +399,15 @@ std::string script::run(const directive& d) {
       line(text(m));
   } else if (name == "kill") {
     machines_.erase(static_cast<unsigned>(number(words.at(0))));
+  } else if (name == "image") {
+    auto& m = at(words.at(0));
+    m.image = m.stored;
+  } else if (name == "restore") {
+    auto& m = at(words.at(0));
+    m.stored = m.image;
+    m.writing.clear();
+    m.life = m.life.next();
+    start(m);
   } else if (name == "reborn") {
     auto& m = at(words.at(0));
     m.id.replica =

@@ -25,6 +25,8 @@ namespace banyan::raft_test {
 ///     restart N [writes=K]  a crash: the first K writes under way survive
 ///     snapshot N to=M [fail]   install N from=M   trim N INDEX
 ///     kill N              its node is gone
+///     image N              keeps its disk as it is now
+///     restore N            restarts it from that
 ///     reborn N as=M       its node lost the disk: an empty replica, id M
 ///     status [N]   log N   waiting
 class script {
@@ -37,6 +39,7 @@ private:
     std::unique_ptr<seeded_random> random;
     std::unique_ptr<raft::core> core;
     disk stored;
+    disk image; ///< as `stored` was once
     std::deque<raft::persist> writing;
     incarnation life{1};
   };

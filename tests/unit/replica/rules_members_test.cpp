@@ -169,7 +169,7 @@ TEST_F(replica_rules, garbage_from_peers_is_dropped) {
     f.lineage = w.base.lineage;
     f.from = w.nodes[(leader + 1) % 3].self.replica;
     f.to = w.nodes[leader].self.replica;
-    f.kind = static_cast<group_frame_kind>(1 + i % 13);
+    f.kind = static_cast<group_frame_kind>(1 + i % 14);
     f.payload = b;
     bytes frame;
     encode(f, frame);
