@@ -1,0 +1,177 @@
+// What other nodes and clients send: whose it is, and whether it may be.
+#include "actors/loop/coordinator.hpp"
+#include "actors/node/node.hpp"
+#include "actors/pure/client_wire.hpp"
+
+#include <caf/all.hpp>
+
+namespace banyan::actors {
+
+void node_shell::on_frames(const net::link_info& info,
+                           const std::vector<net::frame_view>& frames) {
+  if (info.role == link_role::client) {
+    for (const auto& f : frames)
+      if (f.channel == net::channel::request)
+        on_client_call(info, f.payload);
+    return;
+  }
+  bool heard = false;
+  for (const auto& f : frames) {
+    switch (f.channel) {
+    case net::channel::membership:
+    case net::channel::beat:
+      member_input([&](auto& m, auto now, auto& out) {
+        m.on_frame(info.node, f.channel, f.payload, now, out);
+      });
+      continue;
+    case net::channel::raft:
+    case net::channel::bulk:
+      on_group_frame(info, f.payload);
+      break;
+    case net::channel::group:
+      on_control(info, f.payload);
+      break;
+    case net::channel::request: {
+      request_in in{info.node, {}};
+      if (!decode(f.payload, in.frame)) {
+        ++ctx_.counters.frames_bad;
+        break;
+      }
+      const auto group = in.frame.group;
+      const auto call = in.frame.call;
+      if (ctx_.tell_replica(group, std::move(in)))
+        break;
+      reply none;
+      none.status = reply_status::no_such_replica;
+      bytes b;
+      encode(reply_frame{call, std::move(none)}, b);
+      ctx_.send(info.node, net::channel::reply, b);
+      break;
+    }
+    case net::channel::reply: {
+      reply_in in{info.node, {}};
+      if (decode(f.payload, in.frame))
+        caf::anon_send(ctx_.router, std::move(in));
+      else
+        ++ctx_.counters.frames_bad;
+      break;
+    }
+    case net::channel::outbox: {
+      stream_in in;
+      if (!decode(f.payload, in.frame)) {
+        ++ctx_.counters.frames_bad;
+        break;
+      }
+      // The sender must belong to the group that it speaks for. Of an app that
+      // has no replica here this node has no secret to check that with.
+      const auto& by = in.frame.is_ack ? in.frame.to : in.frame.from;
+      if (ctx_.guard.knows(by.app) && !ctx_.guard.may_speak(info.id, by)) {
+        ++ctx_.counters.frames_unproven;
+        break;
+      }
+      const auto to = addressee(in.frame);
+      ctx_.tell_replica(to, std::move(in));
+      break;
+    }
+    case net::channel::link:
+      break;
+    }
+    heard = true;
+  }
+  if (heard)
+    member_input(
+        [&](auto& m, auto now, auto& out) { m.on_heard(info.node, now, out); });
+}
+
+void node_shell::on_group_frame(const net::link_info& info,
+                                const_bytes payload) {
+  group_id group;
+  if (!peek_group(payload, group)) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  const bool here = ctx_.replicas.count(group) != 0;
+  if (here && ctx_.guard.may_speak(info.id, group)) {
+    ctx_.tell_replica(group, group_frame_in{info.node, payload.copy()});
+    return;
+  }
+  group_frame f;
+  if (!decode(payload, f)) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  // A node may say of itself, without proof, that it has no such replica.
+  if (f.kind == group_frame_kind::no_such_replica) {
+    ctx_.tell_replica(group, group_frame_in{info.node, payload.copy()});
+    return;
+  }
+  if (here) {
+    ++ctx_.counters.frames_unproven;
+    return;
+  }
+  if (ctx_.known.find_app(group.app) == nullptr)
+    return; // its documents are on their way
+  std::swap(f.from, f.to);
+  f.kind = group_frame_kind::no_such_replica;
+  f.payload.clear();
+  bytes b;
+  encode(f, b);
+  ctx_.send(info.node, net::channel::raft, b);
+}
+
+void node_shell::on_control(const net::link_info& info, const_bytes payload) {
+  control_in in{info.node, {}};
+  if (!decode(payload, in.frame)) {
+    ++ctx_.counters.frames_bad;
+    return;
+  }
+  if (const auto* proof = std::get_if<secret_proof>(&in.frame)) {
+    if (!ctx_.guard.on_proof(info, proof->group, proof->proof))
+      ++ctx_.counters.proofs_wrong;
+  } else if (const auto* v = std::get_if<group_view>(&in.frame)) {
+    if (v->leader.node != info.node)
+      ++ctx_.counters.frames_bad;
+    else if (ctx_.known.put_view(*v))
+      caf::anon_send(ctx_.router, view_in{v->group});
+  } else {
+    caf::anon_send(ctx_.supervisor, std::move(in));
+  }
+}
+
+void node_shell::on_client_call(const net::link_info& info,
+                                const_bytes payload) {
+  client_call_frame f;
+  if (!decode(payload, f)) {
+    ++ctx_.counters.frames_bad;
+    links_->close(info.node, ctx_.loop.now());
+    return;
+  }
+  const auto* app = ctx_.known.find_app(f.app);
+  const auto answer =
+      [&ctx = ctx_, node = info.node, call = f.call,
+       shards = app == nullptr ? 0 : app->shards](reply r, std::uint32_t) {
+        bytes b;
+        encode(client_reply_frame{call, std::move(r), shards}, b);
+        ctx.send(node, net::channel::reply, b);
+      };
+  if (f.kind == client_call_kind::lookup) {
+    reply r;
+    if (app == nullptr)
+      r.status = reply_status::not_found;
+    answer(std::move(r), 0);
+    return;
+  }
+  call_in c;
+  c.request.app = std::move(f.app);
+  c.request.kind = static_cast<request_kind>(f.kind);
+  c.request.key = std::move(f.key);
+  c.request.command = std::move(f.command);
+  c.request.argument = std::move(f.argument);
+  c.request.identity = std::move(f.identity);
+  c.request.deadline = f.deadline;
+  c.request.max_staleness = f.max_staleness;
+  c.answer = answer;
+  caf::anon_send(ctx_.router, std::move(c));
+}
+
+} // namespace banyan::actors
