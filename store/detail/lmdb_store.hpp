@@ -101,6 +101,9 @@ private:
   result<void, store_error> load(std::vector<recovered_state>& found);
   int commit(write_txn& txn);
   state_error fault(int code, const group_id& group, const char* what);
+  /// Adds up what is to be written.
+  static void count(const std::vector<row_change>& changes, std::size_t& rows,
+                    std::size_t& bytes);
   outcome admit(std::size_t rows, std::size_t bytes, const group_id& group);
   bool has_room(std::size_t bytes);
   bool was_cut_short();
