@@ -3,6 +3,7 @@
 #include "actors/docs/spec_file.hpp"
 #include "actors/docs/spec_map.hpp"
 #include "tests/fuzz/fuzz.hpp"
+#include "tests/support/whole_spec.hpp"
 
 namespace banyan::fuzz {
 namespace {
@@ -42,26 +43,9 @@ void run(const_bytes in) {
 
 std::vector<bytes> seeds() {
   std::vector<bytes> out;
-  for (const auto* t : {"name = \"ledger\"\nmodule = \"ledger\"\n", R"(
-name = "notes-2"
-module = "notes"
-kind = "durable"
-shards = 16
-replicas = 5
-regions = ["eu", "us-east"]
-spread = "regions"
-min_tier = 2
-isolation = "none"
-access = "public"
-replace_after = "2s"
-secrets = ["smtp_password"]
-[config]
-limit = 300
-ratio = 0.5
-name = "x"
-deep.list = [1, -2, true]
-)",
-                        R"(
+  for (const auto* t :
+       {"name = \"ledger\"\nmodule = \"ledger\"\n", test::whole_spec,
+        R"(
 name = "a"
 [module]
 x86_64-linux = "a.so"

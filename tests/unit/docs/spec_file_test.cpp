@@ -1,6 +1,7 @@
 #include "actors/docs/spec_file.hpp"
 #include "base/codec.hpp"
 #include "folder.hpp"
+#include "tests/support/whole_spec.hpp"
 
 namespace banyan {
 namespace {
@@ -32,26 +33,7 @@ TEST(spec, the_least_one_has_the_defaults_of_the_design) {
 }
 
 TEST(spec, every_field_is_read) {
-  const auto spec = parse_spec(R"(
-name = "notes-2"
-module = "notes"
-kind = "durable"
-shards = 16
-replicas = 5
-regions = ["eu", "us-east"]
-spread = "regions"
-min_tier = 2
-isolation = "none"
-access = "public"
-replace_after = "2s"
-secrets = ["smtp_password"]
-[config]
-limit = 300
-ratio = 0.5
-name = "x"
-deep.list = [1, -2, true]
-)",
-                               "app.toml");
+  const auto spec = parse_spec(test::whole_spec, "app.toml");
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   const auto& s = spec->spec;
   EXPECT_EQ(s.shards, 16U);
