@@ -100,6 +100,7 @@ const std::vector<planted_row>& planted_table() {
       ROW(pending_state_serves, finder{"node", 1}, finder{"damage rules"}),
       ROW(quarantine_without_majority, finder{"damage rules"}),
       ROW(switch_to_a_snapshot_that_does_not_add_up, finder{"installs"}),
+      ROW(mend_from_a_state_behind, finder{"damage rules"}),
       ROW(complete_before_sync, finder{"node", 1}, finder{"log crashes"}),
       ROW(serve_a_bad_row, finder{"rows"}),
       ROW(dead_come_back_unasked, finder{"node", 1}, finder{"membership"}),
