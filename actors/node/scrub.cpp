@@ -7,9 +7,20 @@
 #include <algorithm>
 
 namespace banyan::actors {
+namespace {
+
+std::uint64_t seed_of(const node_id& id) {
+  std::uint64_t seed = 0;
+  for (std::size_t i = 0; i < sizeof seed; ++i)
+    seed = seed << 8 | id.view()[i];
+  return seed;
+}
+
+} // namespace
 
 scrub_shell::scrub_shell(node_context& ctx)
-    : ctx_{ctx}, core_{ctx.settings.scrub, ctx.loop.now()}, timer_{ctx.loop} {
+    : ctx_{ctx}, core_{ctx.settings.scrub, ctx.loop.now(), seed_of(ctx.self())},
+      timer_{ctx.loop} {
 }
 
 std::vector<group_id> scrub_shell::groups() const {

@@ -11,8 +11,11 @@ std::string name_of(const group_id& g) {
 
 } // namespace
 
-scrub_core::scrub_core(scrub_config config, time_point now)
-    : config_{config}, next_pass_{now + config.interval}, due_{next_pass_} {
+scrub_core::scrub_core(scrub_config config, time_point now, std::uint64_t seed)
+    : config_{config} {
+  const auto steps = static_cast<std::int64_t>(seed % 1024);
+  config_.interval += config.interval / 8 * steps / 1024;
+  due_ = next_pass_ = now + config_.interval;
 }
 
 void scrub_core::ask(time_point now) {
@@ -130,6 +133,7 @@ void scrub_core::on_state_piece(
   if (over) {
     ++report_.groups_read;
     t.asked = true;
+    t.asked_at = now;
     out.emplace_back(scrub_compare{group});
     ++at_;
     from_.clear();
@@ -169,8 +173,10 @@ void scrub_core::on_replica(const group_id& group,
     return;
   auto& t = at->second;
   t.last = r;
-  if (!r)
+  if (!r) {
+    t.asked = false; // there is nothing here to compare; what comes is new
     return;
+  }
   if (!t.first) {
     t.first = r;
     return;
@@ -231,24 +237,36 @@ void scrub_core::state_is_wrong(const group_id& group, target& t,
   note(name_of(group) + ": " + why);
 }
 
-bool scrub_core::settled() const {
+bool scrub_core::mended() const {
   return std::all_of(targets_.begin(), targets_.end(), [](const auto& p) {
     const auto& t = p.second;
-    return (t.compared || !t.asked) && t.rows_mended == t.rows_damaged
-           && t.rebuilt == t.state_wrong && t.replaced == t.log_damaged;
+    return t.rows_mended == t.rows_damaged && t.rebuilt == t.state_wrong
+           && t.replaced == t.log_damaged;
+  });
+}
+
+bool scrub_core::compared() const {
+  return std::all_of(targets_.begin(), targets_.end(), [](const auto& p) {
+    return p.second.compared || !p.second.asked;
   });
 }
 
 void scrub_core::watch(time_point now, scrub_effects& out) {
-  if (settled() || now - progress_ > config_.mend_patience) {
+  const auto patience =
+      mended() ? config_.compare_patience : config_.mend_patience;
+  if ((mended() && compared()) || now - progress_ > patience) {
     report_.now = scrub_report::phase::done;
     report_.ended = now;
     due_ = wanted_ ? now : next_pass_;
     return;
   }
   scrub_look look;
-  for (const auto& [g, t] : targets_) {
+  for (auto& [g, t] : targets_) {
     look.groups.push_back(g);
+    if (t.asked && !t.compared && now - t.asked_at >= config_.compare_again) {
+      t.asked_at = now;
+      out.emplace_back(scrub_compare{g});
+    }
     if (t.log_damaged && !t.replaced && t.first)
       out.emplace_back(scrub_log_damaged{g, t.first->id});
   }

@@ -23,6 +23,11 @@ struct scrub_config {
   /// the last that was.
   duration mend_patience = std::chrono::seconds{30};
   duration look_interval = std::chrono::milliseconds{100};
+  /// How long it waits if only comparisons are missing: nobody may lead a
+  /// group. Each is asked for again after `compare_again`: its leader may have
+  /// changed.
+  duration compare_patience = std::chrono::seconds{10};
+  duration compare_again = std::chrono::seconds{2};
 };
 
 /// A replica of this node, as the scrub has to know it.
@@ -118,7 +123,10 @@ struct scrub_report {
 /// the piece that is out count for nothing.
 class scrub_core {
 public:
-  scrub_core(scrub_config config, time_point now);
+  /// `seed`: this node's own, so that the nodes of a mesh that started at once
+  /// don't read, and find, at once. It makes the interval up to an eighth
+  /// longer.
+  scrub_core(scrub_config config, time_point now, std::uint64_t seed = 0);
 
   /// A pass now; joins one that runs.
   void ask(time_point now);
@@ -152,6 +160,7 @@ private:
     bool replaced = false;
     bool asked = false; ///< for a comparison
     bool compared = false;
+    time_point asked_at{};
   };
   void begin(const std::vector<group_id>& groups, time_point now,
              scrub_effects& out);
@@ -160,7 +169,8 @@ private:
   void wait_for(std::uint64_t read, time_point now);
   void state_is_wrong(const group_id& group, target& t, const std::string& why);
   void note(std::string finding);
-  [[nodiscard]] bool settled() const;
+  [[nodiscard]] bool mended() const;
+  [[nodiscard]] bool compared() const;
 
   scrub_config config_;
   scrub_report report_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace banyan {
 namespace {
 
@@ -70,8 +72,9 @@ protected:
       }
       for (const auto& p : take<scrub_log_piece>())
         core.on_log_piece(p.number, log, now, out);
-      for (const auto& c : take<scrub_compare>())
-        replicas[c.group].checkpoint = log_index{50};
+      if (compares)
+        for (const auto& c : take<scrub_compare>())
+          replicas[c.group].checkpoint = log_index{50};
       tick();
     }
     FAIL() << "the pass has no end";
@@ -94,6 +97,7 @@ protected:
       {group(2), {id(2), true, 0, 0, 0, {}}}};
   scrub_core core{config, now};
   scrub_effects out;
+  bool compares = true; ///< groups have leaders that hear the wish
 };
 
 TEST_F(scrub, one_pass_a_day_of_its_own_accord) {
@@ -106,6 +110,44 @@ TEST_F(scrub, one_pass_a_day_of_its_own_accord) {
   watch_until_done();
   EXPECT_EQ(core.report().pass, 1U);
   EXPECT_EQ(core.deadline(), began + 24h);
+}
+
+TEST_F(scrub, nodes_that_started_at_once_dont_read_at_once) {
+  std::set<time_point> passes;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const scrub_core other{config, now, seed * 0x9e3779b97f4a7c15U};
+    EXPECT_GE(other.deadline(), now + 24h);
+    EXPECT_LE(other.deadline(), now + 27h);
+    passes.insert(other.deadline());
+  }
+  EXPECT_EQ(passes.size(), 5U);
+}
+
+TEST_F(scrub, nothing_is_waited_for_that_cant_come) {
+  compares = false;
+  core.ask(now);
+  tick();
+  read_all();
+  // The wish for a comparison was lost with its leader: it is told again.
+  EXPECT_EQ(take<scrub_compare>().size(), 2U);
+  for (int i = 0; i < 25; ++i)
+    tick();
+  EXPECT_GE(take<scrub_compare>().size(), 2U);
+  EXPECT_EQ(core.report().now, scrub_report::phase::mending);
+  // One group went from this node, the other has no leader.
+  replicas.erase(group(1));
+  const auto began = now;
+  watch_until_done();
+  EXPECT_LE(now - began, config.compare_patience);
+  EXPECT_EQ(core.report().open(), 0U);
+  EXPECT_EQ(core.report().digests_compared, 0U);
+  replicas.erase(group(2));
+  core.ask(now);
+  tick();
+  read_all();
+  const auto last = now;
+  watch_until_done();
+  EXPECT_LE(now - last, 2 * config.look_interval) << "nothing is here";
 }
 
 TEST_F(scrub, reads_every_group_and_the_log_and_has_states_compared) {
