@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <new>
 #include <system_error>
 
 namespace banyan::store {
@@ -21,6 +22,26 @@ using namespace banyan::store::detail;
 
 constexpr std::size_t named_max = 1000;
 constexpr std::size_t doubts_max = 10;
+
+/// Of a process that is short of something, not of a bad file.
+bool is_shortage(int code) {
+  return code == ENOMEM || code == EMFILE || code == ENFILE || code == EAGAIN;
+}
+
+/// What this process is short of right now; 0: nothing.
+int shortage() {
+  const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return is_shortage(errno) ? errno : 0;
+  ::close(fd);
+  return 0;
+}
+
+state_report read_later(int code) {
+  state_report out;
+  out.later = std::generic_category().message(code);
+  return out;
+}
 
 /// A shared lock: nobody opens the state to write while it is verified.
 class reader_lock {
@@ -67,6 +88,10 @@ public:
       code = each("groups", &table_walk::on_group);
     if (code == 0)
       code = each("rows", &table_walk::on_row);
+    if (is_shortage(code)) {
+      out_ = read_later(code);
+      return;
+    }
     if (code != 0)
       return bad(std::string{"LMDB says: "} + mdb_strerror(code));
     for (const auto& [number, g] : groups_)
@@ -192,14 +217,17 @@ private:
 
 } // namespace
 
-result<state_report, store_error>
-verify_state(const std::filesystem::path& state,
-             const verify_progress& progress) {
+namespace {
+
+result<state_report, store_error> read_all(const std::filesystem::path& state,
+                                           const verify_progress& progress) {
   state_report out;
   const reader_lock lock{state / "LOCK"};
   if (lock.error() == EWOULDBLOCK)
     return failure{store_error{store_errc::in_use,
                                state.string() + " is open; stop its peer"}};
+  if (is_shortage(lock.error()))
+    return read_later(lock.error());
   if (lock.error() != 0 && !lock.missing())
     return failure{store_error{
         store_errc::unreadable,
@@ -244,6 +272,22 @@ verify_state(const std::filesystem::path& state,
   if (progress)
     progress(2 * *size, 2 * *size);
   return out;
+}
+
+} // namespace
+
+result<state_report, store_error>
+verify_state(const std::filesystem::path& state,
+             const verify_progress& progress) {
+  try {
+    auto out = read_all(state, progress);
+    if (!out)
+      if (const int code = shortage(); code != 0)
+        return read_later(code);
+    return out;
+  } catch (const std::bad_alloc&) {
+    return read_later(ENOMEM);
+  }
 }
 
 } // namespace banyan::store

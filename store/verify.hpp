@@ -23,6 +23,10 @@ struct state_report {
   std::vector<std::pair<group_id, bytes>> damaged_rows; ///< scan keys
   std::vector<group_id> damaged_groups;
 
+  /// Memory or file handles ran out: nothing above counts, and it has to be
+  /// read again later. Empty: it was read to its end.
+  std::string later;
+
   std::uint64_t groups = 0;
   std::uint64_t rows = 0;
   std::uint64_t bytes_read = 0;

@@ -23,6 +23,7 @@ namespace {
 constexpr std::uintmax_t gentle_from = std::uintmax_t{64} << 20;
 constexpr int gentle_nice = 10;
 constexpr std::size_t line_bytes_max = std::size_t{256} << 10;
+constexpr int not_loaded = 127; ///< what loaders and shells exit with
 
 void say(const std::string& line) {
   std::fputs((line + "\n").c_str(), stdout);
@@ -52,8 +53,10 @@ public:
         actors::state_check_status& status)
       : status_{status} {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0)
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+      why_later_ = std::string{"no pipe to the check: "} + ::strerror(errno);
       return;
+    }
     out_ = ends[0];
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
@@ -75,8 +78,13 @@ public:
     std::string flag = "--verify-state";
     std::string dir = path;
     char* argv[] = {name.data(), flag.data(), dir.data(), nullptr};
-    if (::posix_spawn(&pid_, program.c_str(), &files, &how, argv, environ) != 0)
+    if (const int code =
+            ::posix_spawn(&pid_, program.c_str(), &files, &how, argv, environ);
+        code != 0) {
       pid_ = -1;
+      why_later_ =
+          std::string{"the check can't be started: "} + ::strerror(code);
+    }
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&how);
     ::close(ends[1]);
@@ -125,6 +133,7 @@ public:
 
   [[nodiscard]] const std::string& bad() const { return bad_; }
   [[nodiscard]] const std::string& crash() const { return crash_; }
+  [[nodiscard]] const std::string& why_later() const { return why_later_; }
 
 private:
   void take(std::string_view piece) {
@@ -155,6 +164,7 @@ private:
         bad_ = line.substr(4);
     } else if (begins("later ")) {
       later_ = true;
+      why_later_ = line.substr(6);
     } else if (line == "end") {
       ended_ = true;
     }
@@ -194,9 +204,14 @@ private:
     pid_ = -1;
     if (kill)
       return;
-    if (WIFSIGNALED(how) && !is_fault(WTERMSIG(how)))
+    if (WIFSIGNALED(how) && !is_fault(WTERMSIG(how))) {
       later_ = true; // somebody ended it: that says nothing of the file
-    else if (WIFSIGNALED(how))
+      why_later_ =
+          std::string{"the check was ended by "} + ::strsignal(WTERMSIG(how));
+    } else if (WIFEXITED(how) && WEXITSTATUS(how) == not_loaded && !ended_) {
+      later_ = true; // nor does a program that didn't come up
+      why_later_ = "the check's program can't be loaded";
+    } else if (WIFSIGNALED(how))
       crash_ = std::string{"the check died of "} + ::strsignal(WTERMSIG(how));
     else if (!ended_ && !later_)
       crash_ = "the check ended without a word";
@@ -208,6 +223,7 @@ private:
   std::string buffer_;
   std::string bad_;
   std::string crash_;
+  std::string why_later_;
   bool later_ = false;
   bool ended_ = false;
 };
@@ -235,6 +251,8 @@ int verify_state_child(const std::string& state) {
       say("later " + why);
     else if (what != store::store_errc::unreadable) // its open will say so
       say("bad " + why);
+  } else if (!found->later.empty()) {
+    say("later " + one_line(found->later));
   } else {
     for (const auto& [group, key] : found->damaged_rows)
       say("row " + to_hex(group.app.view()) + " " + std::to_string(group.shard)
@@ -263,6 +281,7 @@ store::state_verdict check_in_child(const std::filesystem::path& state,
     case child::ending::stopped:
       return {false, "stopped"};
     case child::ending::later:
+      status.waits(c.why_later());
       break;
     }
     for (auto left = pause; left.count() > 0 && !stop;

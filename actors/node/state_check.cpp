@@ -19,6 +19,12 @@ void state_check_status::progress(std::uint64_t done, std::uint64_t all) {
   view_.bytes_all = all;
 }
 
+void state_check_status::waits(std::string why) {
+  const std::lock_guard<std::mutex> hold{mutex_};
+  view_.damage = "asked again later: " + std::move(why);
+  view_.damaged_rows.clear();
+}
+
 void state_check_status::damaged_row(group_id group, bytes key) {
   const std::lock_guard<std::mutex> hold{mutex_};
   if (view_.damaged_rows.size() < rows_max)
@@ -110,13 +116,17 @@ verdict_of(const result<store::state_report, store::store_error>& report,
 
 store::state_verdict check_here(const std::filesystem::path& state,
                                 state_check_status& status,
-                                const std::atomic<bool>&) {
-  return verdict_of(
-      store::verify_state(state,
-                          [&](std::uint64_t done, std::uint64_t all) {
-                            status.progress(done, all);
-                          }),
-      status);
+                                const std::atomic<bool>& stop) {
+  for (;;) {
+    const auto report =
+        store::verify_state(state, [&](std::uint64_t done, std::uint64_t all) {
+          status.progress(done, all);
+        });
+    if (stop || !report.ok() || report->later.empty())
+      return verdict_of(report, status);
+    status.waits(report->later);
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
 }
 
 } // namespace banyan::actors

@@ -31,13 +31,16 @@ public:
     std::uint64_t bytes_done = 0;
     std::uint64_t bytes_all = 0;
     duration took{};
-    std::string damage; ///< for people
+    std::string damage; ///< for people; while it runs: what it waits for
     /// Rows with a wrong checksum in a state that is whole otherwise.
     std::vector<std::pair<group_id, bytes>> damaged_rows;
   };
 
   void begin(std::uint64_t size, time_point now);
   void progress(std::uint64_t done, std::uint64_t all);
+  /// It can't be judged now, and is asked again; shown as the damage until
+  /// then.
+  void waits(std::string why);
   /// One row to be mended; more than `rows_max` are left to the scrub.
   void damaged_row(group_id group, bytes key);
   void end(const store::state_verdict& v, time_point now);

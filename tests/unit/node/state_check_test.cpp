@@ -2,18 +2,39 @@
 #include "actors/bin/state_child.hpp"
 #include "net/io/asio_loop.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <future>
+#include <optional>
+#include <thread>
 
 namespace banyan::bin {
 namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+
+/// While it lives this process opens nothing.
+class no_handles {
+public:
+  no_handles() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~no_handles() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  no_handles(const no_handles&) = delete;
+  no_handles& operator=(const no_handles&) = delete;
+
+private:
+  rlimit before_{};
+};
 
 class state_child : public ::testing::Test {
 protected:
@@ -87,6 +108,55 @@ TEST_F(state_child, one_that_cant_judge_yet_is_asked_again) {
   const auto v = check("if [ -e " + flag + " ]; then echo end; else touch "
                        + flag + "; echo later held; echo end; fi");
   EXPECT_TRUE(v.ok);
+}
+
+// A rebuild of a good state is the price of a mistake here.
+TEST_F(state_child, who_is_short_of_something_asks_again_and_says_why) {
+  const auto flag = (dir / "flag").string();
+  std::string why;
+  for (const std::string first :
+       {"echo later Cannot allocate memory; echo end", "exit 127"}) {
+    fs::remove(flag);
+    const auto v = check("if [ -e " + flag
+                         + " ]; then echo end; "
+                           "else touch "
+                         + flag + "; " + first + "; fi");
+    EXPECT_TRUE(v.ok) << v.damage;
+    EXPECT_FALSE(status.look().damage.empty());
+    why += status.look().damage + "\n";
+  }
+  EXPECT_NE(why.find("Cannot allocate memory"), std::string::npos) << why;
+  EXPECT_NE(why.find("can't be loaded"), std::string::npos) << why;
+}
+
+TEST_F(state_child, no_handle_for_a_child_is_no_verdict) {
+  const auto program = script("echo end");
+  std::optional<no_handles> none{std::in_place};
+  auto verdict = std::async(std::launch::async, [&] {
+    return check_in_child(dir, status, stop, program, 10s);
+  });
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (status.look().damage.empty()
+         && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  EXPECT_NE(status.look().damage.find("Too many open files"),
+            std::string::npos);
+  none.reset();
+  EXPECT_TRUE(verdict.get().ok);
+}
+
+TEST_F(state_child, a_state_that_cant_be_read_for_want_of_handles_is_not_bad) {
+  { std::ofstream{dir / "data.mdb"} << std::string(8192, 'x'); }
+  std::optional<no_handles> none{std::in_place};
+  const auto report = store::verify_state(dir);
+  none.reset();
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_TRUE(report->ok());
+  EXPECT_EQ(report->later, "Too many open files");
+  const auto again = store::verify_state(dir);
+  ASSERT_TRUE(again.ok());
+  EXPECT_FALSE(again->ok());
+  EXPECT_TRUE(again->later.empty());
 }
 
 TEST_F(state_child, is_not_waited_for_when_the_peer_ends) {
