@@ -288,6 +288,7 @@ void run_in(world& w, const plan& p, outcome& out) {
   out.checked = c.checked();
   out.retries = c.retries();
   out.faults = h.counts();
+  out.changing = h.changing();
 }
 
 } // namespace
@@ -325,6 +326,7 @@ outcome run(const plan& p) {
   out.steps = w.steps;
   out.answers = w.logs.answers();
   out.leaderships = w.leaders.leaderships();
+  out.late_results = w.leaders.late_results();
   out.problems = w.problems;
   return out;
 }

@@ -23,6 +23,9 @@ struct outcome {
   std::uint64_t leaderships = 0;
   double settled_s = 0; ///< after healing, until all served and agreed: longest
   std::map<std::string, std::uint64_t> faults;
+  /// Those of them while which a group's voters changed.
+  std::map<std::string, std::uint64_t> changing;
+  std::uint64_t late_results = 0; ///< of hosts, in another term than ordered
   std::vector<std::string> problems;
 };
 

@@ -27,6 +27,41 @@ std::string fixed(double v, int digits) {
   return out.str();
 }
 
+using counts = std::map<std::string, std::uint64_t>;
+
+std::uint64_t count_of(const counts& all, const std::string& name) {
+  const auto at = all.find(name);
+  return at == all.end() ? 0 : at->second;
+}
+
+std::uint64_t sum_of(const counts& all) {
+  std::uint64_t n = 0;
+  for (const auto& [name, count] : all)
+    n += count;
+  return n;
+}
+
+void put(std::ostream& out, const counts& all) {
+  out << between_fields << all.size();
+  for (const auto& [name, n] : all)
+    out << between_fields << name << between_fields << n;
+}
+
+bool take(std::istream& in, counts& all) {
+  std::size_t many = 0;
+  in >> many;
+  in.ignore(1);
+  for (std::size_t i = 0; i < many && in; ++i) {
+    std::string name;
+    std::uint64_t n = 0;
+    std::getline(in, name, between_fields);
+    in >> n;
+    in.ignore(1);
+    all[name] = n;
+  }
+  return all.size() == many;
+}
+
 } // namespace
 
 void table::add(const outcome& o) {
@@ -39,17 +74,17 @@ void table::add(const outcome& o) {
   virtual_s_ += o.virtual_s;
   settled_sum_s_ += o.settled_s;
   settled_max_s_ = std::max(settled_max_s_, o.settled_s);
+  late_results_ += o.late_results;
   for (const auto& [kind, n] : o.faults)
     faults_[kind] += n;
+  for (const auto& [kind, n] : o.changing)
+    changing_[kind] += n;
   if (!o.problems.empty())
     failed_.push_back(o.seed);
 }
 
 std::uint64_t table::faults() const {
-  std::uint64_t n = 0;
-  for (const auto& [kind, count] : faults_)
-    n += count;
-  return n;
+  return sum_of(faults_);
 }
 
 void table::print(std::ostream& out) const {
@@ -71,12 +106,14 @@ void table::print(std::ostream& out) const {
   row("longest time to settle after healing, s", fixed(settled_max_s_, 1));
   row("mean of the longest per seed, s",
       fixed(seeds_ == 0 ? 0 : settled_sum_s_ / static_cast<double>(seeds_), 1));
+  row("results of hosts in another term", with_commas(late_results_));
   row("faults", with_commas(faults()));
+  row("  while a group's voters change", with_commas(sum_of(changing_)));
   for (std::size_t i = 0; i < fault_kinds; ++i) {
     const auto* name = to_string(static_cast<fault_kind>(i));
-    const auto at = faults_.find(name);
-    row(std::string{"  "} + name,
-        with_commas(at == faults_.end() ? 0 : at->second));
+    row(std::string{"  "} + name + " (while voters change)",
+        with_commas(count_of(faults_, name)) + " ("
+            + with_commas(count_of(changing_, name)) + ")");
   }
   if (failed_.empty())
     return;
@@ -101,9 +138,11 @@ std::vector<std::string> table::missing_in_ci() const {
          60 * seeds_);
   for (std::size_t i = 0; i < fault_kinds; ++i) {
     const auto* name = to_string(static_cast<fault_kind>(i));
-    const auto at = faults_.find(name);
-    demand(name, at == faults_.end() ? 0 : at->second, 50);
+    demand(name, count_of(faults_, name), 50);
+    demand(std::string{name} + " while voters change",
+           count_of(changing_, name), 5);
   }
+  demand("results of hosts in another term", late_results_, 50);
   return missing;
 }
 
@@ -125,9 +164,9 @@ std::string to_line(const outcome& o) {
       << between_fields << o.checked << between_fields << o.answers
       << between_fields << o.retries << between_fields << o.leaderships
       << between_fields << o.settled_s;
-  out << between_fields << o.faults.size();
-  for (const auto& [kind, n] : o.faults)
-    out << between_fields << kind << between_fields << n;
+  out << between_fields << o.late_results;
+  put(out, o.faults);
+  put(out, o.changing);
   out << between_fields;
   for (auto p : o.problems) {
     std::replace(p.begin(), p.end(), '\n', ' ');
@@ -139,22 +178,13 @@ std::string to_line(const outcome& o) {
 
 bool from_line(const std::string& line, outcome& o) {
   std::istringstream in{line};
-  std::size_t kinds = 0;
   in >> o.seed >> o.hash >> o.virtual_s >> o.steps >> o.acknowledged
       >> o.checked >> o.answers >> o.retries >> o.leaderships >> o.settled_s
-      >> kinds;
-  in.ignore(1);
-  for (std::size_t i = 0; i < kinds && in; ++i) {
-    std::string kind;
-    std::uint64_t n = 0;
-    std::getline(in, kind, between_fields);
-    in >> n;
-    in.ignore(1);
-    o.faults[kind] = n;
-  }
+      >> o.late_results;
+  const bool whole = take(in, o.faults) && take(in, o.changing);
   for (std::string p; std::getline(in, p, between_problems);)
     o.problems.push_back(p);
-  return kinds == o.faults.size() && line.find(between_fields) != line.npos;
+  return whole && line.find(between_fields) != line.npos;
 }
 
 } // namespace banyan::sim

@@ -34,7 +34,9 @@ private:
   double virtual_s_ = 0;
   double settled_sum_s_ = 0;
   double settled_max_s_ = 0;
+  std::uint64_t late_results_ = 0;
   std::map<std::string, std::uint64_t> faults_;
+  std::map<std::string, std::uint64_t> changing_;
   std::vector<std::uint64_t> failed_;
 };
 

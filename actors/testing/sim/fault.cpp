@@ -65,11 +65,14 @@ constexpr about table[] = {
     {"misplaced batch", "a write of the node's log lands elsewhere", 500ms, 2s},
     {"misplaced row", "a row lands under the key of another", 1500ms, 3s},
     {"lost row", "the write of a row never came to the disk", 1ms, 500ms},
+    {"rolled back", "an image of the node's disk, from within the same boot",
+     300ms, 3s},
     {"slow host", "turns of apps on the node take 5 to 100 ms", 200ms, 3s},
     {"late host", "0.2 to 2 s, and leadership moves meanwhile", 500ms, 3s},
     {"host dies", "one of the node's app hosts", 0ms, 0ms},
     {"host hangs", "one of the node's app hosts", 0ms, 0ms},
     {"transfer", "leaderships of the node move", 0ms, 0ms},
+    {"move", "a voter of the node goes to another, though it is well", 1s, 3s},
 };
 static_assert(std::size(table) == fault_kinds);
 
@@ -110,7 +113,7 @@ std::optional<fault_kind> fault_named(std::string_view name) {
 }
 
 bool loses_synced(fault_kind k) noexcept {
-  return k >= fault_kind::wipe && k <= fault_kind::lost_row;
+  return k >= fault_kind::wipe && k <= fault_kind::rolled_back;
 }
 
 std::string to_string(const fault& f) {
@@ -129,7 +132,9 @@ schedule draw_schedule(std::uint64_t seed, const schedule_options& how) {
   // of a kind in a row would hardly ever happen.
   for (std::size_t i = 0; i < fault_kinds; ++i) {
     const auto k = static_cast<fault_kind>(i);
-    const auto weight = r.chance(0.3) ? 4U : r.below(2);
+    // Voters shall change during each of the others.
+    const auto liking = r.chance(0.3) ? 4U : r.below(2);
+    const auto weight = k == fault_kind::move ? 4 : liking;
     for (std::uint64_t n = 0; n < (is_heavy(k) ? (weight + 1) / 2 : weight);
          ++n)
       kinds.push_back(k);

@@ -63,6 +63,7 @@ enum class fault_kind : std::uint8_t {
   misplaced_batch, ///< a write of the log lands elsewhere
   misplaced_row,   ///< a row lands under another key
   lost_row,        ///< a row's write never came to the disk
+  rolled_back,     ///< an image from within the same boot is put back
   /// @}
   /// @name App hosts of a
   /// @{
@@ -74,10 +75,11 @@ enum class fault_kind : std::uint8_t {
   /// @name What operators do
   /// @{
   transfer, ///< leaderships of a move
+  move, ///< a voter of a is replaced by another machine's, though it is well
   /// @}
 };
 inline constexpr std::size_t fault_kinds =
-    static_cast<std::size_t>(fault_kind::transfer) + 1;
+    static_cast<std::size_t>(fault_kind::move) + 1;
 
 /// `power cut`, `slow disk`, ...
 const char* to_string(fault_kind k) noexcept;

@@ -2,6 +2,8 @@
 
 #include "actors/node/messages.hpp"
 
+#include <caf/send.hpp>
+
 #include <algorithm>
 
 namespace banyan::sim {
@@ -10,8 +12,17 @@ namespace {
 /// Until a restored image was told from a disk that was merely off.
 constexpr duration recognition = 3s;
 constexpr auto aftermath = world::aftermath;
+constexpr duration look_every = 50ms; ///< for changes of voters
 /// A host that hangs is noticed only after its longest turn.
 constexpr duration host_hang_max = 11s;
+
+void move_leaders(machine& from) {
+  if (!from.up() || from.paused())
+    return;
+  auto& context = from.peer().context();
+  for (const auto& [group, actor] : context.replicas)
+    context.tell_replica(group, actors::group_order{});
+}
 
 } // namespace
 
@@ -38,15 +49,46 @@ bool harm::begin(const fault& f) {
     began = to_disk(f, dice);
   else
     began = to_apps(f, dice);
-  if (began) {
-    ++counts_[to_string(k)];
-    world_.trace("fault: " + to_string(f));
-  }
+  if (began)
+    came_about(f);
   return began;
+}
+
+void harm::came_about(const fault& f) {
+  ++counts_[to_string(f.kind)];
+  world_.trace("fault: " + to_string(f));
+  // What it leaves behind is part of it; a rolling restart takes one machine
+  // after the other.
+  auto until = world_.now() + f.lasts + 1s;
+  if (f.kind == fault_kind::rolling_restart)
+    until += static_cast<duration::rep>(count()) * (f.lasts + 1s);
+  running_.push_back({to_string(f.kind), until});
+}
+
+/// A fault counts as one during a change of voters if one was under way at any
+/// moment from its beginning until its end.
+void harm::look_for_changes() {
+  later(look_every, [this] { look_for_changes(); });
+  running_.erase(
+      std::remove_if(running_.begin(), running_.end(),
+                     [&](const auto& r) { return r.until < world_.now(); }),
+      running_.end());
+  if (running_.empty())
+    return;
+  const auto groups = world_.logs.groups();
+  if (std::none_of(groups.begin(), groups.end(), [&](const auto& g) {
+        const auto* c = world_.logs.configuration(g);
+        return c != nullptr && (c->joint() || !c->learners.empty());
+      }))
+    return;
+  for (const auto& r : running_)
+    ++changing_[r.name];
+  running_.clear();
 }
 
 void harm::play(const schedule& s,
                 const std::function<bool(std::size_t)>& skip) {
+  look_for_changes();
   for (std::size_t i = 0; i < s.size(); ++i)
     if (!skip(i))
       later(s[i].at, [this, f = s[i]] { static_cast<void>(begin(f)); });
@@ -369,6 +411,31 @@ bool harm::known_above(const node_id& who, incarnation then) const {
   return true;
 }
 
+/// Into what it was a while ago, in the same boot: no incarnation tells of it.
+/// Only a leader can that had its acknowledgements in between, and still leads.
+void harm::roll_back(const fault& f) {
+  const auto n = f.a;
+  auto& m = world_.at(n);
+  if (!m.up())
+    return;
+  later(f.lasts, [this, f, n, boots = m.boots(), image = m.disk().copy(),
+                  before = world_.leaders.leaderships()] {
+    auto& old = world_.at(n);
+    if (!old.up() || old.boots() != boots || !others_well(n)
+        || world_.leaders.leaderships() != before)
+      return;
+    for (const auto& g : world_.logs.groups())
+      if (world_.leaders.serving(g).value_or(n) == n)
+        return;
+    quiet_until_ = world_.now() + recognition;
+    came_about(f);
+    world_.logs.loses(old.id());
+    old.expect_fatal();
+    down(n, machine::end::power, 50ms);
+    old.disk().restore(image);
+  });
+}
+
 bool harm::to_synced(const fault& f) {
   auto& m = world_.at(f.a);
   world_.logs.loses(m.id());
@@ -431,6 +498,10 @@ bool harm::to_synced(const fault& f) {
   case fault_kind::lost_row:
     down(f.a, machine::end::process, f.lasts);
     return m.disk().lose_row();
+  case fault_kind::rolled_back:
+    move_leaders(m);
+    later(aftermath, [this, f] { roll_back(f); });
+    return false; // counted as it comes about
   default:
     return false;
   }
@@ -440,13 +511,6 @@ bool harm::to_synced(const fault& f) {
 
 bool harm::to_apps(const fault& f, seeded_random& dice) {
   auto& m = world_.at(f.a);
-  const auto move_leaders = [](machine& from) {
-    if (!from.up() || from.paused())
-      return;
-    auto& context = from.peer().context();
-    for (const auto& [group, actor] : context.replicas)
-      context.tell_replica(group, actors::group_order{});
-  };
   switch (f.kind) {
   case fault_kind::slow_host:
     m.host_delays(5ms, 100ms);
@@ -456,7 +520,7 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
   case fault_kind::late_host:
     m.host_delays(200ms, 2s);
     world_.troubled(f.a, f.lasts + 2s + aftermath);
-    later(dice.between(10ms, f.lasts), [&m, move_leaders] { move_leaders(m); });
+    later(dice.between(10ms, f.lasts), [&m] { move_leaders(m); });
     later(f.lasts, [&m] { m.host_delays(20us, 200us); });
     return true;
   case fault_kind::host_dies:
@@ -470,9 +534,33 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
       return false;
     move_leaders(m);
     return true;
+  case fault_kind::move:
+    return move_a_voter(f.a, dice);
   default:
     return false;
   }
+}
+
+/// Its leader's supervisor hears that it is gone, and replaces it: where there
+/// is another machine, that one's replica comes, and the old one leaves.
+bool harm::move_a_voter(std::size_t n, seeded_random& dice) {
+  std::vector<std::pair<group_id, replica_ref>> voters;
+  for (const auto& g : world_.logs.groups())
+    if (const auto* c = world_.logs.configuration(g);
+        c != nullptr && !c->joint() && c->members().size() < count()
+        && world_.leaders.serving(g).value_or(n) != n)
+      for (const auto& v : c->voters)
+        if (v.node == world_.at(n).id())
+          voters.emplace_back(g, v);
+  if (voters.empty())
+    return false;
+  const auto& [group, who] = voters[dice.below(voters.size())];
+  auto& leader = world_.at(*world_.leaders.serving(group));
+  if (!leader.up())
+    return false;
+  caf::anon_send(leader.peer().context().supervisor,
+                 actors::replica_news{group, replica_lost{who}});
+  return true;
 }
 
 // ---- the end of it ---------------------------------------------------------
@@ -480,6 +568,7 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
 void harm::heal() {
   ++round_;
   quiet_until_ = {};
+  running_.clear();
   cuts_.clear();
   world_.trace("heal");
   world_.net.heal_all();

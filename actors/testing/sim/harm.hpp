@@ -25,6 +25,10 @@ public:
   [[nodiscard]] const std::map<std::string, std::uint64_t>& counts() const {
     return counts_;
   }
+  /// Those of them while which a group's voters changed.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& changing() const {
+    return changing_;
+  }
 
 private:
   bool to_machine(const fault& f, seeded_random& dice);
@@ -33,6 +37,11 @@ private:
   bool to_synced(const fault& f);
   [[nodiscard]] bool known_above(const node_id& who, incarnation then) const;
   bool to_apps(const fault& f, seeded_random& dice);
+
+  void came_about(const fault& f);
+  void roll_back(const fault& f);
+  bool move_a_voter(std::size_t n, seeded_random& dice);
+  void look_for_changes();
 
   void later(duration d, std::function<void()> f); ///< unless healed by then
   void down(std::size_t n, machine::end how, duration for_how_long);
@@ -52,6 +61,12 @@ private:
   std::uint64_t round_ = 0;  ///< of trouble; raised by `heal`
   std::map<std::pair<std::size_t, std::size_t>, unsigned> cuts_;
   std::map<std::string, std::uint64_t> counts_;
+  struct running {
+    const char* name;
+    time_point until;
+  };
+  std::vector<running> running_; ///< no change of voters was seen so far
+  std::map<std::string, std::uint64_t> changing_;
 };
 
 } // namespace banyan::sim

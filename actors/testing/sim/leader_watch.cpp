@@ -75,6 +75,16 @@ void leader_watch::on_role(std::size_t machine, const node_id& node,
              + std::to_string(r.term.value()));
 }
 
+void leader_watch::on_result(std::size_t machine, const group_id& g,
+                             banyan::term ordered) {
+  const auto at = groups_.find(g);
+  if (at == groups_.end())
+    return;
+  const auto role = at->second.roles.find(machine);
+  if (role != at->second.roles.end() && role->second.term != ordered)
+    ++late_results_;
+}
+
 void leader_watch::on_down(std::size_t machine) {
   for (auto& [g, group] : groups_)
     group.roles.erase(machine);

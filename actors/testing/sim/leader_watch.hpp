@@ -26,6 +26,10 @@ public:
   /// The machine on which the group's leader serves.
   [[nodiscard]] std::optional<std::size_t> serving(const group_id& g) const;
   [[nodiscard]] std::uint64_t leaderships() const { return leaderships_; }
+  /// A host there is done with a turn that was ordered in that term.
+  void on_result(std::size_t machine, const group_id& g, banyan::term ordered);
+  /// Those of another term than the one that the replica is in by now.
+  [[nodiscard]] std::uint64_t late_results() const { return late_results_; }
 
   /// As DESIGN's failover times say, with room for what keeps an election from
   /// succeeding at once: three machines that start or heal in one instant.
@@ -42,6 +46,7 @@ private:
   report problem_;
   std::map<group_id, group_state> groups_;
   std::uint64_t leaderships_ = 0;
+  std::uint64_t late_results_ = 0;
 };
 
 } // namespace banyan::sim

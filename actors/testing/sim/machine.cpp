@@ -12,7 +12,7 @@ public:
   sim_host(machine& m, host_options options, host_handlers handlers)
       : machine_{m}, inner_{
                          std::move(options),
-                         std::move(handlers),
+                         watched(m, std::move(handlers)),
                          [&l = m.loop_](duration d, std::function<void()> f) {
                            l.after(d, std::move(f), "host");
                          },
@@ -45,6 +45,16 @@ public:
   virtual_host& inner() { return inner_; }
 
 private:
+  static host_handlers watched(machine& m, host_handlers h) {
+    h.on_results = [&m, inner = std::move(h.on_results)](
+                       std::vector<turn_result> results) {
+      for (const auto& r : results)
+        m.world_.leaders.on_result(m.number_, r.key.group, r.key.term);
+      inner(std::move(results));
+    };
+    return h;
+  }
+
   machine& machine_;
   virtual_host inner_;
 };
