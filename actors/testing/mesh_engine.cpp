@@ -3,6 +3,7 @@
 #include "actors/client/outcome.hpp"
 #include "actors/docs/key_files.hpp"
 #include "actors/docs/sign_app.hpp"
+#include "actors/testing/engine_views.hpp"
 #include "actors/testing/mesh_node.hpp"
 
 #include <caf/send.hpp>
@@ -63,7 +64,7 @@ private:
   std::filesystem::path path_;
 };
 
-class engine final : public mesh_engine {
+class engine final : public mesh_engine, private engine_views {
 public:
   explicit engine(engine_options o);
 
@@ -80,7 +81,9 @@ public:
   std::size_t leader_of(const std::string& app, const std::string& key,
                         milliseconds patience) override;
   std::vector<std::size_t> voters_of(const std::string& app,
-                                     const std::string& key) override;
+                                     const std::string& key) override {
+    return find_voters(app, key);
+  }
   void wait_healthy(milliseconds patience) override;
   void run_for(milliseconds d) override { std::this_thread::sleep_for(d); }
   [[nodiscard]] std::size_t size() const override { return nodes_.size(); }
@@ -110,22 +113,22 @@ private:
       fail("there is no peer " + std::to_string(node));
     return *nodes_[node];
   }
-  [[nodiscard]] bool awake(const mesh_node& n) const {
-    return n.running() && !n.frozen();
+  [[nodiscard]] std::size_t count() const override { return nodes_.size(); }
+  [[nodiscard]] bool awake(std::size_t n) const override {
+    return at(n).running() && !at(n).frozen();
+  }
+  [[nodiscard]] node_id id_of(std::size_t n) const override {
+    return at(n).id();
+  }
+  bool look(std::size_t n,
+            const std::function<void(actors::peer&)>& f) const override {
+    return at(n).ask(f);
   }
   mesh_node& any_awake() const;
   [[nodiscard]] std::vector<net::address> seeds_for(std::size_t node) const;
   /// Looks until `done` gives no reason why not.
   void until(milliseconds patience, const char* what,
              const std::function<std::string()>& done);
-  std::string why_unformed();
-  std::string why_unserved(const std::string& app, bool all_voters);
-  std::string why_unhealthy(const group_view& v,
-                            const std::string& shard) const;
-  /// The newest view of the key's group that any awake peer has.
-  std::optional<group_view> view_of(const std::string& app,
-                                    const std::string& key);
-  std::optional<std::size_t> number_of(const node_id& id) const;
   deploy_answer ask_supervisor(
       const std::function<void(actors::peer&, actors::deploy_function)>& ask);
   deploy_answer sign_and_deploy(const app_spec& spec);
@@ -169,10 +172,10 @@ engine::engine(engine_options o) {
 }
 
 mesh_node& engine::any_awake() const {
-  for (const auto& n : nodes_)
-    if (awake(*n))
-      return *n;
-  fail("no peer runs");
+  const auto n = first_awake();
+  if (n == any)
+    fail("no peer runs");
+  return at(n);
 }
 
 std::vector<net::address> engine::seeds_for(std::size_t node) const {
@@ -200,25 +203,6 @@ void engine::until(milliseconds patience, const char* what,
   }
 }
 
-std::string engine::why_unformed() {
-  std::vector<std::pair<std::size_t, node_id>> up;
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (awake(*nodes_[i]))
-      up.emplace_back(i, nodes_[i]->id());
-  std::string why;
-  for (const auto& [i, self] : up)
-    nodes_[i]->ask([&, number = i, me = self](actors::peer& p) {
-      const auto& m = *p.context().members;
-      for (const auto& [j, other] : up)
-        if (other != me
-            && (!m.hears(other)
-                || m.state_of(other) != net::member_state::alive))
-          why = "peer " + std::to_string(number) + " doesn't hear peer "
-                + std::to_string(j);
-    });
-  return why;
-}
-
 // ---- apps ------------------------------------------------------------------
 
 void engine::add_table(const banyan_app_v1& table) {
@@ -226,7 +210,7 @@ void engine::add_table(const banyan_app_v1& table) {
   // not do, so all of them stand still meanwhile.
   std::vector<std::size_t> held;
   for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (awake(*nodes_[i])) {
+    if (awake(i)) {
       nodes_[i]->freeze();
       held.push_back(i);
     }
@@ -285,54 +269,11 @@ void engine::deploy(const engine_app& app) {
         [&] { return why_unserved(app.name, false); });
 }
 
-std::string engine::why_unhealthy(const group_view& v,
-                                  const std::string& shard) const {
-  if (v.health != group_health::healthy)
-    return shard + " is " + to_string(v.health);
-  // A leader may not have missed its voter yet.
-  for (const auto& r : v.voters)
-    if (!number_of(r.who.node))
-      return shard + " has a voter that doesn't run";
-  return {};
-}
-
-std::string engine::why_unserved(const std::string& name, bool all_voters) {
-  std::string why;
-  for (std::size_t i = 0; i < nodes_.size() && why.empty(); ++i)
-    nodes_[i]->ask([&](actors::peer& p) {
-      const auto& known = p.context().known;
-      const auto* a = known.find_app(name);
-      if (a == nullptr) {
-        why = "peer " + std::to_string(i) + " doesn't know " + name;
-        return;
-      }
-      for (std::uint32_t s = 0; s < a->shards && why.empty(); ++s) {
-        const auto* v = known.view({a->id, s});
-        const auto shard = name + "/" + std::to_string(s);
-        if (v == nullptr || v->leader.node.is_none()
-            || !number_of(v->leader.node))
-          why = "peer " + std::to_string(i) + " knows no leader of " + shard;
-        else if (all_voters)
-          why = why_unhealthy(*v, shard);
-      }
-    });
-  return why;
-}
-
 call_outcome engine::call(std::size_t node, call_order order) {
   if (const auto* why = why_unsendable(order))
     return make_error(call_errc::invalid_argument, why);
   const auto patience = order.options.deadline + milliseconds{1000};
-  call_request r;
-  r.app = std::move(order.app);
-  r.kind = order.query ? request_kind::query : request_kind::command;
-  r.key = std::move(order.key);
-  r.command = std::move(order.command);
-  r.argument = std::move(order.argument);
-  if (!order.options.idempotency_key.empty() && !order.query)
-    r.identity = idempotency_request{order.options.idempotency_key};
-  r.deadline = order.options.deadline;
-  r.max_staleness = order.options.max_staleness;
+  auto r = request_of(order);
   auto answer = std::make_shared<std::promise<call_outcome>>();
   auto coming = answer->get_future();
   auto ask = [r = std::move(r), answer](actors::peer& p) mutable {
@@ -343,7 +284,7 @@ call_outcome engine::call(std::size_t node, call_order order) {
   answer.reset();
   if (node == any)
     for (std::size_t i = 0; i < nodes_.size() && node == any; ++i)
-      if (awake(*nodes_[i]))
+      if (awake(i))
         node = i;
   if (node == any || !at(node).post(std::move(ask)))
     return make_error(call_errc::unreachable, "that peer doesn't run");
@@ -384,72 +325,25 @@ void engine::partition(const std::vector<std::vector<std::size_t>>& groups) {
 
 // ---- views -----------------------------------------------------------------
 
-std::optional<std::size_t> engine::number_of(const node_id& id) const {
-  for (std::size_t i = 0; i < nodes_.size(); ++i)
-    if (awake(*nodes_[i]) && nodes_[i]->id() == id)
-      return i;
-  return std::nullopt;
-}
-
-std::optional<group_view> engine::view_of(const std::string& app,
-                                          const std::string& key) {
-  std::optional<group_view> newest;
-  for (const auto& n : nodes_)
-    n->ask([&](actors::peer& p) {
-      const auto& known = p.context().known;
-      const auto* a = known.find_app(app);
-      if (a == nullptr)
-        return;
-      const auto* v = known.view({a->id, shard_of(key, a->shards)});
-      if (v != nullptr
-          && (!newest || newest->term < v->term
-              || (newest->term == v->term && newest->number < v->number)))
-        newest = *v;
-    });
-  return newest;
-}
-
 std::size_t engine::leader_of(const std::string& app, const std::string& key,
                               milliseconds patience) {
   std::optional<std::size_t> found;
   until(patience, "a leader", [&]() -> std::string {
-    const auto v = view_of(app, key);
-    if (v && !v->leader.node.is_none())
-      found = number_of(v->leader.node);
+    found = find_leader(app, key);
     return found ? "" : "no running peer leads the group of " + app + "/" + key;
   });
   return *found;
 }
 
-std::vector<std::size_t> engine::voters_of(const std::string& app,
-                                           const std::string& key) {
-  std::vector<std::size_t> out;
-  if (const auto v = view_of(app, key))
-    for (const auto& r : v->voters)
-      if (const auto n = number_of(r.who.node))
-        out.push_back(*n);
-  return out;
-}
-
 void engine::wait_healthy(milliseconds patience) {
-  until(patience, "a healthy mesh", [this] {
-    auto why = why_unformed();
-    for (const auto& app : deployed_)
-      if (why.empty())
-        why = why_unserved(app, true);
-    return why;
-  });
+  until(patience, "a healthy mesh",
+        [this] { return why_unhealthy(deployed_); });
 }
 
 std::vector<engine_member> engine::members(std::size_t node) {
-  std::vector<engine_member> out;
-  if (!at(node).ask([&](actors::peer& p) {
-        for (const auto& m : p.context().members->members())
-          out.push_back({to_string(m.record.node), to_string(m.record.address),
-                         m.record.region, net::to_string(m.state), m.heard});
-      }))
+  if (!running(node))
     fail("peer " + std::to_string(node) + " doesn't run");
-  return out;
+  return members_known_to(node);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "actors/testing/sim_engine.hpp"
 
 #include "actors/client/outcome.hpp"
+#include "actors/testing/engine_views.hpp"
 #include "actors/testing/sim/harm.hpp"
 
 #include <caf/send.hpp>
@@ -40,7 +41,7 @@ sim::world_options world_options(const sim_engine_options& o) {
   return w;
 }
 
-class engine final : public sim_engine {
+class engine final : public sim_engine, private engine_views {
 public:
   explicit engine(const sim_engine_options& o)
       : world_{world_options(o)}, harm_{world_} {
@@ -87,7 +88,9 @@ public:
   std::size_t leader_of(const std::string& app, const std::string& key,
                         milliseconds patience) override;
   std::vector<std::size_t> voters_of(const std::string& app,
-                                     const std::string& key) override;
+                                     const std::string& key) override {
+    return find_voters(app, key);
+  }
   void wait_healthy(milliseconds patience) override;
   void run_for(milliseconds d) override {
     outside();
@@ -142,14 +145,19 @@ private:
       fail("there is no peer " + std::to_string(node));
     return world_.at(node);
   }
-  [[nodiscard]] bool awake(std::size_t n) const {
+  [[nodiscard]] std::size_t count() const override { return size(); }
+  [[nodiscard]] bool awake(std::size_t n) const override {
     return at(n).up() && !at(n).paused();
   }
-  [[nodiscard]] std::size_t any_awake() const {
-    for (std::size_t n = 0; n < size(); ++n)
-      if (awake(n))
-        return n;
-    return any;
+  [[nodiscard]] node_id id_of(std::size_t n) const override {
+    return at(n).id();
+  }
+  bool look(std::size_t n,
+            const std::function<void(actors::peer&)>& f) const override {
+    if (!at(n).up())
+      return false;
+    f(at(n).peer());
+    return true;
   }
   void outside() const {
     if (inside_)
@@ -174,17 +182,6 @@ private:
       fail("waited " + std::to_string(patience.count()) + " virtual ms for "
            + what + ": " + why + " (seed " + std::to_string(world_.seed) + ")");
   }
-  std::optional<std::size_t> number_of(const node_id& id) const {
-    for (std::size_t n = 0; n < size(); ++n)
-      if (awake(n) && at(n).id() == id)
-        return n;
-    return std::nullopt;
-  }
-  std::string why_unformed() const;
-  std::string why_unserved(const std::string& app, bool all_voters) const;
-  /// The newest view of the key's group that any awake peer has.
-  std::optional<group_view> view_of(const std::string& app,
-                                    const std::string& key) const;
 
   sim::world world_;
   sim::harm harm_;
@@ -193,46 +190,6 @@ private:
   std::uint64_t troubles_ = 0;
   bool inside_ = false;
 };
-
-std::string engine::why_unformed() const {
-  for (std::size_t a = 0; a < size(); ++a)
-    for (std::size_t b = 0; b < size(); ++b) {
-      if (a == b || !awake(a) || !awake(b))
-        continue;
-      const auto* members = at(a).peer().context().members;
-      if (members == nullptr || !members->hears(at(b).id())
-          || members->state_of(at(b).id()) != net::member_state::alive)
-        return "peer " + std::to_string(a) + " doesn't hear peer "
-               + std::to_string(b);
-    }
-  return {};
-}
-
-std::string engine::why_unserved(const std::string& name,
-                                 bool all_voters) const {
-  for (std::size_t n = 0; n < size(); ++n) {
-    if (!awake(n))
-      continue;
-    const auto& known = at(n).peer().context().known;
-    const auto* a = known.find_app(name);
-    if (a == nullptr)
-      return "peer " + std::to_string(n) + " doesn't know " + name;
-    for (std::uint32_t s = 0; s < a->shards; ++s) {
-      const auto* v = known.view({a->id, s});
-      const auto shard = name + "/" + std::to_string(s);
-      if (v == nullptr || v->leader.node.is_none()
-          || !number_of(v->leader.node))
-        return "peer " + std::to_string(n) + " knows no leader of " + shard;
-      if (all_voters && v->health != group_health::healthy)
-        return shard + " is " + to_string(v->health);
-      if (all_voters)
-        for (const auto& r : v->voters)
-          if (!number_of(r.who.node))
-            return shard + " has a voter that doesn't run";
-    }
-  }
-  return {};
-}
 
 void engine::deploy(const engine_app& app) {
   outside();
@@ -246,7 +203,7 @@ void engine::deploy(const engine_app& app) {
   d.spec.isolation = app_isolation::none;
   auto answer = std::make_shared<std::optional<actors::deploy_answer>>();
   d.done = [answer](const actors::deploy_answer& a) { *answer = a; };
-  const auto n = any_awake();
+  const auto n = first_awake();
   if (n == any)
     fail("no peer runs");
   caf::anon_send(at(n).peer().context().supervisor, std::move(d));
@@ -279,21 +236,11 @@ void engine::begin(std::size_t node, call_order order, call_done done) {
   if (const auto* why = why_unsendable(order))
     return tell(make_error(call_errc::invalid_argument, why));
   if (node == any)
-    node = any_awake();
+    node = first_awake();
   if (node == any || !at(node).up())
     return tell(make_error(call_errc::unreachable, "that peer doesn't run"));
-  call_request r;
-  r.app = std::move(order.app);
-  r.kind = order.query ? request_kind::query : request_kind::command;
-  r.key = std::move(order.key);
-  r.command = std::move(order.command);
-  r.argument = std::move(order.argument);
-  if (!order.options.idempotency_key.empty() && !order.query)
-    r.identity = idempotency_request{order.options.idempotency_key};
-  r.deadline = order.options.deadline;
-  r.max_staleness = order.options.max_staleness;
   at(node).peer().call(
-      std::move(r),
+      request_of(order),
       [this, tell, node, boot = at(node).boots()](reply a, std::uint32_t) {
         if (at(node).boots() == boot) // else it ends, and nobody hears it
           tell(outcome_of(std::move(a)));
@@ -376,65 +323,25 @@ void engine::trouble(milliseconds length,
 
 // ---- views -----------------------------------------------------------------
 
-std::optional<group_view> engine::view_of(const std::string& app,
-                                          const std::string& key) const {
-  std::optional<group_view> newest;
-  for (std::size_t n = 0; n < size(); ++n) {
-    if (!awake(n))
-      continue;
-    const auto& known = at(n).peer().context().known;
-    const auto* a = known.find_app(app);
-    if (a == nullptr)
-      continue;
-    const auto* v = known.view({a->id, shard_of(key, a->shards)});
-    if (v != nullptr
-        && (!newest || newest->term < v->term
-            || (newest->term == v->term && newest->number < v->number)))
-      newest = *v;
-  }
-  return newest;
-}
-
 std::size_t engine::leader_of(const std::string& app, const std::string& key,
                               milliseconds patience) {
   std::optional<std::size_t> found;
   until(patience, "a leader", [&]() -> std::string {
-    const auto v = view_of(app, key);
-    if (v && !v->leader.node.is_none())
-      found = number_of(v->leader.node);
+    found = find_leader(app, key);
     return found ? "" : "no running peer leads the group of " + app + "/" + key;
   });
   return *found;
 }
 
-std::vector<std::size_t> engine::voters_of(const std::string& app,
-                                           const std::string& key) {
-  std::vector<std::size_t> out;
-  if (const auto v = view_of(app, key))
-    for (const auto& r : v->voters)
-      if (const auto n = number_of(r.who.node))
-        out.push_back(*n);
-  return out;
-}
-
 void engine::wait_healthy(milliseconds patience) {
-  until(patience, "a healthy mesh", [this] {
-    auto why = why_unformed();
-    for (const auto& app : deployed_)
-      if (why.empty())
-        why = why_unserved(app, true);
-    return why;
-  });
+  until(patience, "a healthy mesh",
+        [this] { return why_unhealthy(deployed_); });
 }
 
 std::vector<engine_member> engine::members(std::size_t node) {
-  if (!at(node).up())
+  if (!running(node))
     fail("peer " + std::to_string(node) + " doesn't run");
-  std::vector<engine_member> out;
-  for (const auto& m : at(node).peer().context().members->members())
-    out.push_back({to_string(m.record.node), to_string(m.record.address),
-                   m.record.region, net::to_string(m.state), m.heard});
-  return out;
+  return members_known_to(node);
 }
 
 } // namespace
