@@ -352,7 +352,10 @@ std::optional<bool> virtual_disk::digest_holds(const group_id& group) const {
   const auto found = impl_->rows.groups.find(group);
   if (found == impl_->rows.groups.end() || found->second.rotten)
     return std::nullopt;
-  return detail::sum_of(found->second) == found->second.digest;
+  const auto& rows = found->second.rows;
+  return std::none_of(rows.begin(), rows.end(),
+                      [](const auto& r) { return r.second.misnamed; })
+         && detail::sum_of(found->second) == found->second.digest;
 }
 
 } // namespace banyan::store

@@ -96,6 +96,9 @@ public:
   /// open finds it.
   bool rot_state();
   bool rot_documents();
+  /// In the key of a row, which is then missing under its own. Who reads it by
+  /// that hears of none; the check at open, a scan and a scrub meet the other.
+  bool rot_key();
   /// Removes a row without a trace, as a lost write does: only the digest
   /// tells.
   bool lose_row();

@@ -24,7 +24,7 @@ std::vector<place> rows_of(virtual_rows& all) {
   std::vector<place> out;
   for (auto& [id, g] : all.groups)
     for (auto& [key, r] : g.rows)
-      if (!r.rotten)
+      if (!r.rotten && !r.misnamed)
         out.emplace_back(&g, key);
   return out;
 }
@@ -91,6 +91,23 @@ bool virtual_disk::rot_row(const group_id& group, const_bytes key) {
   if (at == found->second.rows.end())
     return false;
   at->second.rotten = true;
+  return true;
+}
+
+bool virtual_disk::rot_key() {
+  const auto all = rows_of(impl_->rows);
+  if (all.empty())
+    return false;
+  const auto& [group, key] = all[impl_->random.below(all.size())];
+  if (key.empty())
+    return false;
+  auto other = key;
+  flip(impl_->random, other, 0, other.size());
+  auto node = group->rows.extract(key);
+  node.key() = other;
+  node.mapped().misnamed = true;
+  group->rows.erase(other); // two of one name: the table has one of them
+  group->rows.insert(std::move(node));
   return true;
 }
 

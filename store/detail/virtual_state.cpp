@@ -7,6 +7,9 @@
 namespace banyan::store::detail {
 namespace {
 
+constexpr const char* row_is_missing =
+    "a row's key is damaged: a row is missing";
+
 state_error error_of(store_errc code, const char* what, const group_id& group) {
   return {code, what, group, {}};
 }
@@ -27,6 +30,9 @@ std::string virtual_rows::check() const {
   if (torn)
     return "pages make no sense";
   for (const auto& [id, g] : groups) {
+    for (const auto& [key, r] : g.rows)
+      if (r.misnamed)
+        return row_is_missing;
     if (!g.rotten && sum_of(g) != g.digest)
       return "the digest of " + short_string(id.app) + "/"
              + std::to_string(id.shard) + " is not that of its rows";
@@ -118,7 +124,7 @@ void virtual_state::put_rows(const group_id& group,
       continue;
     }
     if (r.value)
-      into[name] = {{r.key, *r.value, r.index}, *after, false};
+      into[name] = {{r.key, *r.value, r.index}, *after};
     else if (found != into.end())
       into.erase(found);
   }
@@ -203,7 +209,8 @@ virtual_state::read_now(const group_id& group, const bytes& key) {
   const auto at = found->second.rows.find(scan_key(key));
   if (at == found->second.rows.end())
     return std::optional<row>{};
-  if (at->second.rotten && !planted(planted_bug::serve_a_bad_row))
+  const bool bad = at->second.rotten || at->second.misnamed;
+  if (bad && !planted(planted_bug::serve_a_bad_row))
     return failure{state_error{
         store_errc::damaged, "a row's checksum is wrong; fetch it from a voter",
         group, key}};
@@ -235,6 +242,8 @@ virtual_state::scan_now(const group_id& group, const scan_request& request) {
       break;
     }
     sum += size;
+    if (at->second.misnamed)
+      return failure{error_of(store_errc::damaged, row_is_missing, group)};
     if (at->second.rotten && !planted(planted_bug::serve_a_bad_row))
       page.damaged.push_back(at->first);
     else
@@ -262,6 +271,11 @@ virtual_state::scrub_now(const group_id& group, const bytes& from,
     }
     ++page.rows;
     page.bytes_read += size;
+    if (at->second.misnamed) {
+      page.digest_matches = false;
+      passes_.end(group);
+      return page;
+    }
     if (at->second.rotten)
       page.damaged.push_back(at->first);
     else if (pass != nullptr)

@@ -19,6 +19,9 @@ struct virtual_rows {
     row content;
     digest hash;         ///< as it was written; rot doesn't reach it
     bool rotten = false; ///< its seal would be wrong
+    /// It lies under another key than it was written with: the seal covers the
+    /// key, so that it shows, but only to who meets it.
+    bool misnamed = false;
   };
   struct group {
     replica_id replica;

@@ -192,6 +192,33 @@ TEST(virtual_faults, a_lost_row_shows_in_the_digest_alone) {
   EXPECT_TRUE(m.checked_boot().set_aside);
 }
 
+TEST(virtual_faults, a_rotten_key_is_a_row_that_is_missing) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    node m{seed};
+    for (std::uint64_t i = 1; i <= 9; ++i)
+      ASSERT_FALSE(m.commit(m.change(i, "k" + std::to_string(i), "v")));
+    EXPECT_EQ(m.under.digest_holds(group_number(1)), true);
+    ASSERT_TRUE(m.under.rot_key());
+    EXPECT_EQ(m.under.digest_holds(group_number(1)), false);
+    EXPECT_EQ(m.scrub(), false);
+    std::optional<store_errc> error;
+    m.d.state->scan(group_number(1), {}, [&](auto r) {
+      if (!r)
+        error = r.error().code;
+    });
+    m.drain();
+    EXPECT_EQ(error, store_errc::damaged); // as a whole: nobody knows which
+    // Whichever name is asked for, no other row's value comes.
+    for (std::uint64_t i = 1; i <= 9; ++i) {
+      const auto got = m.read("k" + std::to_string(i));
+      EXPECT_TRUE(got == "v" || got == "nothing" || got == "damaged") << got;
+    }
+    const auto opening = m.checked_boot();
+    EXPECT_TRUE(opening.set_aside);
+    EXPECT_NE(opening.damage.find("key"), std::string::npos);
+  }
+}
+
 TEST(virtual_faults, a_scrub_of_the_log_names_the_group_that_was_hit) {
   node m;
   for (std::uint64_t i = 1; i <= 40; ++i)
