@@ -202,9 +202,14 @@ void group_supervisor::on_log_damaged(const log_damaged_in& m) {
 }
 
 void group_supervisor::ask_to_stay(time_point now) {
+  std::vector<group_id> alone; // nobody counts on a learner
   for (auto& [g, r] : replicas_) {
     if (!r.going.wanted())
       continue;
+    if (!r.votes) {
+      alone.push_back(g);
+      continue;
+    }
     const auto round = r.going.on_tick(now, [this](const node_id& n) {
       const auto m = ctx_.members->find(n);
       return m ? m->record.incarnation : incarnation{};
@@ -215,6 +220,8 @@ void group_supervisor::ask_to_stay(time_point now) {
     for (const auto& o : r.going.others())
       ctx_.send(o.node, net::channel::group, b);
   }
+  for (const auto& g : alone)
+    give_up_replica(g, "its log is damaged on this disk");
 }
 
 void group_supervisor::on_stay(const node_id& from, const stay_wanted& m) {

@@ -107,6 +107,8 @@ void group_supervisor::on_news(replica_news& m) {
     }
     r.role = *role;
   } else if (const auto* conf = std::get_if<configuration_changed>(&m.what)) {
+    const auto& newest = conf->configuration;
+    r.votes = newest.is_voter({ctx_.self(), r.id});
     if (conf->committed) {
       r.configuration = conf->configuration;
       r.configured = true;

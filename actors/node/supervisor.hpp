@@ -62,6 +62,7 @@ private:
     state_phase phase = state_phase::pending; ///< as it said last
     bool state_told = false; ///< it knows what the disk holds of it
     parting going;           ///< once its log was found damaged
+    bool votes = true;       ///< by the newest configuration, unless unknown
     raft::configuration configuration;
     bool configured = false;
     std::set<replica_ref> lost_learners; ///< said that they aren't there
@@ -72,7 +73,7 @@ private:
     std::uint64_t number = 0; ///< of the order that is under way
     time_point give_up = never;
     std::optional<replica_ref> newcomer;
-    std::vector<node_id> refused; ///< candidates that could not
+    std::vector<node_id> refused;   ///< candidates that could not
     time_point left_out_at = never; ///< asks then whether it was removed
     time_point retry_at{};
   };
