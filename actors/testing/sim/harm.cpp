@@ -351,6 +351,7 @@ bool harm::to_network(const fault& f, seeded_random& dice) {
     });
     // What is queued by then must still get through.
     world_.troubled(f.a, 2 * f.lasts + aftermath);
+    world_.words_late(2 * f.lasts + aftermath);
     return true;
   default:
     return false;

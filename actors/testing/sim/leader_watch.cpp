@@ -116,7 +116,8 @@ void leader_watch::look(world& w) {
     if ((leader && reaches_majority(w, *leader, conf->voters)) || !could) {
       group.fine_since = w.now();
       group.reported = false;
-    } else if (w.now() - group.fine_since > bound && !group.reported) {
+    } else if (w.now() - group.fine_since > (w.words_late() ? 2 * bound : bound)
+               && !group.reported) {
       group.reported = true;
       problem_(name_of(g)
                + " has had no leader for 5 s though a majority "

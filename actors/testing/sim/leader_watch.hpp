@@ -33,6 +33,8 @@ public:
 
   /// As DESIGN's failover times say, with room for what keeps an election from
   /// succeeding at once: three machines that start or heal in one instant.
+  /// Twice that while words of a leader that is none any more may be queued on
+  /// a line that is nearly stuck.
   static constexpr duration bound = std::chrono::seconds{5};
 
 private:

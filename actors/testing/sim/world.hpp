@@ -87,6 +87,12 @@ public:
   [[nodiscard]] bool well(std::size_t a, std::size_t b) const;
   void mended(std::size_t from, std::size_t to); ///< but for the aftermath
   void all_well(); ///< what was said of trouble is over
+  /// Words may come so late that a leader which has stepped down is still
+  /// heard by those that should elect another.
+  void words_late(duration d) {
+    late_until_ = std::max(late_until_, now() + d);
+  }
+  [[nodiscard]] bool words_late() const { return now() < late_until_; }
   /// @}
 
   const world_options how;
@@ -111,6 +117,7 @@ private:
 
   seeded_random ties_;
   time_point began_;
+  time_point late_until_{};
   std::vector<time_point> trouble_;      ///< by machine, until
   std::vector<time_point> link_trouble_; ///< by from × to
 };
