@@ -49,7 +49,8 @@ void progress::doubt() {
   if (state == peer_state::snapshot)
     return;
   become_probe();
-  next = durable.next();
+  if (durable > log_index{})
+    next = durable.next();
 }
 
 void progress::become_probe() {
