@@ -43,6 +43,19 @@ bool node_context::same_region(const node_id& a, const node_id& b) const {
   return ra != regions.end() && rb != regions.end() && ra->second == rb->second;
 }
 
+bool node_context::process_seen(const node_id& who, const net::boot_id& boot) {
+  auto& last = processes[who];
+  if (last.number != 0 && last.boot == boot)
+    return false;
+  last = {boot, ++processes_seen};
+  return true;
+}
+
+std::uint64_t node_context::process_of(const node_id& who) const {
+  const auto at = processes.find(who);
+  return at == processes.end() ? 0 : at->second.number;
+}
+
 state_phase node_context::state_of(const group_id& g,
                                    const replica_ref& who) const {
   const auto theirs = unready_states.find(who.node);

@@ -128,6 +128,17 @@ public:
   };
   std::unordered_map<node_id, std::unordered_map<group_id, unready>>
       unready_states;
+  struct seen_process {
+    net::boot_id boot;
+    std::uint64_t number = 0;
+  };
+  std::unordered_map<node_id, seen_process> processes; ///< of members, linked
+  std::uint64_t processes_seen = 0;
+  /// A link to that node is up, by a process with this boot id. True: another
+  /// one than on its last link, or the first.
+  bool process_seen(const node_id& who, const net::boot_id& boot);
+  /// Differs when its process is another one; 0: never linked.
+  [[nodiscard]] std::uint64_t process_of(const node_id& who) const;
   /// `whole` unless the node said otherwise.
   [[nodiscard]] state_phase state_of(const group_id& g,
                                      const replica_ref& who) const;

@@ -210,10 +210,8 @@ void group_supervisor::ask_to_stay(time_point now) {
       alone.push_back(g);
       continue;
     }
-    const auto round = r.going.on_tick(now, [this](const node_id& n) {
-      const auto m = ctx_.members->find(n);
-      return m ? m->record.incarnation : incarnation{};
-    });
+    const auto round = r.going.on_tick(
+        now, [this](const node_id& n) { return ctx_.process_of(n); });
     if (!round)
       continue;
     const auto b = encoded_control(stay_wanted{g, r.id, *round});
@@ -226,10 +224,8 @@ void group_supervisor::ask_to_stay(time_point now) {
 
 void group_supervisor::on_stay(const node_id& from, const stay_wanted& m) {
   const auto at = replicas_.find(m.group);
-  const auto known = ctx_.members->find(from);
-  if (at == replicas_.end() || at->second.phase != state_phase::whole || !known
-      || !at->second.going.on_question({from, m.asker},
-                                       known->record.incarnation))
+  if (at == replicas_.end() || at->second.phase != state_phase::whole
+      || !at->second.going.on_question({from, m.asker}, ctx_.process_of(from)))
     return;
   ctx_.send(
       from, net::channel::group,

@@ -109,8 +109,9 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, true});
-  for (const auto& [group, actor] : ctx_.replicas)
-    caf::anon_send(actor, node_seen_in{info.node, info.incarnation});
+  if (ctx_.process_seen(info.node, info.boot))
+    for (const auto& [group, actor] : ctx_.replicas)
+      caf::anon_send(actor, node_seen_in{info.node, info.incarnation});
   tell_all_replicas(info.node, node_evidence::link_up);
 }
 

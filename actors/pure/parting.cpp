@@ -20,11 +20,11 @@ void parting::want(time_point now) {
 
 std::optional<std::uint64_t>
 parting::on_tick(time_point now,
-                 const std::function<incarnation(const node_id&)>& life) {
+                 const std::function<std::uint64_t(const node_id&)>& process) {
   if (!wanted_ || now < due_)
     return std::nullopt;
   for (auto i = promised_.begin(); i != promised_.end();)
-    i = i->second < life(i->first.node) ? promised_.erase(i) : std::next(i);
+    i = i->second != process(i->first.node) ? promised_.erase(i) : std::next(i);
   if (!promised_.empty())
     return std::nullopt;
   due_ = now + pause_;
@@ -40,14 +40,14 @@ std::set<replica_ref> parting::others() const {
   return out;
 }
 
-bool parting::on_question(const replica_ref& from, incarnation life) {
+bool parting::on_question(const replica_ref& from, std::uint64_t process) {
   if (from == self_ || !is_voter(from) || !is_voter(self_))
     return false;
   // Also while it waits for another one itself: so nobody ever waits for one
   // that waits for it.
   if (wanted_ && self_ < from)
     return false;
-  promised_[from] = life;
+  promised_[from] = process;
   staying_.clear(); // of a round that is under way: it stays now
   return true;
 }

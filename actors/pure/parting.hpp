@@ -18,7 +18,7 @@ namespace banyan {
 ///
 /// Who wants to go asks every other voter to stay, and goes once a majority of
 /// all voters, itself not counted, has promised to. A promise binds until the
-/// one that it was given to is no voter any more, or runs anew. Of two that
+/// one that it was given to is no voter any more, or a new process. Of two that
 /// want to go at once, the lower reference goes first: it refuses, and the
 /// other promises. Promises are in memory alone: one that starts again reads
 /// its log before it votes.
@@ -36,15 +36,16 @@ public:
   void want(time_point now);
   [[nodiscard]] bool wanted() const noexcept { return wanted_; }
 
-  /// A number when a round of questions is due: ask `others()`. `life`: the
-  /// incarnation that a node is known by.
+  /// A number when a round of questions is due: ask `others()`. `process`: a
+  /// number that differs when a node's process is another one.
   std::optional<std::uint64_t>
   on_tick(time_point now,
-          const std::function<incarnation(const node_id&)>& life);
+          const std::function<std::uint64_t(const node_id&)>& process);
   [[nodiscard]] std::set<replica_ref> others() const;
-  /// Somebody wants to go, in this life of its node. True: promise to stay.
+  /// Somebody wants to go, in this process of its node. True: promise to stay.
   /// The caller knows that this replica's state is whole.
-  [[nodiscard]] bool on_question(const replica_ref& from, incarnation life);
+  [[nodiscard]] bool on_question(const replica_ref& from,
+                                 std::uint64_t process);
   /// A promise for that round. True: go now; as a leader, first let another
   /// lead.
   [[nodiscard]] bool on_promise(const replica_ref& from, std::uint64_t round);
@@ -61,8 +62,8 @@ private:
   replica_ref self_;
   std::vector<replica_ref> voters_;
   std::vector<replica_ref> outgoing_;
-  std::map<replica_ref, incarnation> promised_; ///< by this one, to those
-  std::set<replica_ref> staying_;               ///< have promised this round
+  std::map<replica_ref, std::uint64_t> promised_; ///< to whom, which process
+  std::set<replica_ref> staying_;                 ///< have promised this round
   bool wanted_ = false;
   std::uint64_t round_ = 0;
   duration pause_ = first_pause;

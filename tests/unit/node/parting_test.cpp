@@ -40,7 +40,7 @@ struct group_of {
     if (gone[n])
       return;
     const auto round =
-        voters[n].on_tick(now, [](const node_id&) { return incarnation{1}; });
+        voters[n].on_tick(now, [](const node_id&) { return std::uint64_t{1}; });
     if (!round)
       return;
     for (std::size_t to = 0; to < all.size(); ++to)
@@ -53,7 +53,7 @@ struct group_of {
     if (gone[f.to])
       return;
     if (!f.promise) {
-      if (voters[f.to].on_question(all[f.from], incarnation{1}))
+      if (voters[f.to].on_question(all[f.from], 1))
         wire.push_back({f.to, f.from, f.round, true});
     } else if (voters[f.to].on_promise(all[f.from], f.round)) {
       gone[f.to] = true;
@@ -114,7 +114,7 @@ TEST(parting, an_answer_to_another_round_counts_for_nothing) {
   parting p{ref(1)};
   p.set_voters({ref(1), ref(2), ref(3)}, {});
   time_point now{1h};
-  const auto life = [](const node_id&) { return incarnation{1}; };
+  const auto life = [](const node_id&) { return std::uint64_t{1}; };
   p.want(now);
   const auto first = p.on_tick(now, life);
   ASSERT_TRUE(first);
@@ -132,12 +132,12 @@ TEST(parting, who_has_promised_stays_until_the_other_lives_anew) {
   parting p{ref(2)};
   p.set_voters({ref(1), ref(2), ref(3)}, {});
   time_point now{1h};
-  auto known = incarnation{5};
+  auto known = std::uint64_t{5};
   const auto life = [&](const node_id&) { return known; };
   EXPECT_TRUE(p.on_question(ref(1), known));
   p.want(now);
   EXPECT_FALSE(p.on_tick(now, life));
-  known = incarnation{6}; // it started again: its log was read, and was whole
+  known = std::uint64_t{6}; // it started again: its log was read, and was whole
   EXPECT_TRUE(p.on_tick(now, life));
 }
 
@@ -147,10 +147,11 @@ TEST(parting, a_promise_ends_a_round_that_is_under_way) {
   const time_point now{1h};
   p.want(now);
   const auto round =
-      p.on_tick(now, [](const node_id&) { return incarnation{1}; });
+      p.on_tick(now, [](const node_id&) { return std::uint64_t{1}; });
   ASSERT_TRUE(round);
   EXPECT_FALSE(p.on_promise(ref(3), *round));
-  EXPECT_TRUE(p.on_question(ref(1), incarnation{1})) << "the lower goes first";
+  EXPECT_TRUE(p.on_question(ref(1), std::uint64_t{1}))
+      << "the lower goes first";
   EXPECT_FALSE(p.on_promise(ref(1), *round));
   EXPECT_FALSE(p.on_promise(ref(3), *round));
 }
@@ -161,7 +162,7 @@ TEST(parting, a_joint_change_needs_both_majorities_to_stay) {
   const time_point now{1h};
   p.want(now);
   const auto round =
-      p.on_tick(now, [](const node_id&) { return incarnation{1}; });
+      p.on_tick(now, [](const node_id&) { return std::uint64_t{1}; });
   ASSERT_TRUE(round);
   EXPECT_FALSE(p.on_promise(ref(2), *round));
   EXPECT_FALSE(p.on_promise(ref(3), *round));
@@ -172,8 +173,8 @@ TEST(parting, a_joint_change_needs_both_majorities_to_stay) {
 TEST(parting, no_stranger_makes_a_voter_promise) {
   parting p{ref(1)};
   p.set_voters({ref(1), ref(2), ref(3)}, {});
-  EXPECT_FALSE(p.on_question(ref(9), incarnation{1}));
-  EXPECT_FALSE(p.on_question(ref(1), incarnation{1}));
+  EXPECT_FALSE(p.on_question(ref(9), std::uint64_t{1}));
+  EXPECT_FALSE(p.on_question(ref(1), std::uint64_t{1}));
 }
 
 /// Any number of voters, any order, any loss: a majority is there at any time,
