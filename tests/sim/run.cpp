@@ -191,8 +191,10 @@ std::string unmended(world& w) {
   for (const auto patience = w.now() + 2 * peace;;) {
     const auto a = std::make_shared<answers>();
     for (std::size_t n = 0; n < w.machines.size(); ++n) {
-      if (!w.at(n).up())
-        return "machine " + std::to_string(n) + " is down";
+      if (!w.at(n).up()) { // on its way up again, if all is well
+        a->bad += " machine " + std::to_string(n) + " is down";
+        continue;
+      }
       actors::verify_in in;
       in.begin = std::exchange(begun[n], w.at(n).boots()) != w.at(n).boots();
       in.done = [a, n](const scrub_report& r, time_point) {
