@@ -99,6 +99,10 @@ public:
   /// The entries' bytes in one order.
   static constexpr std::size_t order_bytes_max = std::size_t{16} << 20;
 
+  /// A write that found the log full is given again sooner than that, or not
+  /// at all: a group that is silent for longer has nothing to write any more.
+  static constexpr duration full_patience = std::chrono::seconds{5};
+
   using done_handler = std::function<void(const std::vector<log_done>&)>;
 
   virtual ~log() = default;
@@ -128,9 +132,9 @@ public:
                      scrub_done on_done) = 0;
 
   /// When the oldest order without completion was submitted, or the first one
-  /// of a group that found the log `full` and has written nothing since;
-  /// `never` when there is none. A leader whose disk hangs or is full is seen
-  /// by this.
+  /// of a group that found the log `full`, has written nothing since and still
+  /// tries (`full_patience`); `never` when there is none. A leader whose disk
+  /// hangs or is full is seen by this.
   [[nodiscard]] virtual time_point oldest_pending() const = 0;
 };
 

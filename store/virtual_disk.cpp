@@ -276,6 +276,10 @@ void virtual_disk::set_full(bool full) {
   impl_->files->set_quota(full ? impl_->files->used() : UINT64_MAX);
 }
 
+void virtual_disk::refuse_writes(bool refuse) {
+  impl_->files->refuse_writes(refuse);
+}
+
 void virtual_disk::fail_next_sync() {
   impl_->files->fail_next_sync();
 }

@@ -65,6 +65,8 @@ public:
   void set_sync_delay(duration more);
   /// Refuses what needs space with `full`, until false again.
   void set_full(bool full);
+  /// Log and documents are refused what they write into their own space, too.
+  void refuse_writes(bool refuse);
   /// The next sync, or write, of log or documents fails: `io`.
   void fail_next_sync();
   void fail_next_write();

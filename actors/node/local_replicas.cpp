@@ -13,6 +13,8 @@ namespace {
 
 /// A newcomer is named as soon as its group has taken it in.
 constexpr duration left_out_patience = 5s;
+constexpr duration drop_retry_min = 200ms;
+constexpr duration drop_retry_max = 10s;
 
 } // namespace
 
@@ -91,7 +93,12 @@ void group_supervisor::drop_rows(const store::order_id& order) {
 }
 
 void group_supervisor::on_log_done(const log_done_in& m) {
-  const auto at = first_writes_.find(m.done.order.group);
+  const auto& g = m.done.order.group;
+  if (const auto drop = drops_.find(g);
+      drop != drops_.end()
+      && m.done.order == store::order_id{g, drop->second.id, {}, 0})
+    return on_log_dropped(g, m.done.error);
+  const auto at = first_writes_.find(g);
   if (at == first_writes_.end())
     return;
   if (m.done.order.replica != at->second.id)
@@ -204,10 +211,38 @@ void group_supervisor::forget_replica(const group_id& g) {
   stop_replica(g);
   ctx_.disk.state->drop({g, id, {}, 0},
                         [](const result<void, store::state_error>&) {});
-  ctx_.disk.log->drop({g, id, {}, 0});
+  drops_[g] = {id, drop_retry_min};
+  drop_log(g, id);
   put_documents({document(document_kind::replica,
                           shard_name(g.app.view(), g.shard), std::nullopt)},
                 nullptr);
+}
+
+void group_supervisor::drop_log(const group_id& g, const replica_id& id) {
+  const auto at = drops_.find(g);
+  if (at == drops_.end() || at->second.id != id)
+    return;
+  if (replicas_.count(g) != 0)
+    drops_.erase(at); // the log of a new one has taken its place
+  else
+    ctx_.disk.log->drop({g, id, {}, 0});
+}
+
+void group_supervisor::on_log_dropped(const group_id& g,
+                                      std::optional<store::store_errc> e) {
+  const auto at = drops_.find(g);
+  if (e != store::store_errc::full) {
+    drops_.erase(at);
+    return;
+  }
+  auto& d = at->second;
+  ctx_.loop.after(
+      std::exchange(d.wait, std::min(2 * d.wait, drop_retry_max)),
+      [weak = weak_from_this(), g, id = d.id] {
+        if (const auto self = weak.lock())
+          self->drop_log(g, id);
+      },
+      "log drop");
 }
 
 void group_supervisor::ask_if_left_out(const group_id& g, local_replica& r,

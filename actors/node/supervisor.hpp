@@ -93,6 +93,10 @@ private:
                      const replica_id& id, bool rows_may_be_left,
                      std::function<void()> then = nullptr);
   void drop_rows(const store::order_id& order);
+  /// Again and again until there is room for it: what it frees may be what a
+  /// full disk lacks.
+  void drop_log(const group_id& g, const replica_id& id);
+  void on_log_dropped(const group_id& g, std::optional<store::store_errc> e);
   void spawn(const app_record& a, std::uint32_t shard, const replica_id& id);
   void start_app(const app_record& a);
   void stop_replica(const group_id& g);
@@ -193,6 +197,11 @@ private:
     std::function<void()> then;
   };
   std::map<group_id, first_write> first_writes_;
+  struct log_drop {
+    replica_id id;
+    duration wait; ///< if it is refused
+  };
+  std::map<group_id, log_drop> drops_; ///< not known to be done
   /// What the state held as it was opened, by group; nothing until then.
   std::optional<std::map<group_id, store::recovered_state>> states_;
   bool states_changed_ = false; ///< who is unready: tell the others

@@ -259,6 +259,64 @@ TEST_F(nodes, a_replica_that_no_leader_took_in_goes_again) {
       10s));
 }
 
+/// Has no room for the first drops.
+class no_room_to_drop final : public store::log {
+public:
+  no_room_to_drop(std::unique_ptr<store::log> inner, actors::node_context& node)
+      : inner_{std::move(inner)}, node_{node} {}
+
+  void on_done(done_handler handler) override {
+    inner_->on_done(std::move(handler));
+  }
+  void submit(store::log_write write) override {
+    inner_->submit(std::move(write));
+  }
+  void cut(const group_id& g, const replica_id& r, log_index i) override {
+    inner_->cut(g, r, i);
+  }
+  void drop(store::order_id order) override {
+    if (++drops > refused)
+      return inner_->drop(order);
+    store::log_done done;
+    done.order = order;
+    done.error = store::store_errc::full;
+    caf::anon_send(node_.supervisor, actors::log_done_in{done});
+  }
+  void scrub(store::log_place from, std::size_t n, scrub_done done) override {
+    inner_->scrub(from, n, std::move(done));
+  }
+  [[nodiscard]] time_point oldest_pending() const override {
+    return inner_->oldest_pending();
+  }
+
+  static constexpr std::size_t refused = 4;
+  std::size_t drops = 0;
+
+private:
+  std::unique_ptr<store::log> inner_;
+  actors::node_context& node_;
+};
+
+TEST_F(nodes, a_log_that_found_no_room_to_be_dropped_is_dropped_later) {
+  auto& c = context(outside);
+  auto full = std::make_unique<no_room_to_drop>(std::move(c.disk.log), c);
+  const auto& drops = full->drops;
+  c.disk.log = std::move(full);
+  ask_to_make(outside, {0});
+  ASSERT_TRUE(w.run_until([&] { return c.replicas.size() == 1; }, 2s));
+  const auto there = [&] {
+    return w.at(outside).disk().log_synced(group).has_value();
+  };
+  ASSERT_TRUE(w.run_until([&] { return c.replicas.empty(); }, 10s));
+  w.run_for(100ms); // no leader took it in
+  EXPECT_EQ(drops, 1u);
+  EXPECT_TRUE(there());
+  EXPECT_TRUE(w.run_until([&] { return !there(); }, 5s));
+  EXPECT_EQ(drops, no_room_to_drop::refused + 1);
+  w.run_for(20s);
+  EXPECT_EQ(drops, no_room_to_drop::refused + 1); // done once
+}
+
 TEST_F(nodes, a_replica_that_was_replaced_while_away_learns_of_it) {
   const auto leads = [&](std::size_t n) {
     const auto* v = context(n).known.view(group);

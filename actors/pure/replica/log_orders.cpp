@@ -9,6 +9,7 @@ namespace {
 
 constexpr duration log_retry_min = 50ms;
 constexpr duration log_retry_max = 2s;
+static_assert(2 * log_retry_max < store::log::full_patience);
 /// A log that is full for longer is not about to free itself.
 constexpr duration log_full_patience = 500ms;
 

@@ -155,6 +155,55 @@ TEST(virtual_disk, a_full_log_shows_in_oldest_pending) {
   EXPECT_EQ(n.d.log->oldest_pending(), never);
 }
 
+/// Fills the log until a write of group 1 is refused.
+struct full_node : node {
+  std::uint64_t next = 1;
+
+  full_node() {
+    under.set_full(true);
+    while (done.empty() || !done.back().error)
+      write(next++);
+    EXPECT_EQ(done.back().error, store_errc::full);
+    EXPECT_NE(d.log->oldest_pending(), never);
+  }
+  void write(std::uint64_t index) {
+    append(index, std::string(9000, 'x'));
+    drain();
+  }
+  void pass(duration more) {
+    time.scheduler()(more, [] {});
+    drain();
+  }
+};
+
+TEST(virtual_disk, a_full_log_counts_while_somebody_still_tries) {
+  full_node n;
+  const auto since = n.d.log->oldest_pending();
+  for (int again = 0; again < 5; ++again) { // as seldom as a replica does
+    n.pass(2s);
+    EXPECT_EQ(n.d.log->oldest_pending(), since);
+    n.write(n.next - 1);
+    ASSERT_EQ(n.done.back().error, store_errc::full);
+  }
+  // Its replica is given up, or began with this write and went elsewhere.
+  n.pass(log::full_patience);
+  EXPECT_EQ(n.d.log->oldest_pending(), never);
+  // Whoever tries then has waited since then.
+  const auto later = n.time.now();
+  n.write(n.next - 1);
+  ASSERT_EQ(n.done.back().error, store_errc::full);
+  EXPECT_EQ(n.d.log->oldest_pending(), later);
+}
+
+TEST(virtual_disk, a_log_that_is_dropped_is_not_full) {
+  full_node n;
+  n.under.refuse_writes(true);
+  n.d.log->drop({group_number(1), replica_number(1), {}, 0});
+  n.drain();
+  ASSERT_EQ(n.done.back().error, store_errc::full);
+  EXPECT_EQ(n.d.log->oldest_pending(), never);
+}
+
 TEST(virtual_disk, a_failed_sync_is_for_good) {
   node n;
   n.under.fail_next_sync();
