@@ -68,6 +68,8 @@ struct group_commit {
   std::vector<row_change> rows;
   /// Absent when a damaged row is only put back.
   std::optional<applied_meta> meta;
+  /// A few bytes that may take the room which is kept for what only takes away.
+  bool essential = false;
 };
 
 struct scan_request {

@@ -166,7 +166,8 @@ lmdb_store::commit(const std::vector<group_commit>& batch) {
   for (const auto& c : batch) {
     if (auto error = refuses(c))
       return failure{std::move(*error)};
-    count(c.rows, rows, bytes);
+    if (!c.essential)
+      count(c.rows, rows, bytes);
     if (groups_.count(c.order.group) == 0)
       ++rows;
   }

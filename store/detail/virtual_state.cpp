@@ -138,7 +138,8 @@ result<void, state_error> virtual_state::refuses(const group_commit& c) const {
           : found->second.replica != c.order.replica || damaged_.count(id) != 0)
     return failure{
         error_of(store_errc::stale, "the rows are another replica's", id)};
-  if (auto admitted = admit(id, c.rows); !admitted)
+  if (auto admitted = admit(id, c.rows);
+      !admitted && !(c.essential && admitted.error().code == store_errc::full))
     return admitted;
   if (found == disk_.groups.end() && disk_.full)
     return failure{

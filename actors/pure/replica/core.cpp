@@ -86,6 +86,7 @@ void replica_core::impl::on_tick(time_point now) {
     ask_for_state(now);
   if (hand_over_at_ <= now)
     leave_the_lead(now);
+  mark_again(now);
   mending_tick(now);
   checkpoint_tick(now);
   tell_leaving(now);
@@ -97,7 +98,7 @@ time_point replica_core::impl::deadline() const {
     return never;
   auto at =
       std::min({raft_->deadline(), commit_ ? never : commit_due_, log_retry_at_,
-                ask_state_at_, hand_over_at_, checkpoint_deadline()});
+                ask_state_at_, hand_over_at_, mark_at_, checkpoint_deadline()});
   for (const auto& [key, d] : damage_)
     at = std::min(at, d.answer ? d.hopeless_at
                                : std::min(d.next_ask, d.hopeless_at));

@@ -262,6 +262,8 @@ private:
   void lose_state(std::string why, bool quarantined, time_point now,
                   bool rows_are_right = false);
   void mark_given_up();
+  void mark_again(time_point now);
+  bool on_marked(const store::order_id& order, bool stored, time_point now);
   void become_whole(time_point now);
   void set_phase(state_phase phase, bool quarantined, std::string why);
   [[nodiscard]] bool whole() const {
@@ -474,7 +476,8 @@ private:
   std::vector<read_wait> parked_reads_; ///< reads that met damage
   std::uint64_t mending_ = 0;           ///< the order that puts rows back, or 0
   std::uint64_t rows_mended_ = 0;
-  bool mark_owed_ = false; ///< "given up" is to be stored if the rows stay
+  std::uint64_t mark_ = 0;     ///< the order that stores "given up", or 0
+  time_point mark_at_ = never; ///< it is to be stored then, if the rows stay
 
   // checkpoints
   std::deque<log_index> checkpoints_; ///< committed, not yet stored

@@ -11,6 +11,7 @@ constexpr duration ask_state_every = std::chrono::milliseconds{500};
 /// How long "I have no state" is believed without being said again.
 constexpr duration lacking_for = std::chrono::seconds{3};
 constexpr duration hand_over_again = std::chrono::seconds{1};
+constexpr duration mark_pause = std::chrono::seconds{1};
 
 } // namespace
 
@@ -206,7 +207,31 @@ void replica_core::impl::mark_given_up() {
   mark.commit.order = next_order();
   mark.commit.rows.push_back(
       {replica::given_up_row(), shared_bytes{bytes{1}}, log_index{}});
+  mark.commit.essential = true;
+  mark_ = mark.commit.order.number;
+  mark_at_ = never;
   submit(std::move(mark));
+}
+
+/// True when it was the mark. Without it these rows would count again after a
+/// restart: nobody sees what is wrong with them before the next checkpoint.
+bool replica_core::impl::on_marked(const store::order_id& order, bool stored,
+                                   time_point now) {
+  if (mark_ == 0 || order.number != mark_)
+    return false;
+  mark_ = 0;
+  if (!stored)
+    mark_at_ = now + mark_pause;
+  return true;
+}
+
+void replica_core::impl::mark_again(time_point now) {
+  if (mark_at_ > now)
+    return;
+  if (install_ && install_->finishing)
+    mark_at_ = now + mark_pause;
+  else
+    mark_given_up();
 }
 
 /// Nothing is deleted by this: the rows stay where they are until another
@@ -218,7 +243,7 @@ void replica_core::impl::lose_state(std::string why, bool quarantined,
     step_down();
   if (readable_ && !rows_are_right) {
     if (install_ && install_->finishing)
-      mark_owed_ = true;
+      mark_at_ = now + mark_pause;
     else
       mark_given_up();
   }

@@ -365,7 +365,7 @@ void replica_core::impl::on_staged(
                  false);
     }
     install_.reset(); // full or replaced, too: it is offered again
-    if (std::exchange(mark_owed_, false))
+    if (mark_at_ != never)
       mark_given_up();
     return;
   }
@@ -410,7 +410,8 @@ void replica_core::impl::install_done(const store::state_digest& sum,
   parked_reads_.clear();
   damage_.clear(); // of rows that are no more
   mending_ = 0;
-  mark_owed_ = false;
+  mark_ = 0;
+  mark_at_ = never;
   while (!queries_.empty()) {
     const auto& q = queries_.begin()->second;
     answer(q.call, not_leader(false));

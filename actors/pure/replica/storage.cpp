@@ -90,7 +90,8 @@ void replica_core::impl::take_commit(
     const result<store::digest_at, store::store_errc>& returned,
     time_point now) {
   if (!raft_ || failed_ || order.replica != config_.self.replica
-      || on_mended(order, returned, now) || !commit_
+      || on_marked(order, returned.ok(), now) || on_mended(order, returned, now)
+      || !commit_
       || (commit_->order != order
           && !planted(planted_bug::state_completion_of_another_order)))
     return;

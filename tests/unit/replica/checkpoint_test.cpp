@@ -97,6 +97,38 @@ TEST_F(replica_checkpoints, a_state_found_wrong_stays_so_over_a_restart) {
   w.check_states_equal();
 }
 
+TEST_F(replica_checkpoints, a_state_found_wrong_on_a_full_disk_stays_so) {
+  grow();
+  const auto wrong = other();
+  auto& nd = w.nodes[wrong];
+  const auto marked = [&] {
+    return nd.rows.count(replica::given_up_row()) != 0;
+  };
+  w.falsify(wrong, actor_row("k3"), true);
+  w.drop = [](std::size_t, std::size_t, const group_frame& f) {
+    return f.kind == group_frame_kind::snapshot_chunk;
+  };
+  EXPECT_TRUE(compare().done);
+  ASSERT_TRUE(w.run_until([&] { return phase(wrong) == state_phase::lost; }));
+  for (int refused = 0; refused < 3; ++refused) {
+    ASSERT_FALSE(marked());
+    nd.commit_fails = store::store_errc::full;
+    ASSERT_TRUE(w.run_until([&] { return !nd.commit_fails; }, 3s));
+  }
+  ASSERT_TRUE(w.run_until(marked, 3s));
+  w.run_for(3s);
+  const auto given = nd.mends;
+  w.run_for(5s);
+  EXPECT_EQ(nd.mends, given); // stored once
+  w.crash(wrong);
+  w.boot(wrong);
+  EXPECT_EQ(phase(wrong), state_phase::lost);
+  w.drop = nullptr;
+  ASSERT_TRUE(w.run_until([&] { return phase(wrong) == state_phase::whole; }));
+  EXPECT_FALSE(marked());
+  w.check_states_equal();
+}
+
 TEST_F(replica_checkpoints, a_wrong_leader_hands_over_and_is_rebuilt) {
   grow();
   const auto wrong = leader;

@@ -169,6 +169,12 @@ TEST(lmdb, map_reserve_full_is_typed_and_deletes_still_work) {
   EXPECT_EQ(error->code, store_errc::full);
   EXPECT_GT(n, 50u);
   EXPECT_TRUE(r.store->read(group_number(1), to_bytes("0")).ok());
+  auto mark = commit_of(1, n + 1, {{"mark", "!"}});
+  for (int i = 0; i < 1000 && r.store->commit({mark}).ok(); ++i)
+    mark = commit_of(1, n + 1, {{"mark" + std::to_string(i), "!"}});
+  ASSERT_FALSE(r.store->commit({mark}).ok());
+  mark.essential = true;
+  EXPECT_TRUE(r.store->commit({mark}).ok());
   for (std::uint64_t i = 0; i < n; ++i) {
     auto c = commit_of(1, n + 1 + i, {});
     c.rows.push_back({to_bytes(std::to_string(i)), std::nullopt, log_index{1}});
