@@ -542,6 +542,21 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
   }
 }
 
+/// Whether all of a group's voters run: an operator moves none while another is
+/// lost, since the group would take the healthy one's successor for its repair.
+bool harm::all_voters_run(const group_id& g) const {
+  for (const auto& v : world_.logs.configuration(g)->voters) {
+    bool runs = false;
+    for (const auto& m : world_.machines)
+      runs = runs
+             || (m->id() == v.node && m->up() && !m->paused()
+                 && m->peer().context().replicas.count(g) != 0);
+    if (!runs)
+      return false;
+  }
+  return true;
+}
+
 /// Its leader's supervisor hears that it is gone, and replaces it: where there
 /// is another machine, that one's replica comes, and the old one leaves.
 bool harm::move_a_voter(std::size_t n, seeded_random& dice) {
@@ -549,7 +564,7 @@ bool harm::move_a_voter(std::size_t n, seeded_random& dice) {
   for (const auto& g : world_.logs.groups())
     if (const auto* c = world_.logs.configuration(g);
         c != nullptr && !c->joint() && c->members().size() < count()
-        && world_.leaders.serving(g).value_or(n) != n)
+        && world_.leaders.serving(g).value_or(n) != n && all_voters_run(g))
       for (const auto& v : c->voters)
         if (v.node == world_.at(n).id())
           voters.emplace_back(g, v);

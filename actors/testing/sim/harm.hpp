@@ -40,6 +40,7 @@ private:
 
   void came_about(const fault& f);
   void roll_back(const fault& f);
+  [[nodiscard]] bool all_voters_run(const group_id& g) const;
   bool move_a_voter(std::size_t n, seeded_random& dice);
   void look_for_changes();
 
