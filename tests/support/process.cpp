@@ -15,7 +15,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -186,6 +188,10 @@ temporary_directory::~temporary_directory() {
 }
 
 std::uint16_t free_port() {
+  // None is listened on yet: what was given out looks free.
+  static std::mutex mutex;
+  static std::set<std::uint16_t> given;
+  const std::lock_guard lock{mutex};
   int low = 32768;
   std::ifstream{"/proc/sys/net/ipv4/ip_local_port_range"} >> low;
   std::random_device seed;
@@ -199,7 +205,7 @@ std::uint16_t free_port() {
     at.sin_port = htons(port);
     const int r = bind(s, reinterpret_cast<sockaddr*>(&at), sizeof at);
     close(s);
-    if (r == 0)
+    if (r == 0 && given.insert(port).second)
       return port;
   }
   throw std::runtime_error{"no free port"};

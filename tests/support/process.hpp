@@ -77,7 +77,7 @@ private:
 
 /// A TCP port of 127.0.0.1 that is free now, below the range from which the
 /// system takes ports for outgoing connections: nobody takes it while its
-/// peer is down.
+/// peer is down. Never the same one twice in one process; any thread.
 std::uint16_t free_port();
 
 } // namespace banyan::test
