@@ -247,7 +247,37 @@ public:
     stalled_[{from, to}] = now() + d;
   }
   void set_path(const std::string& from, const std::string& to, path p) {
-    paths_[{from, to}] = p;
+    const host_pair hop{from, to};
+    const auto before = path_of(hop).bytes_per_second;
+    paths_[hop] = p;
+    if (before != 0 && (p.bytes_per_second == 0 || p.bytes_per_second > before))
+      hasten(hop, p.bytes_per_second == 0
+                      ? 0.0
+                      : static_cast<double>(before)
+                            / static_cast<double>(p.bytes_per_second));
+  }
+
+  /// What waits for a line that has got wider takes this share of its time.
+  void hasten(const host_pair& hop, double share) {
+    const auto sooner = [&](time_point due) {
+      return due <= now()
+                 ? due
+                 : now()
+                       + duration{static_cast<duration::rep>(
+                           static_cast<double>((due - now()).count()) * share)};
+    };
+    if (const auto at = busy_.find(hop); at != busy_.end())
+      at->second = sooner(at->second);
+    for (const auto& [number, c] : snapshot())
+      for (const std::size_t way : {0U, 1U}) {
+        if (hosts(*c, way) != hop)
+          continue;
+        auto& w = c->ways[way];
+        w.last_due = sooner(w.last_due);
+        for (auto& i : w.items)
+          i.due = sooner(i.due);
+        pump_later(*c, way);
+      }
   }
 
   void reset_streams(const std::string& a, const std::string& b) {

@@ -75,6 +75,8 @@ public:
   void stall(const std::string& from, const std::string& to, duration d);
   /// Tears down all streams between two hosts; both ends see a reset.
   void reset_streams(const std::string& a, const std::string& b);
+  /// What waits for a narrow line goes at the pace of the new one if that is
+  /// wider.
   void set_path(const std::string& from, const std::string& to, path p);
 
   [[nodiscard]] std::uint64_t bytes_delivered() const;

@@ -227,6 +227,21 @@ TEST(VirtualNetwork, BandwidthIsSharedAndTheKernelHoldsALimit) {
   EXPECT_EQ(t.a.io->unsent(id), 0U);
 }
 
+TEST(VirtualNetwork, WhatWaitsForANarrowLineGoesOnceItIsWide) {
+  virtual_network::options how;
+  how.everywhere.bytes_per_second = 1000;
+  two_processes t{how};
+  const auto id = t.connect();
+  const auto sent_at = t.clock.now();
+  t.a.io->write(id, bytes(100'000)); // a minute and a half
+  t.run_for(10s);
+  EXPECT_NEAR(static_cast<double>(t.b.got.size()), 10'000, 16'384);
+  t.net.set_path("10.0.0.1", "10.0.0.2", {});
+  t.run_for(10ms);
+  EXPECT_EQ(t.b.got.size(), 100'000U);
+  EXPECT_LE(t.b.got_at - sent_at, 10s + 10ms);
+}
+
 TEST(VirtualNetwork, PortsAreGivenOutAndTakenOnce) {
   two_processes t;
   EXPECT_EQ(t.b.io->listen({"10.0.0.2", 80}).error(), stream_end::in_use);
