@@ -104,6 +104,7 @@ void asio_loop::drain() {
 void asio_loop::turns() {
   auto& s = *state_;
   const auto guard = boost::asio::make_work_guard(s.context);
+  s.context.restart(); // without work it stopped by itself since the last run
   time_point due;
   s.in_turn = true;
   while (!s.quit) {
