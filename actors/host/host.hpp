@@ -50,6 +50,11 @@ struct host_handlers {
   std::function<void(const module_info&)> on_ready;
   std::function<void(std::vector<turn_result>)> on_results;
   std::function<void(const host_failed&)> on_failed;
+  /// A line that the code wrote to standard output or error; may be empty.
+  std::function<void(std::string_view)> on_line{};
+  /// A turn (which, if known) runs for longer than `turn_time_slow`; said once
+  /// for each; may be empty.
+  std::function<void(const std::optional<turn_key>&, duration)> on_slow{};
 };
 
 /// What to run and how.
@@ -57,7 +62,11 @@ struct host_options {
   std::string module; ///< the app's name in the module, e.g. `ledger`
   std::string file;   ///< path of the shared object; empty: from the catalog
   bytes config;       ///< the spec's [config] as a msgpack map; empty: none
-  duration turn_time_max = std::chrono::seconds{10};
+  bool own_process = true; ///< the spec's `isolation`; false: a thread
+  duration turn_time_max = std::chrono::seconds{10}; ///< ends the host
+  duration turn_time_slow = std::chrono::seconds{1}; ///< is said
+  /// Bytes of data that its process may have; 0: no limit.
+  std::uint64_t memory_max = std::uint64_t{1} << 30;
 };
 
 /// Where the code of one app runs on one node: asynchronous, batched, bytes in

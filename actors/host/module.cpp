@@ -91,18 +91,6 @@ void collect(void* context, const std::uint8_t* data, std::size_t size) {
     out.data.assign(data, data + size);
 }
 
-bool changes_something(const turn_result& r) {
-  return r.state || r.removed || !r.rows.empty() || !r.sends.empty()
-         || !r.timers.empty() || !r.cancelled.empty();
-}
-
-std::size_t row_count(const turn_order& order) {
-  std::size_t n = order.rows.size();
-  for (const auto& r : order.ranges)
-    n += r.rows.size();
-  return n;
-}
-
 } // namespace
 
 result<loaded_module, host_failed> check_table(const banyan_module_v1* module,
@@ -192,42 +180,20 @@ module_runner::open(const loaded_module& module, const_bytes config) {
   return module_runner{module.table, instance};
 }
 
-turn_result module_runner::run(const turn_order& order) {
-  turn_result out;
-  out.key = order.key;
-  out.version = order.version;
-  const auto end = [&](turn_outcome o, const std::string& message) {
-    turn_result r;
-    r.key = order.key;
-    r.version = order.version;
-    r.outcome = o;
-    r.message = order.command + ": " + message;
-    return r;
-  };
-  if (order.argument.size() > turn_limits::argument_bytes_max)
-    return end(turn_outcome::invalid, "argument: over 1 MiB");
-  if (row_count(order) > turn_limits::rows_max)
-    return end(turn_outcome::failed, "reads more than 10000 rows in one turn");
-  const bytes in = encode_turn(order);
+raw_turn module_runner::call(const_bytes turn) {
   collected got;
-  const std::int32_t code =
-      table_->run(instance_, in.data(), in.size(), &collect, &got);
-  if (got.too_large)
-    return end(turn_outcome::failed, "the turn's effects are over 4 MiB");
-  if (code != 0 || got.calls != 1)
-    return end(turn_outcome::failed,
-               "the module gave no result (code " + std::to_string(code) + ")");
-  std::string why;
-  if (!decode_result(got.data, out, why))
-    return end(turn_outcome::failed, "the module's result is refused: " + why);
-  if (order.query && changes_something(out))
-    return end(turn_outcome::failed, "a query changed something");
-  if (out.outcome == turn_outcome::needs_rows
-      && order.round >= turn_limits::rounds_max)
-    return end(turn_outcome::failed,
-               "asked for rows more than 64 times; name them first with "
-               "table::fetch");
+  raw_turn out;
+  out.code = table_->run(instance_, turn.data(), turn.size(), &collect, &got);
+  out.calls = got.calls;
+  out.too_large = got.too_large;
+  out.data = std::move(got.data);
   return out;
+}
+
+turn_result module_runner::run(const turn_order& order) {
+  if (auto refused = refuse_turn(order))
+    return std::move(*refused);
+  return judge_turn(claim_of(order), call(encode_turn(order)));
 }
 
 } // namespace banyan

@@ -66,6 +66,8 @@ public:
   }
 
   turn_result run(const turn_order& order);
+  /// Runs the code alone: `turn` as `encode_turn` made it.
+  raw_turn call(const_bytes turn);
 
 private:
   module_runner(const banyan_app_v1* table, void* instance)

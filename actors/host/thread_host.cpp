@@ -125,7 +125,7 @@ private:
     results.clear();
     tell([this, sent] {
       owner_->outstanding_ -= sent->size();
-      owner_->progress_at_ = owner_->clock_();
+      owner_->watch_.progressed(owner_->clock_());
       owner_->handlers_.on_results(std::move(*sent));
     });
   }
@@ -176,7 +176,8 @@ thread_host::thread_host(host_options options, host_handlers handlers,
                          post_function post, clock_function clock,
                          const host_catalog* catalog)
     : options_{std::move(options)}, handlers_{std::move(handlers)},
-      post_{std::move(post)}, clock_{std::move(clock)}, catalog_{catalog} {
+      post_{std::move(post)}, clock_{std::move(clock)}, catalog_{catalog},
+      watch_{options_.turn_time_slow, options_.turn_time_max} {
 }
 
 thread_host::~thread_host() {
@@ -191,7 +192,7 @@ void thread_host::start() {
 void thread_host::begin() {
   attempt_ = std::make_shared<char>();
   progress_ = 0;
-  progress_at_ = clock_();
+  watch_.progressed(clock_());
   loaded_module linked;
   const bool from_catalog = options_.file.empty() && catalog_ != nullptr;
   if (from_catalog) {
@@ -208,7 +209,7 @@ void thread_host::submit(std::vector<turn_order> orders) {
   if (!life_ || orders.empty())
     return;
   if (outstanding_ == 0)
-    progress_at_ = clock_();
+    watch_.progressed(clock_());
   outstanding_ += orders.size();
   life_->push(std::move(orders));
 }
@@ -233,7 +234,7 @@ void thread_host::stop() {
 
 time_point thread_host::deadline() const {
   const bool waiting = life_ && (outstanding_ > 0 || !ready_);
-  return waiting ? progress_at_ + options_.turn_time_max : never;
+  return waiting ? watch_.deadline() : never;
 }
 
 void thread_host::on_time(time_point now) {
@@ -242,9 +243,14 @@ void thread_host::on_time(time_point now) {
   const std::uint64_t progress = life_->progress();
   if (progress != progress_) {
     progress_ = progress;
-    progress_at_ = now;
+    watch_.progressed(now);
     return;
   }
+  const auto verdict = watch_.judge(now);
+  if (verdict == turn_watch::verdict::slow && handlers_.on_slow)
+    handlers_.on_slow(life_->running(), options_.turn_time_slow);
+  if (verdict != turn_watch::verdict::hung)
+    return;
   host_failed why{host_errc::hung,
                   options_.module + ": a turn ran longer than "
                       + std::to_string(options_.turn_time_max

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/host/module.hpp"
+#include "actors/host/turn_watch.hpp"
 
 #include <functional>
 #include <memory>
@@ -48,7 +49,7 @@ private:
   std::size_t outstanding_ = 0;
   bool ready_ = false;
   std::uint64_t progress_ = 0; ///< as last seen
-  time_point progress_at_{};
+  turn_watch watch_;
 };
 
 } // namespace banyan

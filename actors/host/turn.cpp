@@ -342,4 +342,84 @@ bool decode_result(const_bytes in, turn_result& out, std::string& why) {
   return true;
 }
 
+namespace {
+
+bool changes_something(const turn_result& r) {
+  return r.state || r.removed || !r.rows.empty() || !r.sends.empty()
+         || !r.timers.empty() || !r.cancelled.empty();
+}
+
+std::size_t read_bytes(const turn_order& order) {
+  std::size_t n = order.state.size();
+  const auto add = [&n](const turn_row& r) {
+    n += r.key.size() + (r.value ? r.value->size() : 0);
+  };
+  for (const auto& r : order.rows)
+    add(r);
+  for (const auto& range : order.ranges)
+    for (const auto& r : range.rows)
+      add(r);
+  return n;
+}
+
+std::size_t row_count(const turn_order& order) {
+  std::size_t n = order.rows.size();
+  for (const auto& r : order.ranges)
+    n += r.rows.size();
+  return n;
+}
+
+turn_result failed(const turn_claim& c, turn_outcome o,
+                   const std::string& message) {
+  turn_result r;
+  r.key = c.key;
+  r.version = c.version;
+  r.outcome = o;
+  r.message = c.command + ": " + message;
+  return r;
+}
+
+} // namespace
+
+turn_claim claim_of(const turn_order& order) {
+  return {order.key, order.version, order.command, order.query, order.round};
+}
+
+std::optional<turn_result> refuse_turn(const turn_order& order) {
+  if (order.argument.size() > turn_limits::argument_bytes_max)
+    return failed(claim_of(order), turn_outcome::invalid,
+                  "argument: over 1 MiB");
+  if (row_count(order) > turn_limits::rows_max)
+    return failed(claim_of(order), turn_outcome::failed,
+                  "reads more than 10000 rows in one turn");
+  if (read_bytes(order) > turn_limits::read_bytes_max)
+    return failed(claim_of(order), turn_outcome::failed,
+                  "reads more than 96 MiB in one turn");
+  return std::nullopt;
+}
+
+turn_result judge_turn(const turn_claim& claim, const raw_turn& raw) {
+  const auto end = [&](const std::string& message) {
+    return failed(claim, turn_outcome::failed, message);
+  };
+  if (raw.too_large)
+    return end("the turn's effects are over 4 MiB");
+  if (raw.code != 0 || raw.calls != 1)
+    return end("the module gave no result (code " + std::to_string(raw.code)
+               + ")");
+  turn_result out;
+  out.key = claim.key;
+  out.version = claim.version;
+  std::string why;
+  if (!decode_result(raw.data, out, why))
+    return end("the module's result is refused: " + why);
+  if (claim.query && changes_something(out))
+    return end("a query changed something");
+  if (out.outcome == turn_outcome::needs_rows
+      && claim.round >= turn_limits::rounds_max)
+    return end("asked for rows more than 64 times; name them first with "
+               "table::fetch");
+  return out;
+}
+
 } // namespace banyan

@@ -137,6 +137,8 @@ struct turn_limits {
   static constexpr std::size_t result_bytes_max = 4 << 20;
   static constexpr std::size_t sends_max = 1000;
   static constexpr std::size_t timers_max = 1000;
+  /// State and rows that a turn reads.
+  static constexpr std::size_t read_bytes_max = std::size_t{96} << 20;
   static constexpr std::size_t rows_max = 10'000; ///< read, and written
   static constexpr std::size_t row_key_bytes_max = 1024;
   static constexpr std::size_t log_lines_max = 1000;
@@ -152,6 +154,29 @@ bytes reply_argument(const turn_send& sent, const_bytes answer,
 
 /// The bytes that cross the module's table (actors/banyan/module.h).
 bytes encode_turn(const turn_order& order);
+/// What calling a module came to, before anything of it is believed.
+struct raw_turn {
+  std::uint64_t number = 0; ///< of the order, where several are under way
+  std::int32_t code = 0;    ///< what `run` returned
+  unsigned calls = 0;       ///< of its sink
+  bool too_large = false;   ///< over `result_bytes_max`; `data` is empty then
+  bytes data;
+};
+
+/// What is kept of an order until its result is there.
+struct turn_claim {
+  turn_key key;
+  std::uint64_t version = 0;
+  std::string command;
+  bool query = false;
+  std::uint32_t round = 0;
+};
+turn_claim claim_of(const turn_order& order);
+/// The result of an order that no code has to be run for: one over a limit.
+std::optional<turn_result> refuse_turn(const turn_order& order);
+/// The result of the order; whatever the module gave is bounded and checked.
+turn_result judge_turn(const turn_claim& claim, const raw_turn& raw);
+
 /// Reads what a module gave back, into all but the echo. False: malformed or
 /// over a limit; `why` says what. Foreign bytes: bounded, never trusted.
 bool decode_result(const_bytes in, turn_result& out, std::string& why);

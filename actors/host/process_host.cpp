@@ -1,0 +1,283 @@
+#include "actors/host/process_host.hpp"
+
+#include "base/assert.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace banyan {
+namespace {
+
+/// Bytes of orders that wait for the process to read them.
+constexpr std::size_t unsent_max = std::size_t{1} << 20;
+constexpr auto read_first = std::chrono::milliseconds{20};
+
+} // namespace
+
+/// A page that both processes see, and that is here when the other is gone: the
+/// number of the turn that it runs.
+class process_host::running_mark {
+public:
+  static std::unique_ptr<running_mark> make() {
+    const int fd = ::memfd_create("banyan-turn", MFD_CLOEXEC);
+    if (fd < 0)
+      return nullptr;
+    void* page = MAP_FAILED;
+    if (::ftruncate(fd, bytes_) == 0)
+      page = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED) {
+      ::close(fd);
+      return nullptr;
+    }
+    return std::unique_ptr<running_mark>{new running_mark{fd, page}};
+  }
+  ~running_mark() {
+    ::munmap(page_, bytes_);
+    ::close(fd_);
+  }
+  running_mark(const running_mark&) = delete;
+  running_mark& operator=(const running_mark&) = delete;
+
+  [[nodiscard]] int fd() const { return fd_; }
+  /// 0: none.
+  [[nodiscard]] std::uint64_t number() const {
+    return static_cast<const std::atomic<std::uint64_t>*>(page_)->load();
+  }
+
+private:
+  static constexpr std::size_t bytes_ = sizeof(std::atomic<std::uint64_t>);
+  running_mark(int fd, void* page) : fd_{fd}, page_{page} {}
+  int fd_;
+  void* page_;
+};
+
+process_host::process_host(host_options options, host_handlers handlers,
+                           io::asio_loop& l, io::child_process::program start)
+    : options_{std::move(options)}, handlers_{std::move(handlers)}, loop_{l},
+      program_{std::move(start)}, watch_{options_.turn_time_slow,
+                                         options_.turn_time_max} {
+}
+
+process_host::~process_host() {
+  stop();
+}
+
+void process_host::start() {
+  BANYAN_ASSERT(!life_);
+  begin();
+}
+
+void process_host::begin() {
+  life_ = std::make_shared<char>();
+  progressed();
+  mark_ = running_mark::make();
+  if (mark_ == nullptr)
+    return report({host_errc::died,
+                   options_.module
+                       + ": no memory to share with an app host; is this "
+                         "machine out of memory or descriptors?",
+                   std::nullopt});
+  program_.shared = mark_->fd();
+  io::child_events events;
+  events.on_bytes = [this](const_bytes data) { on_bytes(data); };
+  events.on_line = [this](std::string_view line) {
+    if (handlers_.on_line)
+      handlers_.on_line(line);
+  };
+  events.on_end = [this](const io::child_end& how) {
+    fail(host_errc::died, how.code == host_exit_memory
+                              ? "reached its memory limit of "
+                                    + std::to_string(options_.memory_max >> 20)
+                                    + " MiB"
+                              : "its process ended: " + io::to_string(how));
+  };
+  auto child = io::child_process::start(loop_, program_, std::move(events));
+  if (!child) {
+    mark_.reset();
+    return report({host_errc::died,
+                   options_.module + ": " + child.error().message,
+                   std::nullopt});
+  }
+  child_ = std::move(*child);
+  bytes out;
+  put_open(out, {options_.module, options_.file, options_.config,
+                 options_.memory_max});
+  child_->write(out);
+}
+
+void process_host::submit(std::vector<turn_order> orders) {
+  if (!child_ || orders.empty())
+    return;
+  if (outstanding() == 0)
+    progressed();
+  std::vector<turn_result> refused;
+  for (auto& o : orders)
+    if (auto r = refuse_turn(o))
+      refused.push_back(std::move(*r));
+    else
+      waiting_.push_back(std::move(o));
+  feed();
+  if (!refused.empty())
+    loop_.post(
+        [this, r = std::move(refused), still = std::weak_ptr{life_}]() mutable {
+          if (!still.expired() && child_)
+            handlers_.on_results(std::move(r));
+        },
+        "host");
+}
+
+/// Orders wait here, where they share their state with others, and not as bytes
+/// for a process that has yet to read those before.
+void process_host::feed() {
+  bytes out;
+  while (!waiting_.empty() && child_->unsent() + out.size() < unsent_max) {
+    const auto& o = waiting_.front();
+    const auto number = first_ + claims_.size();
+    put_run(out, number, encode_turn(o));
+    claims_.push_back(claim_of(o));
+    waiting_.pop_front();
+  }
+  if (!out.empty())
+    child_->write(out);
+}
+
+void process_host::progressed() {
+  watch_.progressed(loop_.now());
+  last_chance_ = never;
+}
+
+void process_host::on_bytes(const_bytes data) {
+  std::vector<turn_result> results;
+  frames_.add(data);
+  while (auto f = frames_.next())
+    if (!take(*f, results))
+      return;
+  if (frames_.broken())
+    return fail(host_errc::died, "its process wrote rubbish on its stream");
+  if (results.empty())
+    return;
+  progressed();
+  feed();
+  handlers_.on_results(std::move(results));
+}
+
+/// False: this life is over.
+bool process_host::take(const host_frames::frame& f,
+                        std::vector<turn_result>& results) {
+  if (f.kind == host_frame_kind::ready && !ready_) {
+    module_info info;
+    if (read_ready(f.body, info) && info.app == options_.module) {
+      ready_ = true;
+      progressed();
+      const auto life = std::weak_ptr{life_};
+      handlers_.on_ready(info);
+      return !life.expired();
+    }
+  } else if (f.kind == host_frame_kind::failed && !ready_) {
+    host_failed why;
+    if (read_failed(f.body, why)) {
+      end_life();
+      handlers_.on_failed(why);
+      return false;
+    }
+  } else if (f.kind == host_frame_kind::ran && ready_) {
+    raw_turn raw;
+    if (read_ran(f.body, raw) && !claims_.empty() && raw.number == first_) {
+      results.push_back(judge_turn(claims_.front(), raw));
+      claims_.pop_front();
+      ++first_;
+      return true;
+    }
+  }
+  fail(host_errc::died,
+       "its process answered what nobody asked, or wrote rubbish");
+  return false;
+}
+
+std::optional<turn_key> process_host::running() const {
+  if (mark_ == nullptr)
+    return std::nullopt;
+  const auto number = mark_->number();
+  if (number < first_ || number - first_ >= claims_.size())
+    return std::nullopt;
+  return claims_[number - first_].key;
+}
+
+void process_host::fail(host_errc why, std::string message) {
+  const host_failed failed{why, options_.module + ": " + std::move(message),
+                           running()};
+  end_life();
+  handlers_.on_failed(failed);
+}
+
+void process_host::end_life() {
+  child_.reset();
+  mark_.reset();
+  frames_ = host_frames{host_limits::result_bytes_max};
+  first_ += claims_.size();
+  claims_.clear();
+  waiting_.clear();
+  seen_mark_ = 0;
+  ready_ = false;
+}
+
+void process_host::restart() {
+  end_life();
+  begin();
+}
+
+void process_host::stop() {
+  end_life();
+  life_.reset();
+}
+
+time_point process_host::deadline() const {
+  const bool waiting = child_ && (outstanding() > 0 || !ready_);
+  if (!waiting)
+    return never;
+  return last_chance_ != never ? last_chance_ : watch_.deadline();
+}
+
+void process_host::on_time(time_point now) {
+  if (now < deadline())
+    return;
+  if (const auto at = mark_->number(); at != seen_mark_) {
+    seen_mark_ = at; // it runs turns whose results are still to be written
+    progressed();
+    return;
+  }
+  switch (watch_.judge(now)) {
+  case turn_watch::verdict::fine:
+    return;
+  case turn_watch::verdict::slow:
+    if (handlers_.on_slow)
+      handlers_.on_slow(running(), options_.turn_time_slow);
+    return;
+  case turn_watch::verdict::hung:
+    break;
+  }
+  // If it was this process that stood still, its answer is there to be read.
+  if (last_chance_ == never) {
+    last_chance_ = now + read_first;
+    return;
+  }
+  fail(host_errc::hung,
+       ready_ ? "a turn ran longer than "
+                    + std::to_string(options_.turn_time_max
+                                     / std::chrono::milliseconds{1})
+                    + " ms"
+              : "loading the module takes too long");
+}
+
+void process_host::report(host_failed why) {
+  loop_.post(
+      [this, why = std::move(why), still = std::weak_ptr{life_}] {
+        if (!still.expired())
+          handlers_.on_failed(why);
+      },
+      "host");
+}
+
+} // namespace banyan
