@@ -2,6 +2,7 @@
 #include "actors/bin/peer_logger.hpp"
 #include "actors/bin/state_child.hpp"
 #include "actors/docs/peer_config.hpp"
+#include "actors/host/host_child.hpp"
 #include "actors/node/peer.hpp"
 #include "crypto/system_random.hpp"
 #include "net/io/asio_loop.hpp"
@@ -20,6 +21,8 @@
 namespace banyan {
 namespace {
 
+/// Makes this program an app host: a flag for the peer itself.
+constexpr const char* app_host_flag = "--app-host";
 constexpr int exit_fault = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_data = 3;
@@ -171,15 +174,18 @@ private:
     for (const auto& d : config_.apps)
       directories.push_back(d.string());
     auto streams = std::make_unique<io::tcp_streams>(loop_, workers_);
-    actors::peer_parts parts{loop_,
-                             random_,
-                             std::move(key),
-                             std::move(mesh),
-                             std::move(settings),
-                             std::move(disk),
-                             std::move(streams),
-                             std::make_unique<actors::module_directory>(
-                                 loop_, std::move(directories))};
+    actors::peer_parts parts{
+        loop_,
+        random_,
+        std::move(key),
+        std::move(mesh),
+        std::move(settings),
+        std::move(disk),
+        std::move(streams),
+        std::make_unique<actors::module_directory>(
+            loop_, std::move(directories), nullptr,
+            actors::module_directory::host_program{
+                loop_, "/proc/self/exe", {app_host_flag}})};
     parts.listen = config_.listen;
     if (config_.advertise)
       parts.advertise = *config_.advertise;
@@ -305,6 +311,9 @@ int run(int argc, char** argv) {
 } // namespace banyan
 
 int main(int argc, char** argv) {
+  if (argc == 2 && argv[1] == std::string_view{banyan::app_host_flag})
+    return banyan::run_host_child();
+  std::signal(SIGCHLD, SIG_DFL); // whoever started this may ignore it
   try {
     return banyan::run(argc, argv);
   } catch (const std::exception& e) {

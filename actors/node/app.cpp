@@ -5,6 +5,22 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
+namespace {
+
+constexpr std::size_t lines_per_second = 100; ///< of what an app prints
+
+/// Nothing that a terminal or a reader of logs would obey.
+std::string plain(std::string_view line) {
+  std::string out{line};
+  for (auto& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f
+        || static_cast<unsigned char>(c) > 0x7e)
+      c = '?';
+  return out;
+}
+
+} // namespace
+
 app_actor_state::~app_actor_state() {
   if (host != nullptr)
     host->stop();
@@ -26,6 +42,13 @@ void app_actor_state::begin(host_options options) {
     on_results(std::move(r));
   };
   handlers.on_failed = [this](const host_failed& f) { on_failed(f); };
+  handlers.on_line = [this](std::string_view line) { on_line(line); };
+  handlers.on_slow = [this](const std::optional<turn_key>&, duration d) {
+    ctx->log(log_level::warning,
+             "app " + app + ": a turn runs for more than "
+                 + std::to_string(d / std::chrono::milliseconds{1})
+                 + " ms; its host is ended if it goes on");
+  };
   std::string error;
   host = ctx->hosts.make(std::move(options), std::move(handlers), error);
   if (host == nullptr) {
@@ -43,6 +66,21 @@ void app_actor_state::on_results(std::vector<turn_result> results) {
   for (auto& [group, list] : by_group)
     ctx->tell_replica(group, turn_results_in{std::move(list)});
   arm();
+}
+
+void app_actor_state::on_line(std::string_view line) {
+  const auto now = ctx->loop.now();
+  if (now - lines_since >= 1s) {
+    if (lines > lines_per_second)
+      ctx->log(log_level::warning,
+               "app " + app + " printed "
+                   + std::to_string(lines - lines_per_second)
+                   + " lines more than are kept in a second");
+    lines_since = now;
+    lines = 0;
+  }
+  if (++lines <= lines_per_second)
+    ctx->log(log_level::info, "app " + app + " says: " + plain(line));
 }
 
 void app_actor_state::on_failed(const host_failed& f) {

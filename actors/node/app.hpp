@@ -23,9 +23,12 @@ struct app_actor_state {
   std::set<group_id> groups;
   bool up = false;
   restart_ladder ladder;
+  time_point lines_since; ///< when the second began in which they are counted
+  std::size_t lines = 0;
 
   void begin(host_options options);
   void on_results(std::vector<turn_result> results);
+  void on_line(std::string_view line);
   void on_failed(const host_failed& f);
   void tell(bool is_up, std::string message);
   void on_restart_order();

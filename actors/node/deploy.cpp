@@ -127,6 +127,7 @@ void group_supervisor::try_module(const app_spec& s,
   host_options options;
   options.module = s.module;
   options.config = s.config;
+  options.own_process = s.isolation == app_isolation::process;
   host_handlers handlers;
   handlers.on_ready = [end](const module_info&) { end({}); };
   handlers.on_results = [](std::vector<turn_result>) {};

@@ -183,6 +183,7 @@ void group_supervisor::start_app(const app_record& a) {
   host_options o;
   o.module = a.version.spec.module;
   o.config = a.version.spec.config;
+  o.own_process = a.version.spec.isolation == app_isolation::process;
   auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));
   self_->monitor(actor);
   ctx_.apps.emplace(name, std::move(actor));

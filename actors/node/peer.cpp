@@ -1,5 +1,6 @@
 #include "actors/node/peer.hpp"
 
+#include "actors/host/process_host.hpp"
 #include "actors/host/thread_host.hpp"
 #include "actors/node/router.hpp"
 #include "actors/node/scrub.hpp"
@@ -157,8 +158,10 @@ void peer::call(call_request request, answer_function answer) {
 
 module_directory::module_directory(io::loop& l,
                                    std::vector<std::string> directories,
-                                   const host_catalog* linked)
-    : loop_{l}, directories_{std::move(directories)}, linked_{linked} {
+                                   const host_catalog* linked,
+                                   std::optional<host_program> program)
+    : loop_{l}, directories_{std::move(directories)}, linked_{linked},
+      program_{std::move(program)} {
 }
 
 std::string module_directory::find(const std::string& module) const {
@@ -184,6 +187,14 @@ std::unique_ptr<host> module_directory::make(host_options options,
     error = "no module '" + options.module + "' on this peer: put "
             + options.module + ".so into a directory given by --apps";
     return nullptr;
+  }
+  if (options.own_process && program_ && !options.file.empty()) {
+    io::child_process::program p{
+        program_->file, {"banyan-host:" + options.module}, -1};
+    p.words.insert(p.words.end(), program_->words.begin(),
+                   program_->words.end());
+    return std::make_unique<process_host>(
+        std::move(options), std::move(handlers), program_->loop, std::move(p));
   }
   return std::make_unique<thread_host>(
       std::move(options), std::move(handlers),

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace banyan::actors {
@@ -80,12 +81,21 @@ private:
   bool begun_ = false;
 };
 
-/// Modules in the directories given by `--apps`, run on threads of this
-/// process.
+/// Modules in the directories given by `--apps`, run in processes of their own
+/// or, as their specs say, on threads of this one.
 class module_directory final : public host_factory {
 public:
+  /// What becomes an app host, and the loop of production that it talks to.
+  struct host_program {
+    io::asio_loop& loop;
+    std::string file;
+    std::vector<std::string> words; ///< its arguments after its name
+  };
+  /// Without a program, and for apps that are linked into this one (`linked`,
+  /// borrowed), every host is a thread.
   module_directory(io::loop& l, std::vector<std::string> directories,
-                   const host_catalog* linked = nullptr);
+                   const host_catalog* linked = nullptr,
+                   std::optional<host_program> program = std::nullopt);
   std::unique_ptr<host> make(host_options options, host_handlers handlers,
                              std::string& error) override;
   [[nodiscard]] bool has(const std::string& module) const override;
@@ -95,6 +105,7 @@ private:
   io::loop& loop_;
   std::vector<std::string> directories_;
   const host_catalog* linked_;
+  std::optional<host_program> program_;
 };
 
 } // namespace banyan::actors
