@@ -29,6 +29,108 @@ void decode_texts(reader& r, std::vector<std::string>& out) {
     t = r.text(app_name_bytes_max);
 }
 
+// What came after the first version stands in a map: an older peer skips it.
+enum spec_key : std::int64_t {
+  key_modules = 1,
+  key_memory = 2,
+  key_turn_time = 3,
+  key_update_watch = 4,
+  key_secret_box = 5,
+  key_secret_keys = 6,
+};
+
+std::uint64_t to_milliseconds(duration d) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
+}
+duration milliseconds(reader& r) {
+  return std::chrono::milliseconds{
+      static_cast<std::int64_t>(r.uint(std::uint64_t{1} << 40))};
+}
+
+void encode_sealed(writer& w, const std::vector<sealed_for>& list) {
+  w.array(list.size());
+  for (const auto& s : list)
+    w.array(2).id(s.node).id(s.secret);
+}
+void decode_sealed(reader& r, std::vector<sealed_for>& out) {
+  out.resize(r.array(sealed_max));
+  for (auto& s : out) {
+    r.require(r.array(2) == 2);
+    r.id(s.node);
+    r.id(s.secret);
+  }
+}
+
+void encode_additions(writer& w, const app_spec& s) {
+  const app_spec usual;
+  const bool modules = !s.modules.empty();
+  const bool memory = s.memory_max != usual.memory_max;
+  const bool turn = s.turn_time_max != usual.turn_time_max;
+  const bool watch = s.update_watch != usual.update_watch;
+  const bool box = !s.secret_box.empty();
+  const bool keys = !s.secret_keys.empty();
+  const auto n = std::size_t{modules} + memory + turn + watch + box + keys;
+  if (n == 0) {
+    w.nil();
+    return;
+  }
+  w.map(n);
+  if (modules) {
+    w.uint(key_modules).array(s.modules.size());
+    for (const auto& m : s.modules)
+      w.array(3).text(m.target).id(m.hash).uint(m.size);
+  }
+  if (memory)
+    w.uint(key_memory).uint(s.memory_max);
+  if (turn)
+    w.uint(key_turn_time).uint(to_milliseconds(s.turn_time_max));
+  if (watch)
+    w.uint(key_update_watch).uint(to_milliseconds(s.update_watch));
+  if (box)
+    w.uint(key_secret_box).blob(s.secret_box);
+  if (keys)
+    encode_sealed(w.uint(key_secret_keys), s.secret_keys);
+}
+
+void decode_additions(reader& r, app_spec& s) {
+  if (r.peek() == reader::kind::nil)
+    return r.nil();
+  const auto n = r.map(64);
+  std::int64_t key = -1;
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    key = r.key(key);
+    switch (key) {
+    case key_modules:
+      s.modules.resize(r.array(spec_list_max));
+      for (auto& m : s.modules) {
+        r.require(r.array(3) == 3);
+        m.target = r.text(app_name_bytes_max);
+        r.id(m.hash);
+        m.size = r.uint();
+      }
+      break;
+    case key_memory:
+      s.memory_max = r.uint();
+      break;
+    case key_turn_time:
+      s.turn_time_max = milliseconds(r);
+      break;
+    case key_update_watch:
+      s.update_watch = milliseconds(r);
+      break;
+    case key_secret_box:
+      s.secret_box = r.blob(spec_secrets_bytes_max).copy();
+      break;
+    case key_secret_keys:
+      decode_sealed(r, s.secret_keys);
+      break;
+    default:
+      r.skip();
+    }
+  }
+}
+
 void encode_spec(writer& w, const app_spec& s) {
   w.array(14).text(s.name).text(s.module);
   w.uint(static_cast<std::uint64_t>(s.kind)).uint(s.shards).uint(s.replicas);
@@ -36,12 +138,10 @@ void encode_spec(writer& w, const app_spec& s) {
   w.uint(static_cast<std::uint64_t>(s.spread)).uint(s.min_tier);
   w.uint(static_cast<std::uint64_t>(s.isolation));
   w.uint(static_cast<std::uint64_t>(s.access));
-  w.uint(static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(s.replace_after)
-          .count()));
+  w.uint(to_milliseconds(s.replace_after));
   w.blob(s.config);
   encode_texts(w, s.secrets);
-  w.nil(); // room for modules by target
+  encode_additions(w, s);
 }
 
 void decode_spec(reader& r, app_spec& s) {
@@ -56,11 +156,10 @@ void decode_spec(reader& r, app_spec& s) {
   s.min_tier = static_cast<std::uint8_t>(r.uint(255));
   s.isolation = small(r, app_isolation::none);
   s.access = small(r, app_access::everyone);
-  s.replace_after = std::chrono::milliseconds{
-      static_cast<std::int64_t>(r.uint(std::uint64_t{1} << 40))};
+  s.replace_after = milliseconds(r);
   s.config = r.blob(spec_config_bytes_max).copy();
   decode_texts(r, s.secrets);
-  r.skip();
+  decode_additions(r, s);
 }
 
 /// Two voters on one node would let that node be a majority by itself.
@@ -73,6 +172,12 @@ bool names_a_node_twice(const std::vector<replica_ref>& voters) {
 }
 
 } // namespace
+
+bool is_target(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= app_name_bytes_max
+         && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-")
+                == std::string_view::npos;
+}
 
 bool is_app_name(std::string_view name) noexcept {
   const auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
@@ -98,6 +203,22 @@ std::string why_invalid(const app_spec& s) {
     return "replicas: must be 1, 3, 5 or 7";
   if (s.replace_after < 100ms)
     return "replace_after: must be at least 100ms";
+  if (s.memory_max < app_memory_min)
+    return "memory: must be at least 32MiB";
+  if (s.turn_time_max < turn_time_min || s.turn_time_max > turn_time_most)
+    return "turn_time: must be 100ms to 10m";
+  if (s.update_watch > update_watch_most)
+    return "update_watch: must be at most 24h";
+  for (std::size_t i = 0; i < s.modules.size(); ++i) {
+    const auto& m = s.modules[i];
+    if (!is_target(m.target))
+      return "module: '" + m.target + "' is no target; like x86_64-linux";
+    if (i > 0 && !(s.modules[i - 1].target < m.target))
+      return "module: targets must ascend, each once";
+    if (m.size == 0 || m.size > module_bytes_max)
+      return "module: the file for " + m.target + " has "
+             + std::to_string(m.size) + " bytes; it must be 1 to 512 MiB";
+  }
   return {};
 }
 
@@ -147,9 +268,7 @@ bytes app_version::encode() const {
   writer w{out};
   w.array(3).id(app);
   encode_spec(w, spec);
-  w.array(secrets.size());
-  for (const auto& s : secrets)
-    w.array(2).id(s.node).id(s.secret);
+  encode_sealed(w, secrets);
   return out;
 }
 
@@ -158,12 +277,7 @@ bool app_version::decode(const_bytes in, app_version& out) {
   r.require(r.array(3) == 3);
   r.id(out.app);
   decode_spec(r, out.spec);
-  out.secrets.resize(r.array(sealed_max));
-  for (auto& s : out.secrets) {
-    r.require(r.array(2) == 2);
-    r.id(s.node);
-    r.id(s.secret);
-  }
+  decode_sealed(r, out.secrets);
   return r.done() && why_invalid(out.spec).empty();
 }
 

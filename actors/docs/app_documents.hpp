@@ -16,6 +16,12 @@ inline constexpr std::size_t app_name_bytes_max = 63;
 inline constexpr std::size_t shards_max = 1024;
 inline constexpr std::size_t spec_list_max = 64; ///< regions, secrets, modules
 inline constexpr std::size_t spec_config_bytes_max = 64U * 1024;
+inline constexpr std::size_t spec_secrets_bytes_max = 64U * 1024;
+inline constexpr std::uint64_t module_bytes_max = 512ULL << 20;
+inline constexpr std::uint64_t app_memory_min = 32ULL << 20;
+inline constexpr duration turn_time_min = 100ms;
+inline constexpr duration turn_time_most = 10min;
+inline constexpr duration update_watch_most = 24h;
 /// @}
 
 enum class app_kind : std::uint8_t { durable = 0, stateless = 1 };
@@ -23,6 +29,23 @@ enum class app_isolation : std::uint8_t { process = 0, none = 1 };
 enum class app_access : std::uint8_t { token = 0, everyone = 1 };
 /// How far apart the voters of a group must be, beyond the default diversity.
 enum class app_spread : std::uint8_t { none = 0, regions = 1 };
+
+/// The code of an app for one target: named by its BLAKE2b-256, so that
+/// whoever has bytes with that hash has the module.
+struct module_ref {
+  std::string target; ///< like `x86_64-linux`
+  digest hash;
+  std::uint64_t size = 0; ///< in bytes
+};
+inline bool operator==(const module_ref& a, const module_ref& b) {
+  return a.target == b.target && a.hash == b.hash && a.size == b.size;
+}
+
+/// 32 bytes for one node's eyes.
+struct sealed_for {
+  node_id node;
+  sealed_secret secret;
+};
 
 /// What an owner wants of an app: the `SPEC.toml` of a deploy.
 struct app_spec {
@@ -38,10 +61,21 @@ struct app_spec {
   app_access access = app_access::token;
   duration replace_after = std::chrono::minutes{5};
   bytes config; ///< `[config]` as a msgpack map; empty: none
-  std::vector<std::string> secrets;
+  std::vector<std::string> secrets; ///< the names of what `secret_box` holds
+
+  /// Ascending by target; empty: every peer has `module` in its `--apps`.
+  std::vector<module_ref> modules;
+  std::uint64_t memory_max = std::uint64_t{1} << 30; ///< of a host, in bytes
+  duration turn_time_max = std::chrono::seconds{10}; ///< ends the host
+  /// How long a new version is watched on one shard before the others take it.
+  duration update_watch = std::chrono::seconds{10};
+  bytes secret_box; ///< the secrets' values, under a key of their own
+  std::vector<sealed_for> secret_keys; ///< that key, for each voter's node
 };
 /// 1 to 63 of a–z, 0–9, `_` and `-`, a letter first.
 bool is_app_name(std::string_view name) noexcept;
+/// 1 to 63 of a–z, 0–9, `_` and `-`: what a module is compiled for.
+bool is_target(std::string_view name) noexcept;
 /// Empty when `s` can be deployed; otherwise the field, the cause and what
 /// would be right.
 std::string why_invalid(const app_spec& s);
@@ -69,11 +103,7 @@ struct app_genesis {
 struct app_version {
   app_id app;
   app_spec spec;
-  struct sealed {
-    node_id node;
-    sealed_secret secret;
-  };
-  std::vector<sealed> secrets;
+  std::vector<sealed_for> secrets;
 
   [[nodiscard]] bytes encode() const;
   [[nodiscard]] static bool decode(const_bytes in, app_version& out);

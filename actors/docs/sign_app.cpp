@@ -21,7 +21,7 @@ sign_birth(const identity& owner, const mesh_id& mesh, const app_spec& spec,
     for (const auto& r : shard)
       nodes.insert(r.node);
   for (const auto& n : nodes) {
-    app_version::sealed box{n, {}};
+    sealed_for box{n, {}};
     if (!seal_secret(n, group_secret_context(g.nonce), secret, random,
                      box.secret))
       return failure{n};

@@ -76,12 +76,6 @@ void take_config(toml_fields& fields, app_spec& spec) {
     fields.wrong("config", "larger than 64 KiB");
 }
 
-bool is_target(std::string_view name) {
-  return !name.empty() && name.size() <= app_name_bytes_max
-         && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-")
-                == std::string_view::npos;
-}
-
 /// `module = "ledger"`, or a table of files by target.
 void take_module(toml_fields& fields, spec_file& out) {
   const auto* node = fields.find("module");
@@ -119,17 +113,46 @@ void take_replicas(toml_fields& fields, app_spec& spec) {
                              "more failures than the odd one below it");
 }
 
-void take_replace_after(toml_fields& fields, app_spec& spec) {
+void take_time(toml_fields& fields, const char* name, duration least,
+               duration most, const char* right, duration& out) {
   std::optional<std::string> text;
-  fields.text("replace_after", text);
+  fields.text(name, text);
   if (text && fields.ok()
-      && (!parse_duration(*text, spec.replace_after)
-          || spec.replace_after < 100ms))
-    fields.wrong("replace_after",
-                 "must be a time of at least 100ms, like \"2s\" or \"5m\"");
+      && (!parse_duration(*text, out) || out < least || out > most))
+    fields.wrong(name, std::string{"must be a time "} + right
+                           + ", like \"2s\" or \"5m\"");
+}
+
+void take_memory(toml_fields& fields, app_spec& spec) {
+  std::optional<std::string> text;
+  fields.text("memory", text);
+  if (text && fields.ok()
+      && (!parse_size(*text, spec.memory_max)
+          || spec.memory_max < app_memory_min))
+    fields.wrong("memory", "must be a size of at least 32MiB, like \"512MiB\"");
 }
 
 } // namespace
+
+bool parse_size(std::string_view text, std::uint64_t& out) {
+  std::uint64_t count = 0;
+  const auto* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, count);
+  const std::string_view unit{rest, static_cast<std::size_t>(end - rest)};
+  unsigned shift = 0;
+  if (unit == "KiB")
+    shift = 10;
+  else if (unit == "MiB")
+    shift = 20;
+  else if (unit == "GiB")
+    shift = 30;
+  else if (unit != "B")
+    return false;
+  if (error != std::errc{} || count > (std::uint64_t{1} << 50 >> shift))
+    return false;
+  out = count << shift;
+  return true;
+}
 
 bool parse_duration(std::string_view text, duration& out) {
   std::uint64_t count = 0;
@@ -192,7 +215,13 @@ result<spec_file, config_error> parse_spec(std::string_view text,
   fields.word("access",
               {{"token", app_access::token}, {"public", app_access::everyone}},
               spec.access);
-  take_replace_after(fields, spec);
+  take_time(fields, "replace_after", 100ms, duration::max(),
+            "of at least 100ms", spec.replace_after);
+  take_memory(fields, spec);
+  take_time(fields, "turn_time", turn_time_min, turn_time_most,
+            "from 100ms to 10m", spec.turn_time_max);
+  take_time(fields, "update_watch", 0s, update_watch_most, "up to 24h",
+            spec.update_watch);
   take_config(fields, spec);
   fields.texts("secrets", spec_list_max, app_name_bytes_max, spec.secrets);
   if (const auto& error = fields.finish(); !error.empty())

@@ -39,4 +39,8 @@ result<spec_file, config_error> load_spec(const std::filesystem::path& file);
 /// or above 365 days.
 [[nodiscard]] bool parse_duration(std::string_view text, duration& out);
 
+/// `64MiB`, `2GiB`: a whole number and B, KiB, MiB or GiB; false on anything
+/// else or above 1 PiB.
+[[nodiscard]] bool parse_size(std::string_view text, std::uint64_t& out);
+
 } // namespace banyan

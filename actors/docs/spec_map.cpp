@@ -78,6 +78,14 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
     return parse_duration(r.text(32), s.replace_after)
                ? nullptr
                : "like \"2s\" or \"5m\"";
+  if (name == "turn_time")
+    return parse_duration(r.text(32), s.turn_time_max) ? nullptr
+                                                       : "like \"10s\"";
+  if (name == "update_watch")
+    return parse_duration(r.text(32), s.update_watch) ? nullptr
+                                                      : "like \"10s\"";
+  if (name == "memory")
+    return parse_size(r.text(32), s.memory_max) ? nullptr : "like \"512MiB\"";
   if (name == "config") {
     if (r.peek() != reader::kind::map)
       return "an object";

@@ -128,6 +128,8 @@ void group_supervisor::try_module(const app_spec& s,
   options.module = s.module;
   options.config = s.config;
   options.own_process = s.isolation == app_isolation::process;
+  options.memory_max = s.memory_max;
+  options.turn_time_max = s.turn_time_max;
   host_handlers handlers;
   handlers.on_ready = [end](const module_info&) { end({}); };
   handlers.on_results = [](std::vector<turn_result>) {};

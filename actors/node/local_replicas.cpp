@@ -184,6 +184,8 @@ void group_supervisor::start_app(const app_record& a) {
   o.module = a.version.spec.module;
   o.config = a.version.spec.config;
   o.own_process = a.version.spec.isolation == app_isolation::process;
+  o.memory_max = a.version.spec.memory_max;
+  o.turn_time_max = a.version.spec.turn_time_max;
   auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));
   self_->monitor(actor);
   ctx_.apps.emplace(name, std::move(actor));

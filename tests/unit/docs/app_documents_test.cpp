@@ -1,4 +1,5 @@
 #include "actors/docs/app_documents.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/mesh_key.hpp"
 
@@ -87,6 +88,33 @@ TEST(app_papers, go_through_the_wire_and_open) {
   EXPECT_EQ(opened->version.spec.regions, p.version.spec.regions);
   EXPECT_EQ(opened->version.spec.config, p.version.spec.config);
   EXPECT_EQ(opened->version.spec.replace_after, std::chrono::minutes{5});
+}
+
+TEST(app_papers, what_a_spec_adds_to_the_first_form_goes_through_too) {
+  papers p;
+  const auto plain = p.version.encode();
+  auto& s = p.version.spec;
+  s.modules = {{"aarch64-linux", hash_of({as_bytes("a")}), 5},
+               {"x86_64-linux", hash_of({as_bytes("b")}), module_bytes_max}};
+  s.memory_max = 64ULL << 20;
+  s.turn_time_max = 2s;
+  s.update_watch = 0s;
+  s.secret_box = to_bytes("sealed");
+  s.secret_keys = {p.version.secrets[0]};
+  app_version read;
+  ASSERT_TRUE(app_version::decode(p.version.encode(), read));
+  EXPECT_EQ(read.spec.modules, s.modules);
+  EXPECT_EQ(read.spec.memory_max, s.memory_max);
+  EXPECT_EQ(read.spec.turn_time_max, 2s);
+  EXPECT_EQ(read.spec.update_watch, 0s);
+  EXPECT_EQ(read.spec.secret_box, s.secret_box);
+  ASSERT_EQ(read.spec.secret_keys.size(), 1U);
+  EXPECT_EQ(read.spec.secret_keys[0].node, p.version.secrets[0].node);
+  EXPECT_EQ(read.encode(), p.version.encode());
+  // What is as usual isn't written: an older peer signs the same bytes.
+  s = app_spec{};
+  ASSERT_TRUE(app_version::decode(plain, read));
+  EXPECT_EQ(read.encode(), plain);
 }
 
 // [4] The group secret is sealed to each voter.
@@ -245,6 +273,18 @@ TEST(app_spec, is_checked_when_it_comes_from_afar) {
   refused([](auto& s) { s.replicas = 2; });
   refused([](auto& s) { s.replicas = 9; });
   refused([](auto& s) { s.replace_after = 1ms; });
+  refused([](auto& s) { s.memory_max = 1 << 20; });
+  refused([](auto& s) { s.turn_time_max = 1ms; });
+  refused([](auto& s) { s.turn_time_max = 1h; });
+  refused([](auto& s) { s.update_watch = 25h; });
+  refused([](auto& s) { s.modules = {{"x86_64-linux", digest{}, 0}}; });
+  refused([](auto& s) {
+    s.modules = {{"x86_64-linux", digest{}, module_bytes_max + 1}};
+  });
+  refused([](auto& s) { s.modules = {{"../x", digest{}, 1}}; });
+  refused([](auto& s) {
+    s.modules = {{"b", digest{}, 1}, {"a", digest{}, 1}};
+  });
 }
 
 } // namespace

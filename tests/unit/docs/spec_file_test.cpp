@@ -118,6 +118,12 @@ TEST(spec, what_is_wrong_is_named_with_its_line) {
   wrong("replace_after = 2", "replace_after: must be a text");
   wrong("replace_after = \"soon\"", "replace_after: must be a time");
   wrong("replace_after = \"10ms\"", "replace_after: must be a time");
+  wrong("memory = 5", "memory: must be a text");
+  wrong("memory = \"31MiB\"", "memory: must be a size of at least 32MiB");
+  wrong("memory = \"1TB\"", "memory: must be a size");
+  wrong("turn_time = \"99ms\"", "turn_time: must be a time from 100ms to 10m");
+  wrong("turn_time = \"11m\"", "turn_time: must be a time");
+  wrong("update_watch = \"25h\"", "update_watch: must be a time up to 24h");
   wrong("config = 3", "config: must be a table");
   wrong("config = {since = 1979-05-27}", "config: may hold");
   wrong("replica = 3", "replica: unknown; known are access, config");
