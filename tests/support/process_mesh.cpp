@@ -14,6 +14,7 @@ struct process_mesh::peer {
   bool frozen = false;
   std::string node;
   std::string listen;
+  std::string binary = BANYAN_PEER_BINARY;
 };
 
 namespace {
@@ -55,7 +56,7 @@ process_mesh::~process_mesh() = default;
 
 void process_mesh::launch(std::size_t i) {
   auto& p = *peers_[i];
-  std::vector<std::string> argv{BANYAN_PEER_BINARY,
+  std::vector<std::string> argv{p.binary,
                                 "--data",
                                 data(i).string(),
                                 "--listen",
@@ -117,6 +118,10 @@ void process_mesh::start_all() {
       launch(i);
   for (std::size_t i = 0; i < peers_.size(); ++i)
     await_ready(i);
+}
+
+void process_mesh::use_binary(std::size_t i, const std::string& file) {
+  peers_[i]->binary = file;
 }
 
 void process_mesh::kill(std::size_t i) {

@@ -73,6 +73,8 @@ public:
   void start(std::size_t i);
   /// All of them; they start at once.
   void start_all();
+  /// What its next start runs; the build's own `banyan-peer` unless said.
+  void use_binary(std::size_t i, const std::string& file);
   void kill(std::size_t i); ///< SIGKILL, and waits for its end
   /// SIGTERM; its exit code, -1 if it had to be killed after `limit`.
   int terminate(std::size_t i, duration limit = 40s);
