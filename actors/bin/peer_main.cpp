@@ -26,6 +26,8 @@ constexpr const char* app_host_flag = "--app-host";
 constexpr int exit_fault = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_data = 3;
+/// For calls that were under way: longer than a call's usual deadline.
+constexpr duration door_patience = std::chrono::seconds{6};
 /// A check of the state that says nothing for so long has lost itself in it.
 constexpr duration check_patience = std::chrono::seconds{60};
 
@@ -233,9 +235,25 @@ private:
                      [this](int) {
                        if (std::exchange(stopping_, true))
                          return;
-                       peer_->stop([this] { loop_.stop(); });
+                       stop();
                      });
     return 0;
+  }
+
+  // Whoever called gets an answer, and whatever is led is handed over, before
+  // this peer says goodbye.
+  void stop() {
+    const auto left = std::make_shared<int>(1);
+    const auto step = [this, left] {
+      if (--*left == 0)
+        peer_->leave([this] { loop_.stop(); });
+    };
+    for (auto* door : {&control_http_, &tcp_http_})
+      if (*door) {
+        ++*left;
+        (*door)->wind_down(door_patience, step);
+      }
+    peer_->hand_over(step);
   }
 
   // A further SIGTERM must not end the process in the middle of this: they are

@@ -105,10 +105,16 @@ void peer::share_full_log(const store::log_done& d) {
 }
 
 void peer::stop(std::function<void()> done) {
-  caf::anon_send(ctx_.supervisor, stop_in{[this, done = std::move(done)] {
-                   node_->leave();
-                   ctx_.loop.after(20ms, done, "goodbye");
-                 }});
+  hand_over([this, done = std::move(done)] { leave(done); });
+}
+
+void peer::hand_over(std::function<void()> done) {
+  caf::anon_send(ctx_.supervisor, stop_in{std::move(done)});
+}
+
+void peer::leave(std::function<void()> done) {
+  node_->leave();
+  ctx_.loop.after(20ms, std::move(done), "goodbye");
 }
 
 peer::~peer() {

@@ -57,7 +57,11 @@ public:
 
   /// Listens and starts the actors. False: `error` says why and what to do.
   [[nodiscard]] bool begin(std::string& error);
-  /// Hands over what is led, says goodbye, then calls `done`: destroy it then.
+  /// Hands over what is led and leads nothing new; still serves. Once.
+  void hand_over(std::function<void()> done);
+  /// Says goodbye, then calls `done`: destroy it then.
+  void leave(std::function<void()> done);
+  /// Both.
   void stop(std::function<void()> done);
 
   [[nodiscard]] const net::address& listening() const;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <ctime>
 #include <future>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -20,6 +21,8 @@ using fd_type = boost::asio::posix::stream_descriptor;
 
 constexpr auto retry_accept_after = 50ms;
 constexpr int accepts_per_event = 32;
+/// For the next request of a kept connection, whose answer says `close`.
+constexpr duration wind_down_grace = 300ms;
 /// Connections over the limit that may stay long enough to be told so.
 constexpr std::size_t refusing_max = 64;
 
@@ -121,7 +124,7 @@ struct http_server::state final : detail::http_owner,
   };
 
   state(asio_loop& l, http_server_config c, http_handler& h)
-      : loop{l}, config{std::move(c)}, handler{h} {}
+      : loop{l}, config{std::move(c)}, handler{h}, idle_end{l}, limit_end{l} {}
 
   result<void, net_error> listen() {
     if (!config.cert.empty() || !config.key.empty()) {
@@ -212,7 +215,7 @@ struct http_server::state final : detail::http_owner,
     else
       c->start();
   }
-  void close() {
+  void stop_listening() {
     for (const auto& l : listeners) {
       l->pause.cancel();
       boost::system::error_code ignored;
@@ -221,6 +224,39 @@ struct http_server::state final : detail::http_owner,
     listeners.clear();
     if (std::exchange(bound_unix, false))
       ::unlink(config.unix_socket.c_str());
+  }
+  void wind_down(duration limit, std::function<void()> done) {
+    BANYAN_ASSERT(!wound_down);
+    wound_down = std::move(done);
+    stop_listening();
+    for (const auto& [key, c] : connections)
+      c->last_answer();
+    idle_end.arm(
+        loop.now() + std::min(limit, wind_down_grace),
+        [this] {
+          for (const auto& [key, c] :
+               std::map{connections.begin(), connections.end()})
+            c->end_if_idle();
+        },
+        "http wind down");
+    limit_end.arm(
+        loop.now() + limit, [this] { tell_wound_down(); }, "http wind down");
+    if (connections.empty())
+      tell_wound_down();
+  }
+  void tell_wound_down() {
+    if (told || !wound_down)
+      return;
+    told = true;
+    idle_end.cancel();
+    limit_end.cancel();
+    loop.post([self = shared_from_this()] { self->wound_down(); },
+              "http wind down");
+  }
+  void close() {
+    stop_listening();
+    idle_end.cancel();
+    limit_end.cancel();
     for (const auto& [key, c] : std::exchange(connections, {}))
       c->abandon();
   }
@@ -260,7 +296,12 @@ struct http_server::state final : detail::http_owner,
   void handle(http_request r, http_responder to) override {
     handler.handle(std::move(r), std::move(to));
   }
-  void closed(detail::http_connection& c) override { connections.erase(&c); }
+  void closed(detail::http_connection& c) override {
+    connections.erase(&c);
+    if (connections.empty())
+      tell_wound_down();
+  }
+  bool winding_down() override { return wound_down != nullptr; }
   const http_limits& limits() override { return config.limits; }
   http_counters& counters() override { return count; }
   std::string_view date() override {
@@ -284,6 +325,10 @@ struct http_server::state final : detail::http_owner,
                      std::shared_ptr<detail::http_connection>>
       connections;
   http_counters count;
+  std::function<void()> wound_down; ///< set: it winds down
+  bool told = false;
+  timer idle_end;
+  timer limit_end;
   std::time_t date_at = 0;
   std::string date_text;
 };
@@ -308,6 +353,11 @@ http_server::open(asio_loop& l, http_server_config config,
 
 http_server::~http_server() {
   on_loop(state_->loop, [this] { state_->close(); });
+}
+
+void http_server::wind_down(duration limit, std::function<void()> done) {
+  BANYAN_ASSERT(state_->loop.on_thread());
+  state_->wind_down(limit, std::move(done));
 }
 
 const std::string& http_server::address() const noexcept {

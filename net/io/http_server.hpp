@@ -154,6 +154,12 @@ public:
   http_server(const http_server&) = delete;
   http_server& operator=(const http_server&) = delete;
 
+  /// Before a planned end: takes no further connection, answers what came, with
+  /// `Connection: close`, and ends connections that ask nothing more; streams
+  /// of unknown length are cut. `done` follows once none is left, or after
+  /// `limit`. Once.
+  void wind_down(duration limit, std::function<void()> done);
+
   /// `host:port` as bound; empty without TCP.
   [[nodiscard]] const std::string& address() const noexcept;
   [[nodiscard]] std::uint16_t port() const noexcept;

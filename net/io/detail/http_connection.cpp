@@ -48,6 +48,19 @@ void http_connection::refuse(const http_response& r) {
   await_read();
 }
 
+void http_connection::last_answer() {
+  if (phase_ == phase::handling && !exchange_->answered)
+    keep_alive_ = false;
+}
+
+void http_connection::end_if_idle() {
+  const bool between =
+      phase_ == phase::reading && !mid_request_ && in_.empty() && unsent() == 0;
+  const bool streams = phase_ == phase::handling && exchange_->streaming;
+  if (between || streams)
+    close();
+}
+
 void http_connection::abandon() {
   owner_ = nullptr;
   close();
@@ -229,7 +242,7 @@ void http_connection::fail_request(const http_response& r,
 }
 
 void http_connection::dispatch() {
-  keep_alive_ = parser_->keep_alive() && !ended_;
+  keep_alive_ = parser_->keep_alive() && !ended_ && !owner_->winding_down();
   http_1_0_ = parser_->http_1_0();
   auto r = parser_->take();
   parser_.reset();

@@ -44,6 +44,8 @@ public:
   virtual const http_limits& limits() = 0;
   virtual http_counters& counters() = 0;
   virtual std::string_view date() = 0;
+  /// No request is taken behind the one that an answer is for.
+  virtual bool winding_down() = 0;
 };
 
 /// One client's connection: reads one request at a time, answers in order.
@@ -57,6 +59,11 @@ public:
   void start();
   /// Sends `r` without reading a request, then closes.
   void refuse(const http_response& r);
+  /// The answer under way, if it isn't begun, will be the last.
+  void last_answer();
+  /// Closes it unless a request is read or being answered; a stream of unknown
+  /// length is cut.
+  void end_if_idle();
   /// Tears it down; `owner` is told nothing and never touched again.
   void abandon();
 

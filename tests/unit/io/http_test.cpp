@@ -291,6 +291,79 @@ TEST_F(Http, ADroppedResponderSaysUnknown) {
   EXPECT_EQ(r->body.find("{\"error\":\"unknown\""), 0u);
 }
 
+// A planned end costs nobody an answer: what came is answered, the next one on
+// a kept connection learns that it is the last, new ones go elsewhere.
+TEST_F(Http, AServerThatWindsDownAnswersWhatCame) {
+  open();
+  raw_client busy{server->port()};
+  busy.send("GET /keep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(app.wait(1, 0));
+  raw_client kept{server->port()};
+  kept.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  kept.read_until("GET ");
+  std::promise<void> down;
+  std::promise<void> began;
+  l.post([&] {
+    server->wind_down(30s, [&] { down.set_value(); });
+    began.set_value();
+  });
+  began.get_future().wait();
+  EXPECT_EQ(client().call(get("/echo")).error().code, net_errc::refused);
+  kept.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto last = kept.read_all();
+  EXPECT_NE(last.find("Connection: close"), std::string::npos) << last;
+  EXPECT_TRUE(kept.ended());
+  kept.close();
+  auto owed = app.take();
+  l.post([&] {
+    owed[0].send({200, "at last"});
+    owed.clear();
+  });
+  const auto got = busy.read_all();
+  EXPECT_NE(got.find("Connection: close"), std::string::npos) << got;
+  EXPECT_NE(got.find("at last"), std::string::npos) << got;
+  busy.close();
+  down.get_future().wait();
+}
+
+TEST_F(Http, AServerThatWindsDownEndsIdleConnectionsAndStreams) {
+  open();
+  raw_client idle{server->port()};
+  idle.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  idle.read_until("GET ");
+  raw_client stream{server->port()};
+  stream.send("GET /keep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(app.wait(1, 0));
+  auto open_end = app.take();
+  std::promise<void> down;
+  l.post([&] {
+    open_end[0].begin({200, "and so on"});
+    server->wind_down(30s, [&] { down.set_value(); });
+  });
+  idle.read_all();
+  EXPECT_TRUE(idle.ended());
+  const auto got = stream.read_all();
+  EXPECT_NE(got.find("and so on"), std::string::npos);
+  EXPECT_EQ(got.find("0\r\n\r\n"), std::string::npos); // it was cut
+  down.get_future().wait();
+  std::promise<void> gone;
+  l.post([&] {
+    open_end.clear();
+    gone.set_value();
+  });
+  gone.get_future().wait();
+}
+
+TEST_F(Http, AServerThatWindsDownWaitsForNobodyForEver) {
+  open();
+  raw_client busy{server->port()};
+  busy.send("GET /keep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(app.wait(1, 0));
+  std::promise<void> down;
+  l.post([&] { server->wind_down(5ms, [&] { down.set_value(); }); });
+  down.get_future().wait();
+}
+
 TEST_F(Http, AResponderMayOutliveTheServer) {
   open();
   raw_client c{server->port()};
