@@ -22,6 +22,7 @@ struct arguments {
   remove_options remove;
   call_options call;
   query_options query;
+  events_options events;
 };
 
 /// What the command line asked for.
@@ -97,6 +98,11 @@ private:
         ->add_option("NAME", a_.name, "one app");
     add(app_, "failovers", "every change of leader, with its phases",
         failovers);
+    auto* e = add(app_, "events", "what happened in the mesh",
+                  [this](const session& s) { return events(s, a_.events); });
+    e->add_flag("-f,--follow", a_.events.follow, "and what happens from now");
+    e->add_option("--since", a_.events.since, "not older than this, as in 10m");
+    e->add_option("-n", a_.events.most, "the last N of them (100)");
     add(app_, "verify", "read the peer's disk again now, and mend it", verify);
     add(app_, "plan", "where a spec would go and what it would survive",
         [this](const session& s) { return plan(s, a_.file); })

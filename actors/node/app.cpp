@@ -48,6 +48,10 @@ void app_actor_state::begin(host_options options) {
              "app " + app + ": a turn runs for more than "
                  + std::to_string(d / std::chrono::milliseconds{1})
                  + " ms; its host is ended if it goes on");
+    ctx->event(event_kind::host_slow, app,
+               "a turn runs for more than "
+                   + std::to_string(d / std::chrono::milliseconds{1}) + " ms",
+               std::nullopt, ctx->self());
   };
   std::string error;
   host = ctx->hosts.make(std::move(options), std::move(handlers), error);
@@ -87,6 +91,9 @@ void app_actor_state::on_failed(const host_failed& f) {
   up = false;
   ctx->log(log_level::error, "app " + app + ": host failed (" + to_string(f.why)
                                  + "): " + f.message);
+  ctx->event(event_kind::host_failed, app,
+             std::string{to_string(f.why)} + ": " + f.message, std::nullopt,
+             ctx->self());
   for (const auto& g : groups) {
     host_down_in down;
     if (f.running && f.running->group == g)

@@ -9,7 +9,7 @@ namespace banyan::actors {
 node_context::node_context(io::loop& l, random_source& r, const identity& k,
                            node_settings s, store::disk& d, host_factory& h)
     : loop{l}, random{r}, key{k}, settings{std::move(s)}, disk{d}, hosts{h},
-      guard{k.id()} {
+      guard{k.id()}, events{k.id()} {
 }
 
 std::optional<app_directory::app>
@@ -142,6 +142,40 @@ void node_context::publish(const group_view& v) {
     return;
   caf::anon_send(router, view_in{v.group});
   broadcast(net::channel::group, encoded_control(v));
+}
+
+void node_context::event(event_kind k, std::string app_name, std::string text,
+                         std::optional<std::uint32_t> shard,
+                         std::optional<node_id> about) {
+  mesh_event e;
+  e.app = std::move(app_name);
+  e.text = std::move(text);
+  e.shard = shard;
+  e.about = about;
+  const auto& kept = events.add(k, std::move(e), unix_ms());
+  if (is_told(k) && events.may_tell(loop.now())) {
+    broadcast(net::channel::group, encoded_control(event_told{kept}));
+    if (const auto untold = events.take_untold(); untold > 0)
+      event(event_kind::events_left_out, {},
+            std::to_string(untold)
+                + " events of this node were not told to the others: ask it");
+  }
+  if (on_event)
+    on_event();
+}
+
+void node_context::group_event(event_kind k, const group_id& g,
+                               std::string text, std::optional<node_id> about) {
+  const auto* of = known.find_app(g.app);
+  event(k, of == nullptr ? std::string{} : of->name, std::move(text), g.shard,
+        about);
+}
+
+void node_context::hear_event(const node_id& from, mesh_event e) {
+  if (!events.hear(from, std::move(e), unix_ms(), loop.now()))
+    ++counters.frames_bad;
+  else if (on_event)
+    on_event();
 }
 
 void node_context::flush_links_later() {

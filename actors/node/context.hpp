@@ -4,7 +4,9 @@
 #include "actors/node/state_check.hpp"
 #include "actors/pure/control_wire.hpp"
 #include "actors/pure/directory.hpp"
+#include "actors/pure/event_log.hpp"
 #include "actors/pure/group_guard.hpp"
+#include "actors/pure/log_ring.hpp"
 #include "crypto/identity.hpp"
 #include "net/io/loop.hpp"
 #include "net/link/link_table.hpp"
@@ -102,6 +104,9 @@ public:
   node_counters counters;
   std::deque<failover_record> failovers; ///< newest last; the supervisor
   static constexpr std::size_t failovers_max = 10'000;
+  event_log events;               ///< through `event` and `hear_event`
+  std::function<void()> on_event; ///< one was added; the gateway's
+  std::map<std::string, log_ring> app_lines; ///< of apps here, by name
 
   caf::actor node;
   caf::actor supervisor;
@@ -179,6 +184,16 @@ public:
   /// What a leader here says of its group: for this node's tables, its router
   /// and every peer.
   void publish(const group_view& v);
+  /// Notes what happened, for `banyan events` of every peer. `app_name` may be
+  /// empty; `about`: the node that it happened to. It is no log line.
+  void event(event_kind k, std::string app_name, std::string text,
+             std::optional<std::uint32_t> shard = std::nullopt,
+             std::optional<node_id> about = std::nullopt);
+  /// The same, about a group.
+  void group_event(event_kind k, const group_id& g, std::string text,
+                   std::optional<node_id> about = std::nullopt);
+  /// What another node saw.
+  void hear_event(const node_id& from, mesh_event e);
   [[nodiscard]] std::int64_t unix_ms() const { return settings.unix_ms(); }
   void log(log_level l, const std::string& line) const {
     settings.log(l, line);

@@ -79,9 +79,17 @@ void group_supervisor::on_phase(const group_id& g, local_replica& r,
                  + (p.quarantined ? "differs from the others'" : "is lost")
                  + (p.why.empty() ? "" : " (" + p.why + ")")
                  + ": it is rebuilt from another voter");
+    ctx_.group_event(
+        p.quarantined ? event_kind::quarantined : event_kind::state_lost, g,
+        std::string{"the state here "}
+            + (p.quarantined ? "differs from the others'" : "is lost")
+            + (p.why.empty() ? "" : " (" + p.why + ")") + ": it is rebuilt",
+        ctx_.self());
   } else if (p.now == state_phase::whole && before == state_phase::lost) {
     ++ctx_.counters.states_rebuilt;
     ctx_.log(log_level::info, "the state of " + name_of(g) + " is rebuilt");
+    ctx_.group_event(event_kind::state_rebuilt, g, "the state here is rebuilt",
+                     ctx_.self());
   }
 }
 
@@ -92,6 +100,10 @@ void group_supervisor::on_row(const group_id& g, local_replica& r,
     ctx_.log(log_level::error, "a stored row of " + name_of(g)
                                    + " is damaged: " + to_hex(d.key)
                                    + "; it is fetched from another voter");
+    ctx_.group_event(
+        event_kind::row_damaged, g,
+        "a stored row here is damaged: it is fetched from another voter",
+        ctx_.self());
   } else if (r.role.now == role_changed::role::leader) {
     order(g, r, group_order{}); // another voter's row is whole
   }
@@ -107,6 +119,10 @@ void group_supervisor::on_judged(const group_id& g,
                  + std::to_string(j.index.value())
                  + " and no majority agrees: calls are answered `conflict`, "
                    "and nothing is rebuilt");
+    ctx_.group_event(event_kind::states_differ, g,
+                     "the replicas differ at entry "
+                         + std::to_string(j.index.value())
+                         + " and no majority agrees");
   }
   for (const auto& odd : j.odd)
     ctx_.log(log_level::error, "the state of " + name_of(g) + " on "
@@ -198,6 +214,11 @@ void group_supervisor::on_log_damaged(const log_damaged_in& m) {
   ctx_.log(log_level::error, "the log of " + name_of(m.group)
                                  + " is damaged on this disk: it is given up "
                                    "once enough of the others stay");
+  ctx_.group_event(
+      event_kind::log_damaged, m.group,
+      "its log is damaged on this disk: it is given up once enough of "
+      "the others stay",
+      ctx_.self());
   at->second.going.want(ctx_.loop.now());
 }
 

@@ -138,7 +138,8 @@ http_code http_code_of(reply_status s) noexcept {
 }
 
 http_gateway::http_gateway(node_context& ctx, gateway_start start)
-    : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()} {
+    : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()}, events_{
+                                                                         ctx} {
 }
 
 bool http_gateway::is_admin(const io::http_request& q) const {
@@ -176,7 +177,8 @@ void http_gateway::handle(io::http_request q, responder r) {
     page.content_type = "text/plain; charset=utf-8";
     page.body = "Banyan " + ctx_.settings.version + ", node "
                 + to_string(ctx_.self())
-                + "\nsee /v1/status, /v1/nodes, /v1/apps, /v1/failovers\n";
+                + "\nsee /v1/status, /v1/nodes, /v1/apps, /v1/failovers, "
+                  "/v1/events\n";
     r.send(std::move(page));
     return;
   }
@@ -207,6 +209,8 @@ void http_gateway::handle(io::http_request q, responder r) {
     if (what == "failovers")
       return void(r.send(answer(q, view_failovers(ctx_))));
   }
+  if (path.size() == 2 && what == "events" && q.method == "GET")
+    return events_.serve(q, std::move(r));
   if (path.size() == 2 && what == "plan" && q.method == "POST")
     return plan(q, r);
   if (path.size() == 2 && what == "verify" && (get || q.method == "POST"))

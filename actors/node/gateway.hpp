@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/node/context.hpp"
+#include "actors/node/event_streams.hpp"
 #include "net/io/http_server.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -38,6 +39,7 @@ private:
   node_context& ctx_;
   gateway_start start_;
   time_point started_;
+  event_streams events_;
 };
 
 /// @name What `GET` shows, as msgpack (gateway_views.cpp)

@@ -59,6 +59,7 @@ void group_supervisor::judge_exhaustion(const std::string& app) {
     if (where.count(ctx_.self()) == 0) {
       if (parked_.erase(app) == 0)
         continue;
+      ctx_.event(event_kind::unparked, app, "its host runs again");
       o.what = group_order::kind::unpark;
       ctx_.tell_replica(g, std::move(o));
       continue;
@@ -74,13 +75,19 @@ void group_supervisor::judge_exhaustion(const std::string& app) {
                    + " keeps failing here: leadership moves "
                      "to "
                    + short_string(step.to));
+      ctx_.group_event(event_kind::leadership_moved, g,
+                       "the app keeps failing on this leader: "
+                           + short_string(step.to) + " shall lead",
+                       step.to);
       ctx_.tell_replica(g, std::move(o));
     } else if (step.what == exhaustion_step::kind::park) {
-      if (parked_.insert(app).second)
+      if (parked_.insert(app).second) {
         ctx_.log(log_level::error,
                  "app " + app
                      + " fails on every voter: parked. Its data is "
                        "kept; `banyan apps` and the log say why");
+        ctx_.event(event_kind::parked, app, "it fails on every voter");
+      }
       o.what = group_order::kind::park;
       ctx_.tell_replica(g, std::move(o));
     }
@@ -136,6 +143,10 @@ void group_supervisor::hand_over_if_cut_off(const group_id& g, local_replica& r,
   ctx_.log(log_level::warning,
            "this leader is cut off or its disk is slow: leadership moves to "
                + short_string(best->node));
+  ctx_.group_event(event_kind::leadership_moved, g,
+                   "this leader is cut off or its disk is slow: "
+                       + short_string(best->node) + " shall lead",
+                   best->node);
   group_order o;
   o.what = group_order::kind::transfer;
   o.who = best;

@@ -143,6 +143,10 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
                                        + "): this replica is given up and will "
                                          "be replaced from the others");
         ++ctx_.counters.logs_given_up;
+        ctx_.group_event(
+            event_kind::log_damaged, g,
+            "its log is damaged on this disk: the replica is given up",
+            ctx_.self());
         states_changed_ = true;
         return;
       }
@@ -157,6 +161,9 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
              "the log of " + a.genesis.name + "/" + std::to_string(shard)
                  + " is missing: this replica is given up and will be replaced "
                    "from the others");
+    ctx_.group_event(event_kind::log_damaged, g,
+                     "its log is missing on this disk: the replica is given up",
+                     ctx_.self());
     states_changed_ = true;
     return;
   }
@@ -211,6 +218,8 @@ void group_supervisor::forget_replica(const group_id& g) {
   if (at == replicas_.end())
     return;
   const auto id = at->second.id;
+  ctx_.group_event(event_kind::replica_removed, g,
+                   "this node has no part in it any more", ctx_.self());
   stop_replica(g);
   ctx_.disk.state->drop({g, id, {}, 0},
                         [](const result<void, store::state_error>&) {});
@@ -287,6 +296,7 @@ void group_supervisor::give_up_replica(const group_id& g,
                                  + ". Its leader makes another; what is on "
                                    "this disk is kept");
   ++ctx_.counters.logs_given_up;
+  ctx_.group_event(event_kind::replica_given_up, g, why, ctx_.self());
   stop_replica(g);
   // The document stays: log and votes may be whole, and a start after a repair
   // brings the replica back, unless another was made here meanwhile.

@@ -25,6 +25,20 @@ bytes read_members(const store::documents& documents) {
   return found ? found->view().copy() : bytes{};
 }
 
+event_kind kind_of(const net::member_changed& e) {
+  switch (e.to) {
+  case net::member_state::alive:
+    return e.from ? event_kind::member_alive : event_kind::member_joined;
+  case net::member_state::suspect:
+    return event_kind::member_suspect;
+  case net::member_state::dead:
+    return event_kind::member_dead;
+  case net::member_state::left:
+    return event_kind::member_left;
+  }
+  return event_kind::member_alive;
+}
+
 } // namespace
 
 node_shell::node_shell(node_context& ctx, node_start start)
@@ -109,9 +123,11 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, true});
-  if (ctx_.process_seen(info.node, info.boot))
+  if (ctx_.process_seen(info.node, info.boot)) {
+    ctx_.events.met(info.node);
     for (const auto& [group, actor] : ctx_.replicas)
       caf::anon_send(actor, node_seen_in{info.node, info.incarnation});
+  }
   tell_all_replicas(info.node, node_evidence::link_up);
 }
 
@@ -362,6 +378,11 @@ void node_shell::carry(net::member_changed& e) {
   ctx_.log(log_level::info, "member " + short_string(e.node) + " at "
                                 + to_string(m->record.address) + " is "
                                 + net::to_string(e.to));
+  if (e.node != ctx_.self())
+    ctx_.event(kind_of(e), {},
+               short_string(e.node) + " at " + to_string(m->record.address)
+                   + " is " + net::to_string(e.to),
+               std::nullopt, e.node);
   std::vector<net::address> known;
   for (const auto& v : members_->members())
     known.push_back(v.record.address);

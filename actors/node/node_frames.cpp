@@ -133,6 +133,8 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
       ++ctx_.counters.frames_bad;
     else if (ctx_.known.put_view(*v))
       caf::anon_send(ctx_.router, view_in{v->group});
+  } else if (auto* told = std::get_if<event_told>(&in.frame)) {
+    ctx_.hear_event(info.node, std::move(told->what));
   } else {
     caf::anon_send(ctx_.supervisor, std::move(in));
   }

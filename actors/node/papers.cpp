@@ -96,7 +96,13 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
                     }
                     return;
                   }
+                  const bool born = apps_.count(record->id) == 0;
                   apps_.insert_or_assign(record->id, *record);
+                  ctx_.event(record->deleted ? event_kind::removed
+                             : born          ? event_kind::deployed
+                                             : event_kind::updated,
+                             record->genesis.name,
+                             "version " + std::to_string(record->number));
                   if (record->deleted)
                     uninstall(apps_.at(record->id));
                   else
@@ -124,6 +130,8 @@ void group_supervisor::install(const app_record& a) {
                  + "': both keep their data and neither is served until its "
                    "owner removes one");
     ctx_.conflicts.insert(a.genesis.name);
+    ctx_.event(event_kind::conflict, a.genesis.name,
+               "two apps bear this name: neither is served");
   }
   ctx_.lineages[a.genesis.name] = a.genesis.lineage;
   ctx_.specs[a.genesis.name] = a.version.spec;
@@ -176,6 +184,7 @@ void group_supervisor::uninstall(const app_record& a) {
       ctx_.apps.erase(at);
     }
   }
+  ctx_.app_lines.erase(name);
   caf::anon_send(ctx_.router, app_gone_in{a.id});
   // Of two apps that bore this name the other one is served from now on.
   if (ctx_.conflicts.erase(name) != 0)

@@ -88,6 +88,8 @@ bool peer::begin(std::string& error) {
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
+  ctx_.event(event_kind::peer_started, {}, "version " + ctx_.settings.version,
+             std::nullopt, ctx_.self());
   return true;
 }
 
@@ -95,9 +97,16 @@ bool peer::begin(std::string& error) {
 /// oldest segment.
 void peer::share_full_log(const store::log_done& d) {
   constexpr duration pause = 200ms;
+  constexpr duration full_disk_pause = 1min;
   const auto now = parts_.loop.now();
   if (full_log_shared_ && now - *full_log_shared_ < pause)
     return;
+  if (!full_disk_told_ || now - *full_disk_told_ >= full_disk_pause) {
+    full_disk_told_ = now;
+    ctx_.event(event_kind::disk_full, {},
+               "the log finds no room: commands are refused until there is",
+               std::nullopt, ctx_.self());
+  }
   full_log_shared_ = now;
   for (const auto& [group, replica] : ctx_.replicas)
     if (group != d.order.group)
@@ -109,6 +118,8 @@ void peer::stop(std::function<void()> done) {
 }
 
 void peer::hand_over(std::function<void()> done) {
+  ctx_.event(event_kind::peer_stops, {}, "it was asked to", std::nullopt,
+             ctx_.self());
   caf::anon_send(ctx_.supervisor, stop_in{std::move(done)});
 }
 

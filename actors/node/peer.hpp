@@ -82,6 +82,7 @@ private:
 
   net::address listening_;
   std::optional<time_point> full_log_shared_;
+  std::optional<time_point> full_disk_told_; ///< as an event
   bool begun_ = false;
 };
 

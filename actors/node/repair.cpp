@@ -2,6 +2,8 @@
 
 #include <caf/all.hpp>
 
+#include <cmath>
+
 namespace banyan::actors {
 namespace {
 
@@ -68,6 +70,11 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
                                   + ": replacing voter "
                                   + short_string(due->voter.node) + " by "
                                   + short_string(learners.front().node));
+    ctx_.group_event(event_kind::replica_replaced, g,
+                     short_string(learners.front().node)
+                         + " becomes a voter instead of "
+                         + short_string(due->voter.node),
+                     due->voter.node);
     return change({learners.front()}, {due->voter});
   }
   if (conf.voters.size() >= spec.replicas)
@@ -101,6 +108,9 @@ bool group_supervisor::drop_lost_learner(const group_id& g, local_replica& r,
     r.give_up = now + step_timeout;
     r.lost_learners.erase(l);
     r.refused.push_back(l.node);
+    ctx_.group_event(event_kind::replica_removed, g,
+                     "the learner on " + short_string(l.node) + " is gone",
+                     l.node);
     order(g, r, std::move(o));
     return true;
   }
@@ -178,6 +188,8 @@ void group_supervisor::add_newcomer(
   ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
                                 + ": a new replica goes to "
                                 + short_string(*next));
+  ctx_.group_event(event_kind::replica_added, g,
+                   "a new replica goes to " + short_string(*next), *next);
   ask_to_make(
       *next, &app, app.genesis.nonce, {g.shard},
       [this, g, node = *next](const std::map<std::uint32_t, replica_id>& made,
@@ -264,6 +276,14 @@ void group_supervisor::on_failover_frame(const node_id& from,
 }
 
 void group_supervisor::keep(failover_record r) {
+  ctx_.event(event_kind::failover, r.app,
+             short_string(r.leader) + " leads"
+                 + (r.old_leader ? " after " + short_string(*r.old_leader)
+                                 : std::string{})
+                 + ", term " + std::to_string(r.term.value())
+                 + ": first commit after "
+                 + std::to_string(std::llround(r.first_commit_ms)) + " ms",
+             r.group.shard, r.leader);
   ++ctx_.counters.failovers;
   ctx_.failovers.push_back(std::move(r));
   if (ctx_.failovers.size() > node_context::failovers_max)

@@ -148,6 +148,8 @@ void group_supervisor::on_news(replica_news& m) {
     on_row(m.group, r, *row);
   } else if (std::get_if<row_mended>(&m.what) != nullptr) {
     ++ctx_.counters.rows_mended;
+    ctx_.group_event(event_kind::row_mended, m.group,
+                     "a damaged row is put back", ctx_.self());
   } else if (const auto* phase = std::get_if<state_phase_changed>(&m.what)) {
     on_phase(m.group, r, *phase);
   } else if (const auto* judged = std::get_if<checkpoint_judged>(&m.what)) {

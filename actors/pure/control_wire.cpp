@@ -91,6 +91,21 @@ struct frame_writer {
     head(w, control_kind::staying, 5).id(f.group.app).uint(f.group.shard);
     w.id(f.who).id(f.asker).uint(f.round);
   }
+  void operator()(const logs_wanted& f) {
+    write_body(head(w, control_kind::logs_wanted, 4), f);
+  }
+  void operator()(const logs_held& f) {
+    write_body(head(w, control_kind::logs, 3), f);
+  }
+  void operator()(const event_told& f) {
+    write_body(head(w, control_kind::event, 1), f);
+  }
+  void operator()(const secret_wanted& f) {
+    write_body(head(w, control_kind::secret_wanted, 2), f);
+  }
+  void operator()(const secret_key& f) {
+    write_body(head(w, control_kind::secret_key, 3), f);
+  }
 };
 
 // ---- reading: what follows the kind
@@ -225,6 +240,12 @@ void read(reader& r, stay_promised& f) {
   f.round = r.uint();
 }
 
+/// What another file knows how to read.
+template <class T>
+auto read(reader& r, T& f) -> decltype(read_body(r, f)) {
+  read_body(r, f);
+}
+
 /// The rest of `r` is one frame of type T, `elements` beside its kind.
 template <class T>
 bool take(reader& r, std::size_t elements, std::size_t count,
@@ -281,6 +302,16 @@ bool decode(const_bytes in, control_frame& out) {
     return take<stay_wanted>(r, 4, count, out);
   case control_kind::staying:
     return take<stay_promised>(r, 5, count, out);
+  case control_kind::logs_wanted:
+    return take<logs_wanted>(r, 4, count, out);
+  case control_kind::logs:
+    return take<logs_held>(r, 3, count, out);
+  case control_kind::event:
+    return take<event_told>(r, 1, count, out);
+  case control_kind::secret_wanted:
+    return take<secret_wanted>(r, 2, count, out);
+  case control_kind::secret_key:
+    return take<secret_key>(r, 3, count, out);
   }
   return true;
 }

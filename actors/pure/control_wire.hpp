@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
+#include "actors/pure/operator_wire.hpp"
 #include "actors/pure/replica_core.hpp"
 
 #include <map>
@@ -28,6 +29,13 @@ enum class control_kind : std::uint8_t {
   compare = 11,     ///< the receiver leads this group: compare its states
   stay = 12,        ///< a voter wants to give up its damaged log: please stay
   staying = 13,     ///< the answer, if it is yes
+
+  // For those who run the nodes (operator_wire.hpp).
+  logs_wanted = 30,   ///< which lines did an app print there?
+  logs = 31,          ///< the answer
+  event = 32,         ///< something that the sender saw
+  secret_wanted = 33, ///< the sender lacks the key of an app's secrets
+  secret_key = 34,    ///< that key, sealed to the receiver
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -114,7 +122,8 @@ using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
                  host_state, unready_replicas, compare_wanted, stay_wanted,
-                 stay_promised>;
+                 stay_promised, logs_wanted, logs_held, event_told,
+                 secret_wanted, secret_key>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -36,6 +36,16 @@ outcome apps(const session& s, const std::string& name); ///< empty: all
 outcome failovers(const session& s);
 /// @}
 
+/// @name What happened (events.cpp)
+/// @{
+struct events_options {
+  bool follow = false;
+  std::string since;      ///< as `10m`; empty: from the beginning
+  std::size_t most = 100; ///< of those that are there already: the last ones
+};
+outcome events(const session& s, const events_options& o);
+/// @}
+
 /// @name Safety (verify.cpp)
 /// @{
 /// Has the peer read everything on its disk again, and waits until what that

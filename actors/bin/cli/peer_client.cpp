@@ -151,4 +151,26 @@ result<value, problem> peer_client::get(const std::string& target) {
   return v;
 }
 
+result<void, problem>
+peer_client::stream(const std::string& target,
+                    const std::function<bool(std::string_view)>& on_data) {
+  constexpr std::size_t error_bytes_max = 64 * 1024;
+  io::http_call c;
+  c.target = target;
+  c.timeout = duration::zero();
+  if (!authorization_.empty())
+    c.headers.emplace_back("Authorization", authorization_);
+  std::string begin; // of an error: all that it says
+  auto r = client_.stream(c, [&](std::string_view piece) {
+    begin += piece.substr(0, error_bytes_max - begin.size());
+    return on_data(piece);
+  });
+  if (!r.ok())
+    return failure{unreached(r.error(), effect::none)};
+  if (r->status < 400)
+    return {};
+  r->body = std::move(begin);
+  return failure{problem_of(*r, effect::none)};
+}
+
 } // namespace banyan::cli

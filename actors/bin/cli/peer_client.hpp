@@ -5,6 +5,7 @@
 #include "net/io/http_client.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace banyan::cli {
@@ -38,6 +39,12 @@ public:
   result<std::string, problem> get_json(const std::string& target);
   /// `GET target` as a value.
   result<value, problem> get(const std::string& target);
+
+  /// `GET target` as it comes, without limit, until it ends or `on_data` says
+  /// false. What an error says comes by `on_data` too.
+  result<void, problem>
+  stream(const std::string& target,
+         const std::function<bool(std::string_view)>& on_data);
 
 private:
   peer_client(io::http_target to, std::string authorization, std::string hint);

@@ -56,6 +56,26 @@ struct bounds {
   void operator()(const compare_wanted& f) const { group(f.group); }
   void operator()(const stay_wanted& f) const { group(f.group); }
   void operator()(const stay_promised& f) const { group(f.group); }
+  void operator()(const logs_wanted& f) const {
+    BANYAN_ASSERT(is_app_name(f.app));
+  }
+  void operator()(const logs_held& f) const {
+    BANYAN_ASSERT(f.lines.size() <= log_lines_max);
+    for (std::size_t i = 0; i < f.lines.size(); ++i) {
+      BANYAN_ASSERT(f.lines[i].text.size() <= log_line::text_bytes_max);
+      BANYAN_ASSERT(f.lines[i].actor.size() <= log_line::actor_bytes_max);
+      BANYAN_ASSERT(i == 0 || f.lines[i - 1].number < f.lines[i].number);
+    }
+  }
+  void operator()(const event_told& f) const {
+    BANYAN_ASSERT(is_event_kind(f.what.kind));
+    BANYAN_ASSERT(f.what.app.empty() || is_app_name(f.what.app));
+    BANYAN_ASSERT(!f.what.shard || *f.what.shard < shards_max);
+    BANYAN_ASSERT(f.what.text
+                  == one_line(f.what.text, mesh_event::text_bytes_max));
+  }
+  void operator()(const secret_wanted&) const {}
+  void operator()(const secret_key&) const {}
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -94,6 +114,21 @@ std::vector<bytes> seeds() {
     return signed_document::make(local_mesh_owner(), k, local_mesh_id(), 1,
                                  {0x90});
   };
+  logs_held lines;
+  lines.token = 1;
+  lines.lines.push_back({5, 7, log_source::log, "alice", "paid"});
+  lines.lines.push_back({9, 8, log_source::out, "", "\x1b[0m"});
+  event_told told;
+  told.what.number = 1024;
+  told.what.node = node;
+  told.what.kind = "host_failed";
+  told.what.app = "ledger";
+  told.what.shard = 3;
+  told.what.about = node;
+  told.what.text = "SIGSEGV";
+  event_told bare;
+  bare.what.node = node;
+  bare.what.kind = "peer_stops";
   const std::vector<control_frame> frames{
       secret_proof{g, {}},
       view,
@@ -110,7 +145,13 @@ std::vector<bytes> seeds() {
       unready_replicas{{{g, replica, state_phase::lost}}},
       compare_wanted{g},
       stay_wanted{g, replica, 7},
-      stay_promised{g, replica, {}, 300}};
+      stay_promised{g, replica, {}, 300},
+      logs_wanted{1, "ledger", 5, 7},
+      lines,
+      told,
+      bare,
+      secret_wanted{g.app, 2},
+      secret_key{g.app, 2, {}}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

@@ -45,6 +45,28 @@ app_papers papers() {
           paper(sign_kind::deletion)};
 }
 
+logs_held lines() {
+  logs_held f;
+  f.token = 7;
+  f.lines.push_back({5, 1'700'000'000'000, log_source::log, "alice", "paid"});
+  f.lines.push_back({9, 1'700'000'000'001, log_source::error, "", "\x1b\xff"});
+  f.more = true;
+  return f;
+}
+
+event_told event_of_2() {
+  event_told f;
+  f.what.number = 1'700'000'000'000 * 1024;
+  f.what.at_unix_ms = 1'700'000'000'000;
+  f.what.node = node(2);
+  f.what.kind = "host_failed";
+  f.what.app = "ledger";
+  f.what.shard = 3;
+  f.what.about = node(1);
+  f.what.text = "killed by SIGSEGV";
+  return f;
+}
+
 std::vector<control_frame> one_of_each() {
   return {
       secret_proof{shard_3, digest{std::array<std::uint8_t, 32>{5}}},
@@ -59,7 +81,12 @@ std::vector<control_frame> one_of_each() {
                         {{app(2), 0}, at(2).replica, state_phase::pending}}},
       compare_wanted{shard_3},
       stay_wanted{shard_3, at(1).replica, 7},
-      stay_promised{shard_3, at(2).replica, at(1).replica, 7}};
+      stay_promised{shard_3, at(2).replica, at(1).replica, 7},
+      logs_wanted{7, "ledger", 5, 1'700'000'000'000},
+      lines(),
+      event_of_2(),
+      secret_wanted{app(1), 3},
+      secret_key{app(1), 3, sealed_secret{std::array<std::uint8_t, 80>{9}}}};
 }
 
 /// A frame that isn't of a later kind: it can be encoded again.
@@ -115,6 +142,48 @@ TEST(control_wire, every_field_comes_as_it_was_sent) {
   EXPECT_EQ(held.apps.at(app(1)).number, 3U);
   EXPECT_FALSE(held.apps.at(app(1)).deleted);
   EXPECT_EQ(held.apps.size(), 2U);
+}
+
+TEST(control_wire, lines_and_events_come_as_they_were_sent) {
+  const auto l = through_the_wire(lines());
+  EXPECT_EQ(l.token, 7U);
+  ASSERT_EQ(l.lines.size(), 2U);
+  EXPECT_EQ(l.lines[0].actor, "alice");
+  EXPECT_EQ(l.lines[0].source, log_source::log);
+  EXPECT_EQ(l.lines[1].text, "\x1b\xff") << "any bytes: made harmless later";
+  EXPECT_TRUE(l.more);
+  const auto e = through_the_wire(event_of_2()).what;
+  EXPECT_EQ(e.kind, "host_failed");
+  EXPECT_EQ(e.app, "ledger");
+  EXPECT_EQ(e.shard, 3U);
+  EXPECT_EQ(e.about, node(1));
+  EXPECT_EQ(e.text, "killed by SIGSEGV");
+  auto bare = event_of_2();
+  bare.what.app.clear();
+  bare.what.shard.reset();
+  bare.what.about.reset();
+  EXPECT_FALSE(through_the_wire(bare).what.shard);
+  EXPECT_FALSE(through_the_wire(bare).what.about);
+}
+
+TEST(control_wire, what_operators_are_shown_is_bounded_and_plain) {
+  auto e = event_of_2();
+  e.what.kind = "Host failed";
+  EXPECT_TRUE(refused(e));
+  e = event_of_2();
+  e.what.text = "two\nlines";
+  EXPECT_TRUE(refused(e));
+  e.what.text = std::string(mesh_event::text_bytes_max + 1, 'x');
+  EXPECT_TRUE(refused(e));
+  auto l = lines();
+  std::swap(l.lines[0].number, l.lines[1].number);
+  EXPECT_TRUE(refused(l)) << "numbers must ascend";
+  l = lines();
+  l.lines[1].text = std::string(log_line::text_bytes_max + 1, 'x');
+  EXPECT_TRUE(refused(l));
+  l.lines.assign(log_lines_max + 1, {});
+  EXPECT_TRUE(refused(l));
+  EXPECT_TRUE(refused(logs_wanted{1, "No App", 0, 0}));
 }
 
 TEST(control_wire, what_is_left_out_stays_out) {
