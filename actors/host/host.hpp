@@ -40,8 +40,8 @@ const char* to_string(host_errc e) noexcept;
 /// `restart()` makes a new, empty host, and they have to be submitted again.
 struct host_failed {
   host_errc why = host_errc::died;
-  std::string message;             ///< for people: cause and next step
-  std::optional<turn_key> running; ///< the turn that it was in, if known
+  std::string message;     ///< for people: cause and next step
+  turn_suspects died_of{}; ///< the turn that it was in, if that is known
 };
 
 /// Called on the loop thread, never from inside a call of `host`. Set once,

@@ -2,16 +2,17 @@
 
 #include "actors/host/host_frame.hpp"
 #include "actors/host/module.hpp"
+#include "actors/host/turn_mark.hpp"
 #include "net/io/child_process.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace banyan {
 namespace {
@@ -81,6 +83,19 @@ void confine(std::uint64_t memory_max) {
   std::set_new_handler(out_of_memory);
 }
 
+bool is_copy = false; ///< this process is what the app's code forked
+pid_t host_pid = 0;
+
+/// In a process that the app's code forked: it is not the host, has no part in
+/// what the host says, and ends with it, whatever group or session it makes.
+void in_a_copy() {
+  is_copy = true;
+  ::close(stream);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != std::exchange(host_pid, ::getpid()))
+    ::_exit(exit_lost);
+}
+
 bool write_all(const_bytes data) {
   while (!data.empty()) {
     const auto n = ::write(stream, data.data(), data.size());
@@ -107,19 +122,17 @@ bool read_more(host_frames& frames) {
   }
 }
 
-std::atomic<std::uint64_t>* running_mark() {
-  void* page = ::mmap(nullptr, sizeof(std::atomic<std::uint64_t>),
-                      PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+turn_mark* shared_mark() {
+  void* page = ::mmap(nullptr, sizeof(turn_mark), PROT_READ | PROT_WRITE,
+                      MAP_SHARED, shared, 0);
   ::close(shared);
-  return page == MAP_FAILED ? nullptr
-                            : static_cast<std::atomic<std::uint64_t>*>(page);
+  return page == MAP_FAILED ? nullptr : static_cast<turn_mark*>(page);
 }
 
 /// Runs turns for as long as there are any.
 class server {
 public:
-  server(module_runner& runner, host_frames& frames,
-         std::atomic<std::uint64_t>& mark)
+  server(module_runner& runner, host_frames& frames, turn_mark& mark)
       : runner_{runner}, frames_{frames}, mark_{mark} {}
 
   int serve() {
@@ -145,9 +158,11 @@ private:
   bool run(std::uint64_t number, const_bytes turn) {
     if (waiting_++ == 0)
       since_ = clock::now();
-    mark_.store(number);
+    mark_.begin(number);
     auto raw = runner_.call(turn);
-    mark_.store(0);
+    if (is_copy)
+      ::_exit(0); // the host itself answers
+    mark_.end(number);
     raw.number = number;
     put_ran(out_, raw);
     const bool due =
@@ -163,7 +178,7 @@ private:
 
   module_runner& runner_;
   host_frames& frames_;
-  std::atomic<std::uint64_t>& mark_;
+  turn_mark& mark_;
   bytes out_;
   std::size_t waiting_ = 0;
   clock::time_point since_;
@@ -183,6 +198,8 @@ int fail(const host_failed& why) {
 
 int run_host_child() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a parent gone before shows as an end
+  host_pid = ::getpid();
+  ::pthread_atfork(nullptr, nullptr, in_a_copy);
   std::signal(SIGPIPE, SIG_IGN);
   // Who stops a service signals all of its processes; the peer says when.
   for (const int s : {SIGTERM, SIGINT, SIGHUP})
@@ -191,7 +208,7 @@ int run_host_child() {
   ::close_range(shared + 1, ~0U, 0);
   for (const int fd : {stream, shared})
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  auto* mark = running_mark();
+  auto* mark = shared_mark();
   host_frames frames{host_limits::order_bytes_max};
   std::optional<host_frames::frame> first;
   while (!(first = frames.next()))

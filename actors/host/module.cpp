@@ -41,7 +41,7 @@ constexpr std::uint32_t handlers_max = 1000;
 constexpr std::uint32_t apps_max = 1000;
 
 failure<host_failed> fail(host_errc why, std::string message) {
-  return failure<host_failed>{{why, std::move(message), std::nullopt}};
+  return failure<host_failed>{{why, std::move(message), {}}};
 }
 
 bool is_name(const char* s) {

@@ -1,11 +1,12 @@
 #include "actors/host/process_host.hpp"
 
+#include "actors/host/turn_mark.hpp"
 #include "base/assert.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 
 namespace banyan {
 namespace {
@@ -13,11 +14,12 @@ namespace {
 /// Bytes of orders that wait for the process to read them.
 constexpr std::size_t unsent_max = std::size_t{1} << 20;
 constexpr auto read_first = std::chrono::milliseconds{20};
+/// A module that isn't loaded by then never will be.
+constexpr duration load_time_max = std::chrono::seconds{10};
 
 } // namespace
 
-/// A page that both processes see, and that is here when the other is gone: the
-/// number of the turn that it runs.
+/// The page with the `turn_mark` that the process keeps.
 class process_host::running_mark {
 public:
   static std::unique_ptr<running_mark> make() {
@@ -41,13 +43,16 @@ public:
   running_mark& operator=(const running_mark&) = delete;
 
   [[nodiscard]] int fd() const { return fd_; }
-  /// 0: none.
-  [[nodiscard]] std::uint64_t number() const {
-    return static_cast<const std::atomic<std::uint64_t>*>(page_)->load();
+  [[nodiscard]] std::uint64_t begun() const { return mark().begun.load(); }
+  [[nodiscard]] bool between_turns() const {
+    return mark().ended.load() == mark().begun.load();
   }
 
 private:
-  static constexpr std::size_t bytes_ = sizeof(std::atomic<std::uint64_t>);
+  static constexpr std::size_t bytes_ = sizeof(turn_mark);
+  [[nodiscard]] const turn_mark& mark() const {
+    return *static_cast<const turn_mark*>(page_);
+  }
   running_mark(int fd, void* page) : fd_{fd}, page_{page} {}
   int fd_;
   void* page_;
@@ -56,8 +61,7 @@ private:
 process_host::process_host(host_options options, host_handlers handlers,
                            io::asio_loop& l, io::child_process::program start)
     : options_{std::move(options)}, handlers_{std::move(handlers)}, loop_{l},
-      program_{std::move(start)}, watch_{options_.turn_time_slow,
-                                         options_.turn_time_max} {
+      program_{std::move(start)}, watch_{load_time_max, load_time_max} {
 }
 
 process_host::~process_host() {
@@ -71,6 +75,7 @@ void process_host::start() {
 
 void process_host::begin() {
   life_ = std::make_shared<char>();
+  watch_ = {load_time_max, load_time_max};
   progressed();
   mark_ = running_mark::make();
   if (mark_ == nullptr)
@@ -78,7 +83,7 @@ void process_host::begin() {
                    options_.module
                        + ": no memory to share with an app host; is this "
                          "machine out of memory or descriptors?",
-                   std::nullopt});
+                   {true, std::nullopt}});
   program_.shared = mark_->fd();
   io::child_events events;
   events.on_bytes = [this](const_bytes data) { on_bytes(data); };
@@ -98,7 +103,7 @@ void process_host::begin() {
     mark_.reset();
     return report({host_errc::died,
                    options_.module + ": " + child.error().message,
-                   std::nullopt});
+                   {true, std::nullopt}});
   }
   child_ = std::move(*child);
   bytes out;
@@ -170,6 +175,7 @@ bool process_host::take(const host_frames::frame& f,
     module_info info;
     if (read_ready(f.body, info) && info.app == options_.module) {
       ready_ = true;
+      watch_ = {options_.turn_time_slow, options_.turn_time_max};
       progressed();
       const auto life = std::weak_ptr{life_};
       handlers_.on_ready(info);
@@ -178,6 +184,7 @@ bool process_host::take(const host_frames::frame& f,
   } else if (f.kind == host_frame_kind::failed && !ready_) {
     host_failed why;
     if (read_failed(f.body, why)) {
+      why.died_of.known = true; // it ran none of them
       end_life();
       handlers_.on_failed(why);
       return false;
@@ -196,18 +203,22 @@ bool process_host::take(const host_frames::frame& f,
   return false;
 }
 
-std::optional<turn_key> process_host::running() const {
-  if (mark_ == nullptr)
-    return std::nullopt;
-  const auto number = mark_->number();
+std::optional<turn_key> process_host::newest_begun() const {
+  const auto number = mark_ ? mark_->begun() : 0;
   if (number < first_ || number - first_ >= claims_.size())
-    return std::nullopt;
+    return std::nullopt; // none, or it was answered
   return claims_[number - first_].key;
 }
 
+std::optional<turn_key> process_host::running() const {
+  return mark_ && !mark_->between_turns() ? newest_begun() : std::nullopt;
+}
+
 void process_host::fail(host_errc why, std::string message) {
-  const host_failed failed{why, options_.module + ": " + std::move(message),
-                           running()};
+  host_failed failed{why, options_.module + ": " + std::move(message), {}};
+  // Between turns the last one is to blame, as long as its answer is not here:
+  // what it left behind (a thread, a broken heap) may have done it.
+  failed.died_of = {mark_ != nullptr, newest_begun()};
   end_life();
   handlers_.on_failed(failed);
 }
@@ -243,7 +254,7 @@ time_point process_host::deadline() const {
 void process_host::on_time(time_point now) {
   if (now < deadline())
     return;
-  if (const auto at = mark_->number(); at != seen_mark_) {
+  if (const auto at = mark_->begun(); at != seen_mark_) {
     seen_mark_ = at; // it runs turns whose results are still to be written
     progressed();
     return;

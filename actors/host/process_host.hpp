@@ -46,6 +46,7 @@ private:
   bool take(const host_frames::frame& f, std::vector<turn_result>& results);
   void fail(host_errc why, std::string message);
   void report(host_failed why);
+  [[nodiscard]] std::optional<turn_key> newest_begun() const;
   [[nodiscard]] std::optional<turn_key> running() const;
 
   host_options options_;
@@ -60,7 +61,7 @@ private:
   std::uint64_t first_ = 1;        ///< the number of claims_.front()
   bool ready_ = false;
   turn_watch watch_;
-  std::uint64_t seen_mark_ = 0;    ///< the running turn, as last looked at
+  std::uint64_t seen_mark_ = 0;    ///< the newest begun, as last looked at
   time_point last_chance_ = never; ///< to read what it may have written
   std::shared_ptr<char> life_;     ///< dies with restart() and stop()
 };

@@ -82,7 +82,8 @@ private:
       run_batch(*runner, batch);
   }
 
-  void fail(const host_failed& why) {
+  void fail(host_failed why) {
+    why.died_of.known = true; // it ran none of them
     tell([this, why] {
       owner_->end_life();
       owner_->handlers_.on_failed(why);
@@ -256,7 +257,7 @@ void thread_host::on_time(time_point now) {
                       + std::to_string(options_.turn_time_max
                                        / std::chrono::milliseconds{1})
                       + " ms",
-                  life_->running()};
+                  {true, life_->running()}};
   if (!ready_)
     why.message = options_.module + ": loading the module takes too long";
   end_life();

@@ -27,6 +27,17 @@ struct turn_key {
   }
 };
 
+/// What a host that is gone may have died of.
+struct turn_suspects {
+  /// `turn` says it all: that one, or (none) no turn at all. Otherwise any of
+  /// those that were outstanding.
+  bool known = false;
+  std::optional<turn_key> turn;
+  [[nodiscard]] bool suspects(const turn_key& k) const {
+    return !known || (turn && *turn == k);
+  }
+};
+
 /// Where a message comes from. A handler that takes answers runs for `reply`
 /// alone, so nobody outside can forge one.
 enum class turn_origin : std::uint8_t { client, send, reply, timer };

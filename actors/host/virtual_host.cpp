@@ -91,10 +91,11 @@ time_point virtual_host::deadline() const {
 void virtual_host::on_time(time_point now) {
   if (now < deadline())
     return;
-  host_failed why{host_errc::hung, options_.module + ": a turn hangs",
-                  std::nullopt};
+  host_failed why{host_errc::hung,
+                  options_.module + ": a turn hangs",
+                  {true, std::nullopt}};
   if (!queue_.empty())
-    why.running = queue_.front().key;
+    why.died_of.turn = queue_.front().key;
   failed_ = true;
   queue_.clear();
   later(duration{0}, [this, why] { fail(why); });
@@ -113,10 +114,11 @@ void virtual_host::hang() {
 void virtual_host::die() {
   if (!life_ || failed_)
     return;
-  host_failed why{host_errc::died, options_.module + ": its host died",
-                  std::nullopt};
+  host_failed why{host_errc::died,
+                  options_.module + ": its host died",
+                  {true, std::nullopt}};
   if (!queue_.empty())
-    why.running = queue_.front().key;
+    why.died_of.turn = queue_.front().key;
   life_ = std::make_shared<char>(); // what is scheduled is void
   failed_ = true;
   queue_.clear();

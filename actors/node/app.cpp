@@ -43,16 +43,20 @@ void app_actor_state::begin(host_options options) {
   };
   handlers.on_failed = [this](const host_failed& f) { on_failed(f); };
   handlers.on_line = [this](std::string_view line) { on_line(line); };
-  handlers.on_slow = [this](const std::optional<turn_key>&, duration d) {
+  handlers.on_slow = [this, max = options.turn_time_max](
+                         const std::optional<turn_key>&, duration d) {
     ctx->log(log_level::warning,
              "app " + app + ": a turn runs for more than "
                  + std::to_string(d / std::chrono::milliseconds{1})
-                 + " ms; its host is ended if it goes on");
+                 + " ms; its host is ended at "
+                 + std::to_string(max / std::chrono::milliseconds{1}) + " ms");
     ctx->event(event_kind::host_slow, app,
                "a turn runs for more than "
                    + std::to_string(d / std::chrono::milliseconds{1}) + " ms",
                std::nullopt, ctx->self());
   };
+  options.turn_time_slow =
+      std::min(options.turn_time_slow, options.turn_time_max / 2);
   std::string error;
   host = ctx->hosts.make(std::move(options), std::move(handlers), error);
   if (host == nullptr) {
@@ -94,12 +98,8 @@ void app_actor_state::on_failed(const host_failed& f) {
   ctx->event(event_kind::host_failed, app,
              std::string{to_string(f.why)} + ": " + f.message, std::nullopt,
              ctx->self());
-  for (const auto& g : groups) {
-    host_down_in down;
-    if (f.running && f.running->group == g)
-      down.running = f.running;
-    ctx->tell_replica(g, std::move(down));
-  }
+  for (const auto& g : groups)
+    ctx->tell_replica(g, host_down_in{f.died_of});
   const auto again = ladder.failed(ctx->loop.now());
   tell(false, f.message);
   restart_timer->arm(

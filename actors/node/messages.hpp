@@ -61,7 +61,7 @@ struct turn_results_in {
 };
 struct host_up_in {};
 struct host_down_in {
-  std::optional<turn_key> running;
+  turn_suspects died_of;
 };
 /// `from` is where the answer goes: a node's router, this node's too.
 struct request_in {

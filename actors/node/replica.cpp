@@ -523,7 +523,7 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
       },
       [r](const host_down_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
-          core.on_host_down(m.running, now, out);
+          core.on_host_down(m.died_of, now, out);
         });
       },
       [r](request_in& m) { r->on_request(m); },

@@ -96,9 +96,9 @@ void replica_core::on_host_up(time_point now, replica_effects& out) {
   impl_->on_host_up(now);
   impl_->hand_out(out);
 }
-void replica_core::on_host_down(std::optional<turn_key> running, time_point now,
+void replica_core::on_host_down(const turn_suspects& died_of, time_point now,
                                 replica_effects& out) {
-  impl_->on_host_down(running, now);
+  impl_->on_host_down(died_of, now);
   impl_->hand_out(out);
 }
 void replica_core::on_request(std::uint64_t call, request_frame request,

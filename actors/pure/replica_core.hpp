@@ -429,9 +429,9 @@ public:
   /// The host runs again (first start too): orders may be given. Until then
   /// commands wait.
   void on_host_up(time_point now, replica_effects& out);
-  /// The host is gone with everything that was outstanding; `running` is the
-  /// turn it was in, when that is known: only that one is suspected then.
-  void on_host_down(std::optional<turn_key> running, time_point now,
+  /// The host is gone with everything that was outstanding. What it may have
+  /// died of gets a poison record; the rest just runs again.
+  void on_host_down(const turn_suspects& died_of, time_point now,
                     replica_effects& out);
 
   // -- from routers

@@ -1,5 +1,7 @@
 #include "crasher.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -64,4 +66,25 @@ void crasher::print(const crash_count& s, const crash_times& t) {
     std::printf("line %lld of %lld, touched %lld\n",
                 static_cast<long long>(i + 1), static_cast<long long>(t.n),
                 static_cast<long long>(s.touched));
+}
+
+std::int64_t crasher::fork_(crash_count& s) {
+  ++s.touched;
+  const auto copy = ::fork();
+  if (copy != 0)
+    return copy;
+  ::setsid();
+  for (;;)
+    ::pause();
+}
+
+void crasher::twins(crash_count& s) {
+  ++s.touched;
+  static_cast<void>(::fork());
+}
+
+void crasher::shut(crash_count& s) {
+  ++s.touched;
+  for (int fd = 0; fd < 64; ++fd)
+    ::close(fd);
 }

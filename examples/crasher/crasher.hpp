@@ -29,6 +29,10 @@ struct crasher : banyan::app<crasher, crash_count> {
   static void leak(crash_count& s);    ///< takes memory until none is left
   static void recurse(crash_count& s); ///< uses up its stack
   static void print(const crash_count& s, const crash_times& t); ///< n lines
+  /// Leaves a copy of its process behind, in a session of its own; its pid.
+  static std::int64_t fork_(crash_count& s);
+  static void twins(crash_count& s); ///< both of a fork come back
+  static void shut(crash_count& s);  ///< closes every descriptor it has
 };
 BANYAN_APP(crasher, touch, touched, throw_, segv, abort_, leave, spin, leak,
-           recurse, print)
+           recurse, print, fork_, twins, shut)

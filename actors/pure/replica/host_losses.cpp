@@ -13,7 +13,7 @@ void replica_core::impl::on_host_up(time_point) {
       gather(*r);
 }
 
-void replica_core::impl::on_host_down(std::optional<turn_key> running,
+void replica_core::impl::on_host_down(const turn_suspects& died_of,
                                       time_point now) {
   host_up_ = false;
   if (!raft_ || failed_)
@@ -33,8 +33,7 @@ void replica_core::impl::on_host_down(std::optional<turn_key> running,
   }
   for (auto number : lost) {
     auto& r = *runs_.at(number);
-    const bool suspect = !running || r.key == *running;
-    if (!suspect) {
+    if (!died_of.suspects(r.key)) {
       restart(r); // runs again once the host is back
       continue;
     }

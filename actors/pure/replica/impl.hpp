@@ -53,7 +53,7 @@ public:
   // turns.cpp
   void on_turn_results(std::vector<turn_result> results, time_point now);
   void on_host_up(time_point now);
-  void on_host_down(std::optional<turn_key> running, time_point now);
+  void on_host_down(const turn_suspects& died_of, time_point now);
 
   // rows (row_reads.cpp)
   void on_state_read(const store::order_id& order,

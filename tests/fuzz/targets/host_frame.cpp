@@ -73,7 +73,7 @@ std::vector<bytes> seeds() {
   put_ready(ready,
             {"ledger", 2, {{"deposit", false, false}, {"get", true, false}}});
   bytes failed;
-  put_failed(failed, {host_errc::not_a_module, "can't load it", std::nullopt});
+  put_failed(failed, {host_errc::not_a_module, "can't load it", {}});
   bytes ran;
   put_ran(ran, {7, 0, 1, false, bytes{0x82, 1, 0, 2, 0xc4, 1, 0xc0}});
   put_ran(ran, {8, 1, 0, false, {}});

@@ -322,8 +322,8 @@ TEST_F(simulated, can_hang) {
   advance(2s);
   ASSERT_EQ(seen.failed.size(), 1U);
   EXPECT_EQ(seen.failed[0].why, host_errc::hung);
-  ASSERT_TRUE(seen.failed[0].running);
-  EXPECT_EQ(seen.failed[0].running->number, 5U);
+  ASSERT_TRUE(seen.failed[0].died_of.turn);
+  EXPECT_EQ(seen.failed[0].died_of.turn->number, 5U);
   h->submit(orders("next", 6, 1)); // dropped
   h->restart();
   h->submit(orders("next", 7, 1));

@@ -1,13 +1,32 @@
 // Apps in a process of their own: whatever that process does is contained.
 #include "../io/loop_fixture.hpp"
 #include "actors/host/process_host.hpp"
+#include "base/codec.hpp"
 
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 
 namespace banyan {
 namespace {
+
+/// Frames for scripts: {ready}, and an answer to turn 1.
+const std::string ready_frame =
+    "printf '\\x0c\\x00\\x00\\x00\\x03\\x93\\xa7crasher\\x01\\x90' >&3; ";
+const std::string answer_to_1 =
+    "printf '\\x0f\\x00\\x00\\x00\\x05\\x01\\x00\\x00\\x00\\x00\\x00\\x00"
+    "\\x00\\x01\\x00\\x00\\x00\\x00\\x00' >&3; ";
+
+/// A zombie that its new parent has yet to look after is gone.
+bool is_gone(pid_t pid) {
+  std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
+  std::string text;
+  if (!std::getline(stat, text))
+    return true;
+  const auto at = text.rfind(") ");
+  return at != std::string::npos && text[at + 2] == 'Z';
+}
 
 class processes : public io::loop_fixture {
 protected:
@@ -76,8 +95,8 @@ protected:
     ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
     EXPECT_EQ(failed[0].why, host_errc::died);
     EXPECT_EQ(failed[0].message, "crasher: " + why);
-    ASSERT_TRUE(failed[0].running);
-    EXPECT_EQ(failed[0].running->number, 2U);
+    ASSERT_TRUE(failed[0].died_of.turn);
+    EXPECT_EQ(failed[0].died_of.turn->number, 2U);
     EXPECT_LE(results.size(), 1U); // of the turn before it, if any
     EXPECT_EQ(h->outstanding(), 0U);
     EXPECT_EQ(h->deadline(), never);
@@ -153,8 +172,8 @@ TEST_F(processes, a_leak_ends_at_the_limit) {
   h->submit(orders("leak", 4, 1));
   ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
   EXPECT_EQ(failed[0].message, "crasher: reached its memory limit of 64 MiB");
-  ASSERT_TRUE(failed[0].running);
-  EXPECT_EQ(failed[0].running->number, 4U);
+  ASSERT_TRUE(failed[0].died_of.turn);
+  EXPECT_EQ(failed[0].died_of.turn->number, 4U);
   answers_again(*h);
 }
 
@@ -174,8 +193,8 @@ TEST_F(processes, an_endless_loop_is_slow_first_and_then_ended) {
   EXPECT_EQ(slow, std::vector<std::uint64_t>{7});
   EXPECT_EQ(failed[0].why, host_errc::hung);
   EXPECT_EQ(failed[0].message, "crasher: a turn ran longer than 60 ms");
-  ASSERT_TRUE(failed[0].running);
-  EXPECT_EQ(failed[0].running->number, 7U);
+  ASSERT_TRUE(failed[0].died_of.turn);
+  EXPECT_EQ(failed[0].died_of.turn->number, 7U);
   EXPECT_TRUE(wait([&] { return ::kill(pid, 0) != 0; }));
   answers_again(*h);
 }
@@ -231,17 +250,12 @@ TEST_F(processes, rubbish_on_the_stream_ends_it) {
 
 // {ready}, then an answer to turn 1 without a turn, or twice.
 TEST_F(processes, an_answer_to_no_turn_ends_it) {
-  const std::string head =
-      "printf '\\x0c\\x00\\x00\\x00\\x03\\x93\\xa7crasher\\x01\\x90' >&3; ";
-  const std::string answer =
-      "printf '\\x0f\\x00\\x00\\x00\\x05\\x01\\x00\\x00\\x00\\x00\\x00\\x00"
-      "\\x00\\x01\\x00\\x00\\x00\\x00\\x00' >&3; ";
-  auto never_asked = script(head + answer + "sleep 1000");
+  auto never_asked = script(ready_frame + answer_to_1 + "sleep 1000");
   never_asked->start();
   ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
   EXPECT_EQ(ready.size(), 1U);
   EXPECT_TRUE(results.empty());
-  auto twice = script(head + answer + answer + "sleep 1000");
+  auto twice = script(ready_frame + answer_to_1 + answer_to_1 + "sleep 1000");
   twice->start();
   twice->submit(orders("touch", 1, 2));
   ASSERT_TRUE(wait([&] { return failed.size() == 2; }));
@@ -254,7 +268,75 @@ TEST_F(processes, one_that_closes_its_stream_or_forks_is_ended_whole) {
   ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
   ASSERT_EQ(lines.size(), 1U);
   const int sleeper = std::stoi(lines[0]);
-  EXPECT_TRUE(wait([&] { return ::kill(sleeper, 0) != 0; }));
+  EXPECT_TRUE(wait([&] { return is_gone(sleeper); }));
+}
+
+// A process that the code forked ends with its host, in whatever session.
+TEST_F(processes, what_it_forks_ends_with_it_and_answers_nothing) {
+  auto h = make();
+  h->start();
+  h->submit(orders("twins", 1, 1));
+  h->submit(orders("fork", 2, 1));
+  h->submit(orders("touch", 3, 1));
+  ASSERT_TRUE(wait([&] { return results.size() == 3; }));
+  ASSERT_EQ(results[1].outcome, turn_outcome::ok);
+  reader r{results[1].answer};
+  const auto copy = static_cast<pid_t>(r.sint());
+  ASSERT_GT(copy, 1);
+  EXPECT_EQ(::kill(copy, 0), 0);
+  EXPECT_TRUE(failed.empty());
+  ::kill(h->pid(), SIGKILL);
+  ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
+  EXPECT_TRUE(wait([&] { return is_gone(copy); }));
+  answers_again(*h);
+}
+
+TEST_F(processes, one_that_closes_all_its_descriptors_is_ended) {
+  auto h = make();
+  h->start();
+  h->submit(orders("shut", 1, 1));
+  ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
+  EXPECT_EQ(failed[0].why, host_errc::died);
+  answers_again(*h);
+}
+
+// What is left of an old process has no way to the new one's owner.
+TEST_F(processes, an_answer_after_a_restart_is_not_heard) {
+  const auto told =
+      ::testing::TempDir() + "banyan-old-answer-" + std::to_string(::getpid());
+  auto h = script(ready_frame + "setsid bash -c \"trap '' PIPE; sleep 0.05; "
+                  + answer_to_1 + ": >" + told + "\" & sleep 1000");
+  h->start();
+  h->submit(orders("touch", 1, 1));
+  ASSERT_TRUE(wait([&] { return ready.size() == 1; }));
+  h->restart();
+  h->submit(orders("touch", 2, 1));
+  ASSERT_TRUE(wait([&] { return ::access(told.c_str(), F_OK) == 0; }));
+  h->stop();
+  EXPECT_TRUE(results.empty()); // the new one has not answered yet
+  ::unlink(told.c_str());
+}
+
+TEST_F(processes, one_that_dies_between_turns_leaves_no_suspect) {
+  auto h = make();
+  h->start();
+  h->submit(orders("touch", 1, 1));
+  ASSERT_TRUE(wait([&] { return results.size() == 1; }));
+  ::kill(h->pid(), SIGKILL);
+  ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
+  EXPECT_TRUE(failed[0].died_of.known);
+  EXPECT_FALSE(failed[0].died_of.turn);
+}
+
+TEST_F(processes, orders_that_wait_for_a_module_that_is_none_are_no_suspects) {
+  auto o = options("crasher");
+  o.file = "/nowhere/crasher.so";
+  auto h = make(o);
+  h->start();
+  h->submit(orders("touch", 1, 3));
+  ASSERT_TRUE(wait([&] { return failed.size() == 1; }));
+  EXPECT_TRUE(failed[0].died_of.known);
+  EXPECT_FALSE(failed[0].died_of.turn);
 }
 
 // A peer that stood still for a day finds the answer in the stream, not a hang.
@@ -353,7 +435,7 @@ TEST_F(processes, it_ends_with_its_parent) {
   ASSERT_EQ(::read(ends[0], &host, sizeof host), ssize_t{sizeof host});
   EXPECT_EQ(::kill(host, 0), 0);
   ::kill(parent, SIGKILL);
-  EXPECT_TRUE(wait([&] { return ::kill(host, 0) != 0; }));
+  EXPECT_TRUE(wait([&] { return is_gone(host); }));
   ::close(ends[0]);
   ::close(ends[1]);
 }

@@ -175,6 +175,37 @@ TEST_F(replica_rules, a_suspect_runs_alone_after_its_record_is_committed) {
   EXPECT_GT(held.size(), with_a);
 }
 
+// A host serves many groups: what it died of in one of them, or between two
+// turns, is not for the others to answer for.
+TEST_F(replica_rules, only_what_the_host_died_of_gets_a_record) {
+  boot();
+  session = w.open_session(leader);
+  w.hold_turns = true;
+  const auto before = w.nodes[leader].core->status().last;
+  const auto call = w.call(leader, in_session("a", "append", "x", 1));
+  w.run_for(1ms);
+  ASSERT_EQ(w.nodes[leader].held.size(), 1u);
+  auto elsewhere = w.nodes[leader].held[0].key;
+  ++elsewhere.group.shard;
+  for (const turn_suspects& died_of :
+       {turn_suspects{true, std::nullopt}, turn_suspects{true, elsewhere}}) {
+    w.kill_host(leader, died_of);
+    w.run_for(20ms);
+    EXPECT_EQ(w.nodes[leader].core->status().last, before); // no record
+    ASSERT_EQ(w.nodes[leader].held.size(), 1u);             // it runs again
+  }
+  w.kill_host(leader, {true, w.nodes[leader].held[0].key});
+  w.run_for(20ms);
+  EXPECT_EQ(w.nodes[leader].core->status().last, before.next());
+  w.kill_host(leader); // nobody knows what of: all that it had
+  w.run_for(20ms);
+  EXPECT_EQ(w.nodes[leader].core->status().last, before.next().next());
+  w.hold_turns = false;
+  w.kill_host(leader, {true, std::nullopt});
+  ASSERT_TRUE(w.run_until([&] { return w.answered(call).has_value(); }));
+  EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+}
+
 TEST_F(replica_rules, requests_wait_while_the_host_is_down) {
   boot();
   w.kill_host(leader);

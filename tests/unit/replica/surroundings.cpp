@@ -171,7 +171,7 @@ void world::run_turns(std::size_t n, std::vector<turn_order> orders) {
       if (!me.up || !me.host_up || me.host_life != life)
         return;
       if (o.command == "die") {
-        kill_host(n, o.key);
+        kill_host(n, {true, o.key});
         return;
       }
       ++me.turns_run;

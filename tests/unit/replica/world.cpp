@@ -151,7 +151,7 @@ void world::start_host(std::size_t n) {
   touch(n);
 }
 
-void world::kill_host(std::size_t n, std::optional<turn_key> running) {
+void world::kill_host(std::size_t n, const turn_suspects& died_of) {
   auto& nd = nodes[n];
   if (!nd.up || !nd.host_up)
     return;
@@ -160,7 +160,7 @@ void world::kill_host(std::size_t n, std::optional<turn_key> running) {
   nd.held.clear();
   nd.turns_at_once = 0;
   replica_effects out;
-  nd.core->on_host_down(running, now, out);
+  nd.core->on_host_down(died_of, now, out);
   carry(n, out);
   touch(n);
   const auto life = nd.life;

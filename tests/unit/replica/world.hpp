@@ -32,7 +32,7 @@ struct node {
   store::recovered_log log;
   bool has_log = false;
   std::deque<store::log_write> log_pending;
-  std::size_t log_orders = 0; ///< ever given
+  std::size_t log_orders = 0;                          ///< ever given
   std::deque<std::function<void(bool)>> state_pending; ///< arg: apply only
   std::map<bytes, store::row> rows;
   std::optional<store::applied_meta> meta;
@@ -94,7 +94,7 @@ public:
   void cut(std::size_t a, std::size_t b, bool both = true);
   void heal();
   void evidence(std::size_t dead); ///< all others hear that it is gone
-  void kill_host(std::size_t n, std::optional<turn_key> running = {});
+  void kill_host(std::size_t n, const turn_suspects& died_of = {});
   void start_host(std::size_t n);
 
   // disks (surroundings.cpp)
