@@ -43,6 +43,13 @@ bool node_context::same_region(const node_id& a, const node_id& b) const {
   return ra != regions.end() && rb != regions.end() && ra->second == rb->second;
 }
 
+feature_bits node_context::features_of(const node_id& who) const {
+  if (who == self())
+    return settings.features;
+  const auto m = members == nullptr ? std::nullopt : members->find(who);
+  return m ? m->record.features : feature_bits{0};
+}
+
 bool node_context::process_seen(const node_id& who, const net::boot_id& boot) {
   auto& last = processes[who];
   if (last.number != 0 && last.boot == boot)

@@ -48,6 +48,8 @@ struct node_settings {
   std::string zone;
   std::string tier = "standard";
   std::string version;
+  /// What this peer knows; less than it does, and it works as an older one.
+  feature_bits features = features_known;
   scrub_config scrub;
   /// Of the check of the state at this start; null: none was made.
   std::shared_ptr<const state_check_status> state_check;
@@ -161,6 +163,10 @@ public:
   [[nodiscard]] std::optional<app> find(std::string_view name) const override;
   [[nodiscard]] bool same_region(const node_id& a,
                                  const node_id& b) const override;
+
+  /// What that node's build knows, by its last record; 0: nothing is known of
+  /// it.
+  [[nodiscard]] feature_bits features_of(const node_id& who) const;
 
   /// To the replica of the group on this node, if there is one.
   template <class T>

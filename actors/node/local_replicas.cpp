@@ -129,6 +129,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   c.app_name = a.genesis.name;
   c.shards = a.genesis.shards();
   c.raft = start_.raft;
+  c.features = ctx_.settings.features;
   const auto& voters = a.genesis.voters[shard];
   if (std::find(voters.begin(), voters.end(), c.self) != voters.end())
     c.genesis_voters = voters;

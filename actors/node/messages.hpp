@@ -245,7 +245,8 @@ struct replica_news {
   std::variant<role_changed, configuration_changed, failover_report,
                replica_lost, replica_retired, host_trouble, row_damaged,
                row_mended, state_phase_changed, state_doubted,
-               checkpoint_judged, replica_failed, change_done>
+               checkpoint_judged, replica_failed, change_done, entry_refused,
+               version_changed>
       what;
 };
 struct host_news {

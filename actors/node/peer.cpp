@@ -50,7 +50,7 @@ bool peer::begin(std::string& error) {
                         std::nullopt,
                         {},
                         net::boot_id{p.random.array<16>()},
-                        0,
+                        ctx_.settings.features,
                         {}};
   for (const auto& k : p.mesh.keys)
     link.mesh_keys.push_back(k.clone());

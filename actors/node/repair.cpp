@@ -166,7 +166,7 @@ void group_supervisor::add_newcomer(
     note(w);
   const auto hash = placement_hash(app.genesis.nonce, g.shard);
   const auto need = need_of(spec);
-  const auto all = candidates();
+  const auto all = able_candidates(r);
   std::optional<node_id> next;
   if (instead) {
     const auto region = ctx_.regions.find(instead->voter.node);
@@ -220,6 +220,24 @@ void group_supervisor::add_newcomer(
         mine.newcomer = o.who;
         order(g, mine, std::move(o));
       });
+}
+
+/// Of nodes whose build can't read the group's log there is no use.
+std::vector<candidate>
+group_supervisor::able_candidates(const local_replica& r) const {
+  auto all = candidates();
+  for (auto i = all.begin(); i != all.end();) {
+    if (knows(ctx_.features_of(i->node), r.version.features)) {
+      ++i;
+      continue;
+    }
+    ctx_.log(log_level::info,
+             "node " + short_string(i->node)
+                 + " is passed over for a new replica: its banyan-peer is "
+                   "older than what this group's log needs; update it");
+    i = all.erase(i);
+  }
+  return all;
 }
 
 void group_supervisor::on_change_done(const group_id& g, const change_done& d) {

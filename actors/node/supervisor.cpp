@@ -9,6 +9,12 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
+namespace {
+
+/// As for a data directory that is in use or unreadable.
+constexpr int exit_newer_data = 3;
+
+} // namespace
 
 group_supervisor::group_supervisor(caf::event_based_actor* self,
                                    node_context& ctx, supervisor_start start)
@@ -143,7 +149,11 @@ void group_supervisor::on_news(replica_news& m) {
                       nullptr);
       return;
     }
-    start_.fatal(1, bad->message);
+    start_.fatal(bad->newer ? exit_newer_data : 1, bad->message);
+  } else if (auto* version = std::get_if<version_changed>(&m.what)) {
+    r.version = std::move(*version);
+  } else if (const auto* refused = std::get_if<entry_refused>(&m.what)) {
+    ctx_.log(log_level::error, refused->why);
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
     on_row(m.group, r, *row);
   } else if (std::get_if<row_mended>(&m.what) != nullptr) {

@@ -73,6 +73,7 @@ private:
     std::uint64_t number = 0; ///< of the order that is under way
     time_point give_up = never;
     std::optional<replica_ref> newcomer;
+    version_changed version;        ///< what its log says of it
     std::vector<node_id> refused;   ///< candidates that could not
     time_point left_out_at = never; ///< asks then whether it was removed
     time_point retry_at{};
@@ -169,6 +170,8 @@ private:
   void add_newcomer(const group_id& g, local_replica& r,
                     const std::optional<voter_watch::due>& instead,
                     time_point now);
+  [[nodiscard]] std::vector<candidate>
+  able_candidates(const local_replica& r) const;
   /// A learner that is gone only burdens its group. True: it is being removed.
   bool drop_lost_learner(const group_id& g, local_replica& r, time_point now);
   [[nodiscard]] bool is_lost(const local_replica& r,

@@ -92,13 +92,14 @@ void replica_core::on_turn_results(std::vector<turn_result> results,
   impl_->on_turn_results(std::move(results), now);
   impl_->hand_out(out);
 }
-void replica_core::on_host_up(time_point now, replica_effects& out) {
-  impl_->on_host_up(now);
+void replica_core::on_host_up(time_point now, replica_effects& out,
+                              std::uint64_t version) {
+  impl_->on_host_up(version, now);
   impl_->hand_out(out);
 }
 void replica_core::on_host_down(const turn_suspects& died_of, time_point now,
-                                replica_effects& out) {
-  impl_->on_host_down(died_of, now);
+                                replica_effects& out, std::uint64_t version) {
+  impl_->on_host_down(version, died_of, now);
   impl_->hand_out(out);
 }
 void replica_core::on_request(std::uint64_t call, request_frame request,
@@ -142,6 +143,16 @@ void replica_core::checkpoint(std::uint64_t number, time_point now,
   impl_->checkpoint(number, now);
   impl_->hand_out(out);
 }
+void replica_core::set_features(std::uint64_t number, feature_bits bits,
+                                time_point now, replica_effects& out) {
+  impl_->set_features(number, bits, now);
+  impl_->hand_out(out);
+}
+void replica_core::set_version(std::uint64_t number, version_order order,
+                               time_point now, replica_effects& out) {
+  impl_->set_version(number, std::move(order), now);
+  impl_->hand_out(out);
+}
 void replica_core::set_parked(bool parked, time_point now,
                               replica_effects& out) {
   impl_->set_parked(parked, now);
@@ -160,6 +171,9 @@ time_point replica_core::deadline() const {
 }
 replica_status replica_core::status() const {
   return impl_->status();
+}
+const version_health& replica_core::health() const {
+  return impl_->health();
 }
 const replica_config& replica_core::config() const noexcept {
   return impl_->config();

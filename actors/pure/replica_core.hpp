@@ -1,6 +1,8 @@
 #pragma once
 #include "actors/host/turn.hpp"
 #include "actors/pure/replica_wire.hpp"
+#include "actors/pure/turn_health.hpp"
+#include "actors/pure/versions.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -52,6 +54,13 @@ struct replica_config {
   /// or the state holds a configuration. Empty: a learner that waits to be
   /// told (a replacement).
   std::vector<replica_ref> genesis_voters;
+  /// What this node knows; entries that need more are refused.
+  feature_bits features = features_known;
+  /// The app's version that runs as long as no entry names one.
+  std::uint64_t base_version = 0;
+  /// How long turns that run may hold up a change of version, and so the turns
+  /// that wait behind it; then it is given up for now.
+  duration version_patience = std::chrono::seconds{2};
   /// Raft's times and flow limits.
   raft::options raft;
 
@@ -170,9 +179,10 @@ struct order_stage {
   store::applied_meta meta;                    ///< finish
   std::optional<store::state_digest> expected; ///< finish: the sender's
 };
-/// For `host::submit`, once the shell has set each order's `now` (the wall
-/// clock); the results come back by `on_turn_results`.
+/// For `host::submit` of that version's host, once the shell has set each
+/// order's `now` (the wall clock); the results come back by `on_turn_results`.
 struct order_turns {
+  std::uint64_t version = 0;
   std::vector<turn_order> orders;
 };
 /// The answer to the request with this call number (`on_request`'s). Exactly
@@ -273,6 +283,25 @@ struct replica_failed {
   bool at_start = false;
   /// Nor may its id ever vote again: the disk is an older one.
   bool forgot = false;
+  /// A later version of banyan-peer wrote it: nothing is wrong with it, and
+  /// that version can go on with it.
+  bool newer = false;
+};
+/// A leader sent an entry (or rows) that only a later version of banyan-peer
+/// can read: refused, so this replica stays behind until it is updated.
+struct entry_refused {
+  log_index index;
+  std::string why;
+};
+/// What the group's log says of the app's version: once the state is known, and
+/// whenever it changes; on a leader by its whole log, elsewhere as far as it is
+/// committed. Nothing: `replica_config::base_version` runs.
+struct version_changed {
+  std::optional<group_versions> versions;
+  std::optional<state_written> written;
+  feature_bits features = 0; ///< that the log asks for
+  /// The log holds nothing but the group's birth.
+  bool newborn = false;
 };
 /// How an operator's or supervisor's order (by its number) ended.
 struct change_done {
@@ -293,7 +322,7 @@ using replica_effect =
                  failover_report, replica_lost, replica_retired, probe_node,
                  host_trouble, row_damaged, row_mended, state_phase_changed,
                  state_doubted, checkpoint_judged, replica_failed, change_done,
-                 app_log>;
+                 app_log, entry_refused, version_changed>;
 /// What the shell must do, in this order. Reused: the shell clears it.
 using replica_effects = std::vector<replica_effect>;
 
@@ -377,6 +406,7 @@ public:
 
   /// Once, before anything else. False when the log can't be read or
   /// contradicts itself: the replica then has to be rebuilt under a new id.
+  /// What a later version wrote is whole: true, and `replica_failed::newer`.
   /// What is wrong with the state only makes it `state_phase::lost`.
   [[nodiscard]] bool start(recovered_replica recovered, time_point now,
                            replica_effects& out);
@@ -426,13 +456,14 @@ public:
   void on_state_inconsistent(time_point now, replica_effects& out);
   void on_turn_results(std::vector<turn_result> results, time_point now,
                        replica_effects& out);
-  /// The host runs again (first start too): orders may be given. Until then
-  /// commands wait.
-  void on_host_up(time_point now, replica_effects& out);
+  /// The host of a version runs again (first start too): orders may be given.
+  /// Until that of the group's own version is up, commands wait.
+  void on_host_up(time_point now, replica_effects& out,
+                  std::uint64_t version = 0);
   /// The host is gone with everything that was outstanding. What it may have
   /// died of gets a poison record; the rest just runs again.
   void on_host_down(const turn_suspects& died_of, time_point now,
-                    replica_effects& out);
+                    replica_effects& out, std::uint64_t version = 0);
 
   // -- from routers
   /// `call` is the shell's number for where the answer goes; unique among the
@@ -462,6 +493,16 @@ public:
   /// Has the states compared now: done once every voter that can be reached
   /// was looked at; `checkpoint_judged` comes before.
   void checkpoint(std::uint64_t number, time_point now, replica_effects& out);
+  /// From here on this group's entries may need these bits: every node that has
+  /// a replica knows them, and no other gets one.
+  void set_features(std::uint64_t number, feature_bits bits, time_point now,
+                    replica_effects& out);
+  /// By an entry, which needs `feature::versions` to be asked for by a
+  /// committed one. Where the version changes, turns that run come to their end
+  /// first and later ones wait for the entry (not for its commit); then they
+  /// run on the new version's host, which must be up.
+  void set_version(std::uint64_t number, version_order order, time_point now,
+                   replica_effects& out);
   /// The app rests (the ladder's last step): requests get `parked` until it is
   /// taken back. Not an entry: each leader decides.
   void set_parked(bool parked, time_point now, replica_effects& out);
@@ -473,6 +514,8 @@ public:
   [[nodiscard]] time_point deadline() const;
 
   [[nodiscard]] replica_status status() const;
+  /// How turns fare here, as long as this replica leads.
+  [[nodiscard]] const version_health& health() const;
   [[nodiscard]] const replica_config& config() const noexcept;
 
 private:

@@ -71,8 +71,7 @@ bool replica_core::impl::execute(const log_entry& e, bool undo) {
   if (e.kind == entry_kind::command) {
     replica::entry decoded;
     if (!replica::decode(e.data.view(), decoded)) {
-      fail("entry " + std::to_string(e.index.value())
-           + " is of a later version: update this peer");
+      fail_on_later(e.index);
       return false;
     }
     execute(decoded, e.index, e.term, undo);

@@ -13,6 +13,7 @@ replica_core::impl::impl(replica_config config, random_source& random,
                                             std::size_t{256} << 10,
                                             config_.stream_resend_min,
                                             config_.stream_resend_max}} {
+  version_ran_ = config_.base_version;
 }
 
 bool replica_core::impl::may_propose() const {
@@ -33,6 +34,7 @@ void replica_core::impl::flush(time_point now) {
       propose_acks(now);
       step_changes(now);
       propose_checkpoint(now);
+      step_version(now);
     }
     pump_turns(now);
     process_raft(now);
@@ -45,8 +47,8 @@ void replica_core::impl::flush(time_point now) {
   mend(now);
   order_commit_if_due(now);
   close_failover(now);
-  if (!launching_.empty())
-    out_.emplace_back(order_turns{std::exchange(launching_, {})});
+  note_version(now);
+  hand_out_turns(now);
 }
 
 void replica_core::impl::hand_out(replica_effects& out) {
@@ -114,7 +116,8 @@ time_point replica_core::impl::deadline() const {
     return at;
   if (released_)
     at = std::min(at, sender_.deadline());
-  at = std::min({at, ack_entry_at_, change_poll_at_, sessions_sweep_at_});
+  at = std::min({at, ack_entry_at_, change_poll_at_, sessions_sweep_at_,
+                 switching_ ? switching_->until : never});
   for (const auto& l : leaving_)
     at = std::min(at, l.next);
   for (const auto& [due, timer] : tables_.timers.due()) {
@@ -255,6 +258,9 @@ void replica_core::impl::step_down() {
   for (const auto& c : changes_)
     out_.emplace_back(change_done{c.number, false, "the leadership moved"});
   changes_.clear();
+  if (switching_)
+    end_change(switching_->number, false, "the leadership moved");
+  switching_.reset();
   change_poll_at_ = never;
   leaving_.clear();
   for (auto it = offers_.begin(); it != offers_.end();)
@@ -271,13 +277,25 @@ void replica_core::impl::step_down() {
   roll_back(committed_);
 }
 
-void replica_core::impl::fail(std::string message) {
+void replica_core::impl::fail(std::string message, bool newer) {
   if (failed_)
     return;
   if (leading_)
     step_down();
   failed_ = true;
-  out_.emplace_back(replica_failed{std::move(message)});
+  replica_failed f;
+  f.message = std::move(message);
+  f.newer = newer;
+  out_.emplace_back(std::move(f));
+}
+
+void replica_core::impl::fail_on_later(log_index index) {
+  fail("the log of " + config_.app_name + "/"
+           + std::to_string(config_.group.shard)
+           + " was written by a newer version of banyan-peer (entry "
+           + std::to_string(index.value())
+           + "): start that version or a newer one again; nothing is lost",
+       true);
 }
 
 replica_status replica_core::impl::status() const {

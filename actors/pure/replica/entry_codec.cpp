@@ -6,6 +6,8 @@ namespace banyan::replica {
 namespace {
 
 constexpr std::uint64_t entry_version = 1;
+constexpr std::uint64_t first_versions_kind = 8;
+constexpr std::uint64_t last_kind = 9;
 constexpr std::size_t value_max = std::size_t{8} << 20;
 constexpr std::size_t list_max = 20'000;
 constexpr std::size_t sessions_listed_max = 1 << 16;
@@ -144,7 +146,10 @@ void put(writer& w, const turn_entry& t) {
   for (const auto& c : t.cancelled)
     w.blob(c);
   w.id(t.idempotency_floor);
-  w.nil(); // kept for a later version
+  if (t.first_of_state_version == 0)
+    w.nil();
+  else
+    w.uint(t.first_of_state_version);
 }
 
 void take(reader& in, turn_entry& t) {
@@ -182,7 +187,10 @@ void take(reader& in, turn_entry& t) {
   for (auto n = in.array(list_max); n > 0 && in.ok(); --n)
     t.cancelled.push_back(in.blob(512).copy());
   in.id(t.idempotency_floor);
-  in.nil();
+  if (in.peek() == reader::kind::nil)
+    return in.nil();
+  t.first_of_state_version = static_cast<std::uint32_t>(in.uint(UINT32_MAX));
+  in.require(t.first_of_state_version != 0);
 }
 
 void put_list(writer& w, const std::vector<std::uint64_t>& v) {
@@ -234,6 +242,11 @@ struct put_body {
   }
   void operator()(const stop_entry& s) const { w.uint(6).boolean(s.stopped); }
   void operator()(const checkpoint_entry&) const { w.uint(7).nil(); }
+  void operator()(const features_entry& f) const { w.uint(8).uint(f.bits); }
+  void operator()(const version_entry& v) const {
+    banyan::put(w.uint(9).array(2), v.versions);
+    w.boolean(v.written);
+  }
 };
 
 bool take_body(reader& in, entry_body& out) {
@@ -274,6 +287,16 @@ bool take_body(reader& in, entry_body& out) {
     out.emplace<checkpoint_entry>();
     in.nil();
     break;
+  case 8:
+    in.require((out.emplace<features_entry>().bits = in.uint()) != 0);
+    break;
+  case 9: {
+    auto& v = out.emplace<version_entry>();
+    in.require(in.array(2) == 2);
+    banyan::take(in, v.versions);
+    v.written = in.boolean();
+    break;
+  }
   default:
     in.fail();
   }
@@ -349,6 +372,49 @@ bool decode(const_bytes bytes_in, entry& out) {
   in.require(in.array(4) == 4 && in.uint() == entry_version);
   out.log_time = take_nanos(in);
   return take_body(in, out.body) && in.done();
+}
+
+bool is_later(const_bytes bytes_in, feature_bits known) {
+  reader in{bytes_in};
+  const auto n = in.array(64);
+  const auto version = in.uint();
+  if (!in.ok() || n < 2)
+    return false;
+  if (version != entry_version)
+    return version > entry_version;
+  in.skip(); // its log time
+  const auto kind = in.uint();
+  if (!in.ok() || n != 4)
+    return false;
+  if (kind > last_kind)
+    return true;
+  if (kind < first_versions_kind)
+    return false;
+  const auto bits = kind == 8 ? in.uint() : feature_bits{0};
+  return in.ok() && !knows(known, bits | feature::versions);
+}
+
+bytes encode(const state_written& s) {
+  bytes out;
+  writer{out}.array(2).uint(s.state_version).id(s.index);
+  return out;
+}
+bool decode(const_bytes bytes_in, state_written& out) {
+  reader in{bytes_in};
+  in.require(in.array(2) == 2);
+  out.state_version = static_cast<std::uint32_t>(in.uint(UINT32_MAX));
+  in.id(out.index);
+  return in.done();
+}
+bytes encode_bits(feature_bits bits) {
+  bytes out;
+  writer{out}.uint(bits);
+  return out;
+}
+bool decode_bits(const_bytes bytes_in, feature_bits& out) {
+  reader in{bytes_in};
+  out = in.uint();
+  return in.require(out != 0) && in.done();
 }
 
 bytes request_key(const turn_by& by, std::string_view actor) {

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/pure/replica/rows.hpp"
+#include "actors/pure/versions.hpp"
 
 #include <variant>
 
@@ -76,6 +77,9 @@ struct turn_entry {
   std::vector<bytes> cancelled; ///< timer ids
   /// Idempotency keys of entries up to it are forgotten.
   log_index idempotency_floor;
+  /// The first write in this group under that state version; 0: not a first.
+  /// Needs `feature::versions`.
+  std::uint32_t first_of_state_version = 0;
 };
 struct open_session_entry {
   std::vector<std::uint64_t> closed; ///< the longest idle, to make room
@@ -107,9 +111,23 @@ struct stop_entry {
 /// Every replica stores its state exactly as this entry leaves it, so that the
 /// digests can be compared. Part of version 1: every release knows it.
 struct checkpoint_entry {};
+/// From here on entries may need these bits: whoever lacks one of them can't
+/// hold a replica of this group. Written once every node that has one knows
+/// them; so is, whatever its number, each entry that needs one.
+struct features_entry {
+  feature_bits bits = 0;
+};
+/// Which version of the app runs from here on, whole: the row that it leaves.
+struct version_entry {
+  group_versions versions;
+  /// Turns may have been taken before any entry named a version: this state
+  /// version counts as written.
+  bool written = false;
+};
 using entry_body =
     std::variant<turn_entry, open_session_entry, close_sessions_entry,
-                 poison_entry, stream_ack_entry, stop_entry, checkpoint_entry>;
+                 poison_entry, stream_ack_entry, stop_entry, checkpoint_entry,
+                 features_entry, version_entry>;
 
 struct entry {
   duration log_time{}; ///< since the group's birth, at this entry
@@ -118,6 +136,15 @@ struct entry {
 bytes encode(const entry& e);
 /// False on anything that this version can't have written.
 bool decode(const_bytes in, entry& out);
+/// It can't be read by who knows these bits, but a later version may well have
+/// written it: another version of entries, a kind beyond the known ones, or
+/// bits that are asked for.
+bool is_later(const_bytes in, feature_bits known);
+
+bytes encode(const state_written& w);
+bool decode(const_bytes in, state_written& out);
+bytes encode_bits(feature_bits bits);
+bool decode_bits(const_bytes in, feature_bits& out);
 
 bytes encode(const std::vector<poison_record>& records);
 bool decode(const_bytes in, std::vector<poison_record>& out);

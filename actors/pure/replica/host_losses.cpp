@@ -4,28 +4,30 @@
 
 namespace banyan {
 
-void replica_core::impl::on_host_up(time_point) {
-  host_up_ = true;
-  if (!raft_ || failed_)
-    return;
-  for (auto& [number, r] : runs_)
-    if (!r->launched && !r->finishing)
-      gather(*r);
+void replica_core::impl::on_host_up(std::uint64_t version, time_point) {
+  hosts_up_.insert(version);
+  if (raft_ && !failed_ && version == this->version())
+    regather();
 }
 
-void replica_core::impl::on_host_down(const turn_suspects& died_of,
+void replica_core::impl::on_host_down(std::uint64_t version,
+                                      const turn_suspects& died_of,
                                       time_point now) {
-  host_up_ = false;
+  hosts_up_.erase(version);
   if (!raft_ || failed_)
     return;
+  if (version == this->version())
+    note_crash(now);
   // Orders that were not handed over yet have not been outstanding.
   std::set<std::uint64_t> kept_back;
-  for (const auto& o : launching_)
-    kept_back.insert(o.key.number);
-  launching_.clear();
+  if (launching_version_ == version) {
+    for (const auto& o : launching_)
+      kept_back.insert(o.key.number);
+    launching_.clear();
+  }
   std::vector<std::uint64_t> lost;
   for (auto& [number, r] : runs_) {
-    if (!r->launched)
+    if (!r->launched || r->host != version)
       continue;
     r->launched = false;
     if (kept_back.count(number) == 0)
@@ -57,7 +59,6 @@ void replica_core::impl::on_host_down(const turn_suspects& died_of,
     }
     actor_free(actor);
   }
-  (void)now;
 }
 
 /// One entry for all that wait; they run only once it is committed.

@@ -52,8 +52,15 @@ public:
 
   // turns.cpp
   void on_turn_results(std::vector<turn_result> results, time_point now);
-  void on_host_up(time_point now);
-  void on_host_down(const turn_suspects& died_of, time_point now);
+  // host_losses.cpp
+  void on_host_up(std::uint64_t version, time_point now);
+  void on_host_down(std::uint64_t version, const turn_suspects& died_of,
+                    time_point now);
+
+  // versions.cpp
+  void set_features(std::uint64_t number, feature_bits bits, time_point now);
+  void set_version(std::uint64_t number, version_order order, time_point now);
+  [[nodiscard]] const version_health& health() const;
 
   // rows (row_reads.cpp)
   void on_state_read(const store::order_id& order,
@@ -136,7 +143,9 @@ private:
     std::uint64_t owner = 0; ///< pending or query id
     bool is_query = false;
     bool alone = false;
-    bool launched = false; ///< the host has it
+    bool launched = false;  ///< the host has it
+    std::uint64_t host = 0; ///< of this version
+    time_point launched_at;
     unsigned restarts = 0;
     std::string actor;
     std::uint64_t version = 0;
@@ -215,6 +224,18 @@ private:
     bool ended = false;
     std::set<replica_ref> odd;
   };
+  /// Another version is wanted, and turns run that have to end first.
+  struct switching {
+    std::uint64_t number = 0; ///< of the order
+    replica::version_entry entry;
+    time_point until;
+  };
+  struct health_log {
+    version_health seen;
+    turn_health recent;  ///< of this minute
+    turn_health earlier; ///< of the one before
+    time_point since;
+  };
   /// Who has to be told that it was removed.
   struct leaving_replica {
     static constexpr unsigned told_max = 5; ///< then it has to ask itself
@@ -253,7 +274,8 @@ private:
   void step_down();
   void report_role();
   void close_failover(time_point now);
-  void fail(std::string message);
+  void fail(std::string message, bool newer = false);
+  void fail_on_later(log_index index);
   [[nodiscard]] bool may_propose() const;
 
   // recovery.cpp: what the state is good for
@@ -390,6 +412,22 @@ private:
   run& add_run(const std::string& actor, std::uint64_t owner, bool is_query);
   std::uint64_t open_pendings_of(std::uint64_t session) const;
 
+  // versions.cpp
+  [[nodiscard]] std::uint64_t version() const;
+  [[nodiscard]] bool host_up() const;
+  void propose_for(std::uint64_t number, replica::entry_body body,
+                   time_point now);
+  std::string row_after(version_order& o, group_versions& out) const;
+  void step_version(time_point now);
+  [[nodiscard]] std::uint32_t first_write(const replica::turn_entry& t) const;
+  void note_version(time_point now);
+  [[nodiscard]] bool newborn() const;
+  void regather();
+  void hand_out_turns(time_point now);
+  void note_turn(const run& r, const turn_result& result, time_point now);
+  void note_crash(time_point now);
+  health_log& health_log_now(time_point now);
+
   // row_reads.cpp
   std::optional<replica::row_version> known(const run& r, const bytes& row);
   void gather(run& r);
@@ -421,6 +459,8 @@ private:
   void on_retire(const_bytes payload);
   void on_left_out(const replica_ref& who, time_point now);
   void on_log_lost(const replica_ref& from, const_bytes payload);
+  [[nodiscard]] bool readable(const raft::message& m);
+  void refuse_later(log_index index);
 
   // snapshots.cpp
   void start_offer(const replica_ref& to, bool rebuild, time_point now);
@@ -538,7 +578,14 @@ private:
   std::uint64_t exclusive_ = 0; ///< the run that runs alone
   std::multimap<time_point, std::uint64_t> delayed_; ///< pendings to retry
   std::vector<turn_order> launching_;
-  bool host_up_ = false;
+  std::uint64_t launching_version_ = 0;
+  std::set<std::uint64_t> hosts_up_; ///< by version
+  std::optional<switching> switching_;
+  std::uint64_t version_ran_ = 0;
+  std::optional<std::uint64_t> version_told_; ///< `tables_.version_changes`
+  bool young_told_ = false;
+  std::unique_ptr<health_log> health_;
+  log_index refused_later_; ///< as last said
   bool parked_ = false;
   std::map<log_index, std::vector<gate_item>> gate_;
   std::deque<std::pair<log_index, std::size_t>> proposed_;

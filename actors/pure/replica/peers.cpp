@@ -57,7 +57,7 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
   switch (f.kind) {
   case group_frame_kind::raft: {
     const auto m = raft::decode_message(f.payload, from, config_.self.node);
-    if (m && m->from == far)
+    if (m && m->from == far && readable(*m))
       raft_->step(now, *m);
     return;
   }
@@ -97,6 +97,31 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
   default:
     return;
   }
+}
+
+/// What can't be read is not appended: the next start would have to refuse it.
+bool replica_core::impl::readable(const raft::message& m) {
+  const auto* a = std::get_if<raft::append>(&m.body);
+  if (!a)
+    return true;
+  for (const auto& e : a->entries)
+    if (e.kind == entry_kind::command
+        && replica::is_later(e.data.view(), config_.features)) {
+      refuse_later(e.index);
+      return false;
+    }
+  return true;
+}
+
+void replica_core::impl::refuse_later(log_index index) {
+  if (refused_later_ >= index)
+    return; // said before
+  refused_later_ = index;
+  out_.emplace_back(entry_refused{
+      index, config_.app_name + "/" + std::to_string(config_.group.shard)
+                 + ": entry " + std::to_string(index.value())
+                 + " needs a newer version of banyan-peer than this one; this "
+                   "replica stays behind until it is updated"});
 }
 
 /// The word may be late, from a leader of long ago: a replica that was taken in

@@ -20,6 +20,8 @@ bool replica_core::impl::start(recovered_replica recovered, time_point now) {
   const bool found = recovered.log.has_value();
   if (!start_log(recovered.log.value_or(store::recovered_log{}), found, now))
     return false;
+  if (failed_)
+    return true;
   if (recovered.state)
     take_state(*recovered.state, now);
   else
@@ -57,6 +59,12 @@ bool replica_core::impl::start_log(store::recovered_log log, bool found,
   }
   if (found && (hashes_.empty() ? hash_base_ : hashes_.back()) != log.end_hash)
     return false;
+  for (const auto& e : log.entries)
+    if (e.kind == entry_kind::command
+        && replica::is_later(e.data.view(), config_.features)) {
+      fail_on_later(e.index);
+      return true;
+    }
   raft_ = std::make_unique<raft::core>(config_.self, config_.raft, random_,
                                        std::move(from), now);
   raft_->set_incarnation(config_.incarnation);
@@ -102,9 +110,14 @@ void replica_core::impl::take_state(recovered_rows& state, time_point now) {
   for (const auto& row : state.small_rows)
     if (row.key == replica::given_up_row())
       return lose_state("the state was given up before", false, now);
-  for (const auto& row : state.small_rows)
+  for (const auto& row : state.small_rows) {
+    if (replica::kind_of(row.key) > static_cast<row_kind>(row_kind_last))
+      return fail_on_later(row.index);
     if (!tables_.apply(row.key, row.value, row.index))
       return lose_state("a row of the state can't be read", false, now);
+  }
+  if (!knows(config_.features, tables_.features))
+    return fail_on_later(meta.index);
   const log_base at{meta.index, meta.term, meta.hash};
   if (log.matches(at.index, at.term)
       && (!knows_hash(at.index) || hash_at(at.index) != at.hash))
@@ -261,6 +274,7 @@ void replica_core::impl::lose_state(std::string why, bool quarantined,
     drop_query(q.id);
   }
   tables_ = {};
+  version_told_.reset();
   cache_.clear();
   committed_ = base.index;
   overlay_.reset(base.index);

@@ -111,6 +111,22 @@ bytes given_up_row() {
   return k;
 }
 
+bytes features_row() {
+  auto k = start(row_kind::group);
+  append(k, as_bytes("features"));
+  return k;
+}
+bytes version_row() {
+  auto k = start(row_kind::group);
+  append(k, as_bytes("version"));
+  return k;
+}
+bytes written_row() {
+  auto k = start(row_kind::group);
+  append(k, as_bytes("written"));
+  return k;
+}
+
 const_bytes key_reader::take(std::size_t n) {
   if (!ok_ || in_.size() < n) {
     ok_ = false;

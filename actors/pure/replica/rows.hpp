@@ -25,6 +25,12 @@ bytes stopped_row();
 /// This state was found wrong: it counts as lost after a restart, too. Goes
 /// with the rows as another replica's snapshot takes their place.
 bytes given_up_row();
+/// @name Of the app's version: bits, `group_versions`, `state_written`
+/// @{
+bytes features_row();
+bytes version_row();
+bytes written_row();
+/// @}
 
 inline row_kind kind_of(const_bytes key) {
   return key.empty() ? row_kind{0} : static_cast<row_kind>(key[0]);

@@ -300,8 +300,11 @@ void replica_core::impl::on_entries(const replica_ref& from,
         || planted(planted_bug::snapshot_without_its_tail))
       continue;
     replica::entry decoded;
-    if (!replica::decode(e.data.view(), decoded))
+    if (!replica::decode(e.data.view(), decoded)
+        || replica::is_later(e.data.view(), config_.features)) {
+      refuse_later(e.index);
       return abandon_install();
+    }
     std::vector<store::row_change> changes;
     replica::derive(decoded, e.index, i.tables, changes);
     for (auto& c : changes) {
@@ -404,6 +407,7 @@ void replica_core::impl::install_done(const store::state_digest& sum,
   state_meta_ = std::move(*done.meta);
   state_digest_ = sum;
   tables_ = std::move(done.tables);
+  version_told_.reset();
   cache_.clear();
   runs_.clear();
   reads_.clear();

@@ -133,13 +133,57 @@ bool group_tables::apply(const_bytes key,
     return true;
   }
   case row_kind::group:
-    if (key != const_bytes{stopped_row()})
-      return true; // of a later version
+    return apply_group(key, value, index);
+  }
+  return false;
+}
+
+bool group_tables::apply_group(const_bytes key,
+                               const std::optional<shared_bytes>& value,
+                               log_index index) {
+  if (key == const_bytes{stopped_row()}) {
     stopped = value.has_value();
     stopped_index_ = index;
     return true;
   }
-  return false;
+  ++version_changes;
+  if (key == const_bytes{features_row()}) {
+    feature_bits bits = 0;
+    if (value && !decode_bits(value->view(), bits))
+      return false;
+    features = bits;
+    features_index_ = index;
+  } else if (key == const_bytes{version_row()}) {
+    group_versions v;
+    if (value && !decode(value->view(), v))
+      return false;
+    versions.reset();
+    if (value)
+      versions = std::move(v);
+    versions_index_ = index;
+  } else if (key == const_bytes{written_row()}) {
+    state_written s;
+    if (value && !decode(value->view(), s))
+      return false;
+    written.reset();
+    if (value)
+      written = s;
+    written_index_ = index;
+  }
+  return true; // or one of a later version
+}
+
+std::optional<group_tables::raw_row>
+group_tables::get_group(const_bytes key) const {
+  if (stopped && key == const_bytes{stopped_row()})
+    return raw_row{share(bytes{1}), stopped_index_};
+  if (features != 0 && key == const_bytes{features_row()})
+    return raw_row{share(encode_bits(features)), features_index_};
+  if (versions && key == const_bytes{version_row()})
+    return raw_row{share(encode(*versions)), versions_index_};
+  if (written && key == const_bytes{written_row()})
+    return raw_row{share(encode(*written)), written_index_};
+  return std::nullopt;
 }
 
 std::optional<group_tables::raw_row> group_tables::get(const_bytes key) const {
@@ -206,9 +250,7 @@ std::optional<group_tables::raw_row> group_tables::get(const_bytes key) const {
     return raw_row{share(encode(it->second.records)), it->second.index};
   }
   case row_kind::group:
-    if (stopped && key == const_bytes{stopped_row()})
-      return raw_row{share(bytes{1}), stopped_index_};
-    return std::nullopt;
+    return get_group(key);
   }
   return std::nullopt;
 }
@@ -283,6 +325,9 @@ struct deriver {
         erase(idempotency_row(key));
     }
     asked(turn, encode(turn.answer));
+    if (turn.first_of_state_version != 0)
+      put(written_row(),
+          share(encode(state_written{turn.first_of_state_version, index})));
     const auto request = request_key(turn.by, turn.actor);
     if (!request.empty() && t.poison(request))
       erase(poison_row(request));
@@ -348,6 +393,15 @@ struct deriver {
       erase(stopped_row());
   }
   void operator()(const checkpoint_entry&) const {}
+  void operator()(const features_entry& f) const {
+    put(features_row(), share(encode_bits(f.bits)));
+  }
+  void operator()(const version_entry& v) const {
+    put(version_row(), share(encode(v.versions)));
+    if (v.written)
+      put(written_row(),
+          share(encode(state_written{v.versions.now.state_version, index})));
+  }
 };
 
 } // namespace

@@ -15,6 +15,10 @@ public:
   stream_table streams;
   timer_table timers;
   bool stopped = false;
+  feature_bits features = 0;
+  std::optional<group_versions> versions;
+  std::optional<state_written> written;
+  std::uint64_t version_changes = 0; ///< of the three above
 
   /// Takes a row (no value: erased). False, changing nothing, when key or
   /// value are not well formed: the row is damaged. Kinds actor and table are
@@ -38,7 +42,13 @@ private:
     log_index index;
   };
   std::map<bytes, poisoned> poison_;
+  bool apply_group(const_bytes key, const std::optional<shared_bytes>& value,
+                   log_index index);
+  [[nodiscard]] std::optional<raw_row> get_group(const_bytes key) const;
   log_index stopped_index_;
+  log_index features_index_;
+  log_index versions_index_;
+  log_index written_index_;
 };
 
 /// The row changes that an entry makes at `index`, in order. They depend on

@@ -91,6 +91,7 @@ bool replica_core::impl::conclude(pending& p, replica::turn_entry t,
     t.idempotency_floor = tables_.idempotency.floor(
         log_time(now), config_.idempotency_kept_min,
         config_.idempotency_kept_max, config_.idempotency_age_min, 64);
+  t.first_of_state_version = first_write(t);
   p.outcome = t.answer;
   if (planted(planted_bug::rejection_before_commit)
       && t.answer.status == reply_status::rejected)

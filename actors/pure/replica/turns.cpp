@@ -53,7 +53,7 @@ void replica_core::impl::actor_free(const std::string& actor) {
 }
 
 void replica_core::impl::pump_turns(time_point now) {
-  if (!may_propose() || !host_up_ || raft_->transferring())
+  if (!may_propose() || !host_up() || raft_->transferring() || switching_)
     return;
   while (!ready_.empty() && exclusive_ == 0
          && command_runs_ < config_.running_turns_max
@@ -154,8 +154,11 @@ replica_core::impl::run& replica_core::impl::add_run(const std::string& actor,
 }
 
 void replica_core::impl::launch(run& r) {
-  if (!host_up_)
+  if (!host_up())
     return;
+  if (!launching_.empty() && launching_version_ != this->version())
+    out_.emplace_back(
+        order_turns{launching_version_, std::exchange(launching_, {})});
   const auto version = version_of(r).value();
   if (!r.ranges.empty() && version != r.version && r.restarts < restarts_max) {
     restart(r); // its ranges were read over more than one version
@@ -190,6 +193,7 @@ void replica_core::impl::launch(run& r) {
   for (const auto& w : r.ranges)
     o.ranges.push_back(w.found);
   r.launched = true;
+  r.host = launching_version_ = this->version();
   launching_.push_back(std::move(o));
 }
 
@@ -213,6 +217,7 @@ void replica_core::impl::on_turn_results(std::vector<turn_result> results,
 
 void replica_core::impl::on_result(run& r, turn_result result, time_point now) {
   r.launched = false;
+  note_turn(r, result, now);
   if (!r.is_query && version_of(r).value() > result.version) {
     restart(r); // it read another version: run again
     return;

@@ -118,13 +118,21 @@ std::vector<bytes> seeds() {
   timed.actor = "a";
   poison_entry p;
   p.items.push_back({to_bytes("r"), {poison_record{}}});
+  version_entry v;
+  v.versions.now = {3, 2, to_bytes("spec 3")};
+  v.versions.former = app_edition{1, 1, to_bytes("spec 1")};
+  v.versions.refused = 2;
+  v.versions.why = "it throws";
+  v.written = true;
+  timed.first_of_state_version = 2;
   std::vector<bytes> out;
   for (const entry& e :
        {entry{1s, t}, entry{2s, s}, entry{2s, k}, entry{2s, timed},
         entry{2s, open_session_entry{{1, 2}}},
         entry{2s, close_sessions_entry{{1}}}, entry{3s, p},
         entry{4s, stream_ack_entry{{{{}, 3}}}}, entry{5s, stop_entry{true}},
-        entry{6s, checkpoint_entry{}}})
+        entry{6s, checkpoint_entry{}},
+        entry{7s, features_entry{feature::versions}}, entry{8s, v}})
     out.push_back(tagged(0, encode(e)));
   out.push_back(tagged(1, encode(k.answer)));
   out.push_back(tagged(2, encode(t.timers[0].value)));
@@ -134,7 +142,8 @@ std::vector<bytes> seeds() {
   group_tables none;
   for (const entry& e :
        {entry{1s, t}, entry{2s, s}, entry{2s, k}, entry{3s, p},
-        entry{5s, stop_entry{true}}, entry{2s, open_session_entry{}}})
+        entry{5s, stop_entry{true}}, entry{2s, open_session_entry{}},
+        entry{7s, features_entry{feature::versions}}, entry{8s, v}})
     derive(e, log_index{9}, none, rows);
   for (const auto& r : rows)
     if (r.value)

@@ -155,9 +155,11 @@ void world::state_later(std::size_t n, std::function<void(bool)> f) {
   });
 }
 
-void world::run_turns(std::size_t n, std::vector<turn_order> orders) {
+void world::run_turns(std::size_t n, std::uint64_t version,
+                      std::vector<turn_order> orders) {
   auto& nd = nodes[n];
   nd.turns_at_once += orders.size();
+  nd.ran_on[version] += orders.size();
   if (!nd.host_up)
     return;
   const auto life = nd.host_life;
@@ -369,9 +371,10 @@ struct carrier {
     if (w.hold_turns) {
       for (auto& o : e.orders)
         nd.held.push_back(std::move(o));
+      nd.held_version = e.version;
       return;
     }
-    w.run_turns(n, std::move(e.orders));
+    w.run_turns(n, e.version, std::move(e.orders));
   }
   void operator()(answer_call& e) const {
     w.note(e.call * 31 + static_cast<std::uint64_t>(e.reply.status));
@@ -405,6 +408,8 @@ struct carrier {
   }
   void operator()(row_damaged& e) const { nd.damaged.push_back(e); }
   void operator()(row_mended& e) const { nd.mended.push_back(e.key); }
+  void operator()(version_changed& e) const { nd.version = e; }
+  void operator()(entry_refused& e) const { nd.refused.push_back(e); }
   void operator()(state_doubted&) const {
     // The node has its scrub look at the group.
     w.at(1ms, [&world = w, at = n, life = nd.life] {
@@ -413,7 +418,9 @@ struct carrier {
     });
   }
   void operator()(replica_failed& e) const {
-    w.problems.push_back("replica failed: " + e.message);
+    nd.failed = e;
+    if (!e.newer)
+      w.problems.push_back("replica failed: " + e.message);
   }
   template <class T>
   void operator()(T&) const {}

@@ -31,6 +31,8 @@ std::optional<app_directory::app> world::find(std::string_view name) const {
 replica_config world::config_of(std::size_t n) const {
   auto c = base;
   c.self = nodes[n].self;
+  if (const auto f = features.find(n); f != features.end())
+    c.features = f->second;
   if (n >= options.voters)
     c.genesis_voters.clear();
   return c;
@@ -146,7 +148,8 @@ void world::start_host(std::size_t n) {
   ++nd.host_life;
   nd.turns_at_once = 0;
   replica_effects out;
-  nd.core->on_host_up(now, out);
+  for (const auto version : hosts)
+    nd.core->on_host_up(now, out, version);
   carry(n, out);
   touch(n);
 }
@@ -160,7 +163,8 @@ void world::kill_host(std::size_t n, const turn_suspects& died_of) {
   nd.held.clear();
   nd.turns_at_once = 0;
   replica_effects out;
-  nd.core->on_host_down(died_of, now, out);
+  for (const auto version : hosts)
+    nd.core->on_host_down(died_of, now, out, version);
   carry(n, out);
   touch(n);
   const auto life = nd.life;

@@ -52,6 +52,8 @@ struct node {
   std::size_t turns_at_once = 0; ///< outstanding now
   std::size_t alone_violations = 0;
   std::vector<turn_order> held; ///< with `hold_turns`
+  std::uint64_t held_version = 0;
+  std::map<std::uint64_t, std::size_t> ran_on; ///< turns, by version
 
   role_changed last_role;
   std::vector<failover_report> failovers;
@@ -64,6 +66,9 @@ struct node {
   std::vector<row_damaged> damaged;
   std::vector<bytes> mended;
   raft::configuration configuration;
+  version_changed version; ///< as last told
+  std::vector<entry_refused> refused;
+  std::optional<replica_failed> failed;
 };
 
 struct world_options {
@@ -89,6 +94,8 @@ public:
 
   // nodes
   replica_config config_of(std::size_t n) const;
+  /// Of each node, where it isn't `base`'s.
+  std::map<std::size_t, feature_bits> features;
   void boot(std::size_t n);
   void crash(std::size_t n);
   void cut(std::size_t a, std::size_t b, bool both = true);
@@ -143,6 +150,8 @@ public:
   std::vector<std::string> problems; ///< what the checkers found
   std::uint64_t trace = 1469598103934665603u;
   bool hold_turns = false; ///< orders wait in `held`
+  /// Versions of the app whose hosts are up where a host is.
+  std::vector<std::uint64_t> hosts{0};
   bool disk_full = false;
   std::size_t mismatches = 0; ///< snapshots that didn't add up
   bool deliver_streams = true;
@@ -157,7 +166,8 @@ private:
   void flush(std::size_t n);
   void log_step(std::size_t n);
   void state_later(std::size_t n, std::function<void(bool)> f);
-  void run_turns(std::size_t n, std::vector<turn_order> orders);
+  void run_turns(std::size_t n, std::uint64_t version,
+                 std::vector<turn_order> orders);
   void arm(std::size_t n);
   static void apply_log(node& nd, const store::log_write& w,
                         std::vector<digest>* hashes);

@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+
+namespace banyan {
+
+/// What a build of banyan-peer knows beyond wire major 1 and log entries 1 to
+/// 7: one bit each, never reused. A node says its bits in every handshake and
+/// in its member record (docs/wire-format.md); a group's log says by an entry
+/// which of them its replicas must know (docs/disk-format.md), and what needs a
+/// bit is written to that log only behind such an entry. So peers of two
+/// neighbouring releases work together, and the older one can be started again
+/// as long as no entry asks for more.
+using feature_bits = std::uint64_t;
+
+namespace feature {
+/// Log entries 8 (features) and 9 (version), the first write of a state version
+/// in a turn's entry, control frames 18 and 19.
+inline constexpr feature_bits versions = 1U << 0;
+} // namespace feature
+
+/// All that this build knows.
+inline constexpr feature_bits features_known = feature::versions;
+
+/// Whether whoever knows `known` may meet what needs `needed`.
+constexpr bool knows(feature_bits known, feature_bits needed) noexcept {
+  return (needed & ~known) == 0;
+}
+
+} // namespace banyan
