@@ -20,6 +20,7 @@ struct arguments {
   std::string name, file, mesh_file;
   deploy_options deploy;
   remove_options remove;
+  verify_options verify;
   call_options call;
   query_options query;
   events_options events;
@@ -43,6 +44,7 @@ public:
     set_up();
     looks();
     apps();
+    backups();
     calls();
   }
 
@@ -103,7 +105,16 @@ private:
     e->add_flag("-f,--follow", a_.events.follow, "and what happens from now");
     e->add_option("--since", a_.events.since, "not older than this, as in 10m");
     e->add_option("-n", a_.events.most, "the last N of them (100)");
-    add(app_, "verify", "read the peer's disk again now, and mend it", verify);
+    auto* v = add(
+        app_, "verify",
+        "read the peer's disk again now and mend it; with FILE: check a backup",
+        [this](const session& s) {
+          return a_.verify.file.empty() ? verify(s)
+                                        : verify_backup(s, a_.verify);
+        });
+    v->add_option("FILE", a_.verify.file, "a backup; no peer is asked");
+    v->add_option("--owner", a_.verify.owner,
+                  "NAME.owner that it is sealed for");
     add(app_, "plan", "where a spec would go and what it would survive",
         [this](const session& s) { return plan(s, a_.file); })
         ->add_option("SPEC", a_.file, "an app's spec (TOML)")
@@ -122,6 +133,13 @@ private:
     r->add_option("APP", a_.remove.app, "its name")->required();
     r->add_option("--owner", a_.remove.owner, "NAME.owner to sign with");
     r->add_flag("--yes", a_.remove.yes, "don't ask for the name again");
+  }
+
+  void backups() {
+    add(app_, "backup", "write an app's backup to standard output",
+        [this](const session& s) { return backup(s, a_.name); })
+        ->add_option("APP", a_.name, "its name")
+        ->required();
   }
 
   void calls() {

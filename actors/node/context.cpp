@@ -248,6 +248,7 @@ template bool node_context::tell_replica(const group_id&, row_damaged_in);
 template bool node_context::tell_replica(const group_id&,
                                          state_inconsistent_in);
 template bool node_context::tell_replica(const group_id&, report_in);
+template bool node_context::tell_replica(const group_id&, copy_step_in);
 template bool node_context::tell_replica(const group_id&, group_order);
 template bool node_context::tell_replica(const group_id&, stop_leading_in);
 template void node_context::tell_app(const std::string&, turns_in);

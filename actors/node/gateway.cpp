@@ -17,8 +17,10 @@ bool wants_msgpack(const io::http_request& q) {
   return q.header("accept").find("msgpack") != std::string_view::npos;
 }
 
+} // namespace
+
 io::http_response answer(const io::http_request& q, const_bytes value,
-                         int status = 200) {
+                         int status) {
   io::http_response r;
   r.status = status;
   if (wants_msgpack(q)) {
@@ -61,6 +63,8 @@ io::http_response refusal(reply_status s, std::string message) {
   return refusal(r);
 }
 
+namespace {
+
 bool parse_milliseconds(std::string_view text, duration& out) {
   if (text.empty() || text.size() > 9)
     return false;
@@ -88,11 +92,11 @@ result<app_spec, config_error> read_spec(const io::http_request& q) {
   return parse_spec_map(*map);
 }
 
+} // namespace
+
 const std::string admin_rights =
     "use the control socket, or `Authorization: Bearer` with the token in "
     "DIR/admin.token (`banyan --token FILE`)";
-
-} // namespace
 
 http_code http_code_of(reply_status s) noexcept {
   switch (s) {
@@ -234,6 +238,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   }
   if (path.size() == 4 && path[3] == "_papers" && get)
     return papers(q, r);
+  if (path.size() == 4 && path[3] == "_backup" && get)
+    return backup(q, r);
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();

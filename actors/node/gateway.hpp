@@ -31,6 +31,7 @@ private:
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);
   void papers(io::http_request& q, responder r);
+  void backup(io::http_request& q, responder r); // gateway_backup.cpp
   void verify(io::http_request& q, responder r, bool begin);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
   [[nodiscard]] bool may_call(const io::http_request& q,
@@ -53,6 +54,15 @@ bytes view_failovers(const node_context& ctx);
 std::string view_metrics(const node_context& ctx, duration uptime);
 bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);
+/// @}
+
+/// @name How the gateway answers
+/// @{
+io::http_response answer(const io::http_request& q, const_bytes value,
+                         int status = 200);
+io::http_response refusal(const reply& r);
+io::http_response refusal(reply_status s, std::string message);
+extern const std::string admin_rights; ///< how to get them
 /// @}
 
 /// `code` and HTTP status of DESIGN section 12.

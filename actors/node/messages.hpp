@@ -84,6 +84,11 @@ struct state_inconsistent_in {};
 struct report_in {
   std::function<void(const scrubbed_replica&)> done;
 };
+/// For `replica_core::on_copy`.
+struct copy_step_in {
+  std::uint64_t token = 0;
+  copy_step step = copy_step::rows;
+};
 /// What supervision or an operator wants of a group's leader.
 struct group_order {
   enum class kind : std::uint8_t {
@@ -222,6 +227,29 @@ struct log_damaged_in {
   replica_id id;
 };
 
+/// Where a long answer goes, as fast as its reader takes it.
+class download {
+public:
+  virtual ~download() = default;
+  /// Instead of anything else.
+  virtual void refuse(reply_status s, std::string why) = 0;
+  virtual void write(const_bytes data) = 0;
+  virtual void finish() = 0;
+  /// Bytes that the reader has not taken.
+  [[nodiscard]] virtual std::size_t unsent() const = 0;
+  [[nodiscard]] virtual bool wanted() const = 0; ///< the reader is there
+};
+/// A backup of this app, please.
+struct backup_in {
+  std::string app;
+  std::shared_ptr<download> to;
+};
+/// A replica's answer to `copy_step_in`.
+struct copy_in {
+  group_id group;
+  copy_given given;
+};
+
 // ---- to the scrub ----------------------------------------------------------
 
 /// A pass now; `done` gets the account as it is then. Nothing given: a replica
@@ -283,6 +311,9 @@ BANYAN_LOCAL_MESSAGE(log_damaged_in)
 BANYAN_LOCAL_MESSAGE(verify_in)
 BANYAN_LOCAL_MESSAGE(scrub_state_in)
 BANYAN_LOCAL_MESSAGE(scrub_log_in)
+BANYAN_LOCAL_MESSAGE(copy_step_in)
+BANYAN_LOCAL_MESSAGE(backup_in)
+BANYAN_LOCAL_MESSAGE(copy_in)
 BANYAN_LOCAL_MESSAGE(group_order)
 BANYAN_LOCAL_MESSAGE(stop_leading_in)
 BANYAN_LOCAL_MESSAGE(replica_joined)

@@ -24,8 +24,16 @@ void node_shell::on_frames(const net::link_info& info,
         m.on_frame(info.node, f.channel, f.payload, now, out);
       });
       continue;
+    case net::channel::bulk: {
+      group_id of; // frames of groups and, kept from the others, large news
+      if (!peek_group(f.payload, of)) {
+        on_control(info, f.payload);
+        break;
+      }
+      on_group_frame(info, f.payload);
+      break;
+    }
     case net::channel::raft:
-    case net::channel::bulk:
       on_group_frame(info, f.payload);
       break;
     case net::channel::group:

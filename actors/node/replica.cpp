@@ -370,6 +370,10 @@ void replica_shell::carry(checkpoint_judged& e) {
   caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
 }
 
+void replica_shell::carry(copy_given& e) {
+  caf::anon_send(ctx_.supervisor, copy_in{group_, std::move(e)});
+}
+
 group_view replica_shell::view() const {
   const auto s = core_.status();
   group_view v;
@@ -527,6 +531,11 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
         });
       },
       [r](request_in& m) { r->on_request(m); },
+      [r](const copy_step_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_copy(m.token, m.step, now, out);
+        });
+      },
       [r](const group_order& m) { r->on_order(m); },
       [r](stop_leading_in) { r->on_stop(); },
   };

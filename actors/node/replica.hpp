@@ -67,6 +67,7 @@ private:
   void carry(configuration_changed& e);
   void carry(state_phase_changed& e);
   void carry(checkpoint_judged& e);
+  void carry(copy_given& e);
   template <class T>
   void carry(T& news) {
     caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(news)});

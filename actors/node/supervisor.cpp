@@ -18,7 +18,7 @@ constexpr int exit_newer_data = 3;
 
 group_supervisor::group_supervisor(caf::event_based_actor* self,
                                    node_context& ctx, supervisor_start start)
-    : self_{self}, ctx_{ctx}, start_{std::move(start)} {
+    : self_{self}, ctx_{ctx}, start_{std::move(start)}, backups_{ctx} {
 }
 
 void group_supervisor::put_documents(
@@ -71,6 +71,25 @@ void group_supervisor::on_control(control_in& m) {
     on_stay(m.from, *stay);
   else if (const auto* staying = std::get_if<stay_promised>(&f))
     on_staying(m.from, *staying);
+  else if (const auto* wanted_part = std::get_if<backup_wanted>(&f)) {
+    const auto app = apps_.find(wanted_part->group.app);
+    backups_.on_wanted(m.from, *wanted_part,
+                       app == apps_.end() ? nullptr : &app->second);
+  } else if (auto* given = std::get_if<backup_given>(&f))
+    backups_.on_given(m.from, *given);
+}
+
+void group_supervisor::backup(backup_in& m) {
+  const auto* known = ctx_.known.find_app(m.app);
+  if (known == nullptr)
+    return m.to->refuse(reply_status::not_found,
+                        "no app named '" + m.app
+                            + "'; `banyan apps` lists what there is");
+  if (ctx_.conflicts.count(m.app) != 0)
+    return m.to->refuse(reply_status::conflict,
+                        "two apps bear this name; its owner has to remove one "
+                        "of them");
+  backups_.begin(apps_.at(known->id), std::move(m.to));
 }
 
 void group_supervisor::on_documents(const node_id& from,
@@ -223,6 +242,7 @@ void group_supervisor::on_tick() {
   if (std::exchange(states_changed_, false))
     tell_states(nullptr);
   clear_aside(now);
+  backups_.on_tick(now);
   if (stopped_) {
     bool leads = false;
     const bool again = now >= hand_over_at_; // whom it asked may not have come
@@ -288,6 +308,8 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](deploy_in& m) { s->deploy(m); },
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
+      [s](backup_in& m) { s->backup(m); },
+      [s](copy_in& m) { s->on_copy(m); },
       [s](const compare_in& m) { s->on_compare_wanted(m); },
       [s](const log_damaged_in& m) { s->on_damaged_log(m); },
       [s](halt_replicas_in) { s->halt(); },

@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/node/backup.hpp"
 #include "actors/node/context.hpp"
 #include "actors/node/replica.hpp"
 #include "actors/pure/parting.hpp"
@@ -53,6 +54,8 @@ public:
   void take_papers(papers_in& m);
   void remove(remove_in& m);
   void stop(stop_in& m);
+  void backup(backup_in& m);
+  void on_copy(copy_in& m) { backups_.on_copy(m); }
 
 private:
   struct local_replica {
@@ -215,6 +218,7 @@ private:
   std::list<module_trial> trials_;
   std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where
   std::set<std::string> parked_;
+  backup_service backups_;
   std::uint64_t next_number_ = 0;
   std::function<void()> stopped_;
   time_point stop_until_ = never;

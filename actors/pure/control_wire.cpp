@@ -106,6 +106,16 @@ struct frame_writer {
   void operator()(const secret_key& f) {
     write_body(head(w, control_kind::secret_key, 3), f);
   }
+  void operator()(const backup_wanted& f) {
+    head(w, control_kind::backup_wanted, 6).uint(f.token).id(f.group.app);
+    w.uint(f.group.shard).uint(static_cast<std::uint64_t>(f.what));
+    w.uint(f.number).blob(f.file);
+  }
+  void operator()(const backup_given& f) {
+    head(w, control_kind::backup_given, 6).uint(f.token).uint(f.number);
+    w.uint(static_cast<std::uint64_t>(f.what)).boolean(f.last).blob(f.data);
+    w.text(one_line(f.error));
+  }
 };
 
 // ---- reading: what follows the kind
@@ -240,6 +250,31 @@ void read(reader& r, stay_promised& f) {
   f.round = r.uint();
 }
 
+backup_wanted::step read_step(reader& r) {
+  return static_cast<backup_wanted::step>(
+      r.uint(static_cast<std::uint64_t>(backup_wanted::step::end)));
+}
+
+void read(reader& r, backup_wanted& f) {
+  f.token = r.uint();
+  read_group(r, f.group);
+  f.what = read_step(r);
+  f.number = r.uint();
+  const auto file = r.blob(f.file.size());
+  if (r.require(file.size() == f.file.size()))
+    std::copy(file.begin(), file.end(), f.file.begin());
+}
+
+void read(reader& r, backup_given& f) {
+  f.token = r.uint();
+  f.number = r.uint();
+  f.what = read_step(r);
+  f.last = r.boolean();
+  f.data = r.blob(backup_part_bytes_max).copy();
+  f.error = r.text(control_error_bytes_max);
+  r.require(std::none_of(f.error.begin(), f.error.end(), is_control));
+}
+
 /// What another file knows how to read.
 template <class T>
 auto read(reader& r, T& f) -> decltype(read_body(r, f)) {
@@ -312,8 +347,26 @@ bool decode(const_bytes in, control_frame& out) {
     return take<secret_wanted>(r, 2, count, out);
   case control_kind::secret_key:
     return take<secret_key>(r, 3, count, out);
+  case control_kind::backup_wanted:
+    return take<backup_wanted>(r, 6, count, out);
+  case control_kind::backup_given:
+    return take<backup_given>(r, 6, count, out);
   }
   return true;
+}
+
+bytes encode(const backup_begun& b) {
+  bytes out;
+  writer{out}.array(3).id(b.lineage).boolean(b.led).id(b.key);
+  return out;
+}
+bool decode(const_bytes in, backup_begun& b) {
+  reader r{in};
+  r.require(r.array(3) == 3);
+  r.id(b.lineage);
+  b.led = r.boolean();
+  r.id(b.key);
+  return r.done();
 }
 
 } // namespace banyan

@@ -17,18 +17,20 @@ namespace banyan {
 
 /// What a frame begins with. Numbers are on the wire: never reused.
 enum class control_kind : std::uint8_t {
-  proof = 1,        ///< that the sender knows a group's secret
-  view = 2,         ///< a leader announces its group
-  documents = 3,    ///< the app documents that the sender holds, by version
-  document = 4,     ///< one app's documents whole
-  make_replica = 5, ///< please make empty replicas and tell their ids
-  replica_made = 6, ///< their ids, synced
-  failover = 7,     ///< a leader reports its failover
-  host_state = 9,   ///< an app's host is exhausted on the sender, or well
-  states = 10,      ///< the sender's replicas whose state isn't whole: all
-  compare = 11,     ///< the receiver leads this group: compare its states
-  stay = 12,        ///< a voter wants to give up its damaged log: please stay
-  staying = 13,     ///< the answer, if it is yes
+  proof = 1,          ///< that the sender knows a group's secret
+  view = 2,           ///< a leader announces its group
+  documents = 3,      ///< the app documents that the sender holds, by version
+  document = 4,       ///< one app's documents whole
+  make_replica = 5,   ///< please make empty replicas and tell their ids
+  replica_made = 6,   ///< their ids, synced
+  failover = 7,       ///< a leader reports its failover
+  host_state = 9,     ///< an app's host is exhausted on the sender, or well
+  states = 10,        ///< the sender's replicas whose state isn't whole: all
+  compare = 11,       ///< the receiver leads this group: compare its states
+  stay = 12,          ///< a voter wants to give up its damaged log: please stay
+  staying = 13,       ///< the answer, if it is yes
+  backup_wanted = 26, ///< the next part of a shard's copy, please
+  backup_given = 27,  ///< that part, sealed; on the bulk lane
 
   // For those who run the nodes (operator_wire.hpp).
   logs_wanted = 30,   ///< which lines did an app print there?
@@ -115,6 +117,34 @@ struct stay_promised {
   std::uint64_t round = 0;
 };
 
+/// Whoever puts a backup together asks a node with a replica of the shard for
+/// its copy, part by part. Any member may: the parts are for the owner alone.
+struct backup_wanted {
+  enum class step : std::uint8_t { begin = 0, rows = 1, entries = 2, end = 3 };
+  std::uint64_t token = 0; ///< the asker's, for one copy
+  group_id group;
+  step what = step::begin;
+  std::uint64_t number = 0; ///< of the part, from 0; the last one again is fine
+  std::array<std::uint8_t, 16> file{}; ///< `backup::header::number`
+};
+struct backup_given {
+  std::uint64_t token = 0;
+  std::uint64_t number = 0;
+  backup_wanted::step what = backup_wanted::step::begin; ///< what was asked
+  bool last = false; ///< of the rows, or of the entries
+  bytes data;        ///< empty: not yet, ask again soon
+  std::string error; ///< for people; one line; not empty: the copy is over
+};
+/// `backup_given::data` of step `begin`.
+struct backup_begun {
+  lineage_id lineage;
+  bool led = false;
+  sealed_secret key;
+};
+bytes encode(const backup_begun& b);
+bool decode(const_bytes in, backup_begun& out);
+inline constexpr std::size_t backup_part_bytes_max = std::size_t{18} << 20;
+
 /// A kind of a later version: skipped.
 struct unknown_control {};
 
@@ -122,8 +152,8 @@ using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
                  host_state, unready_replicas, compare_wanted, stay_wanted,
-                 stay_promised, logs_wanted, logs_held, event_told,
-                 secret_wanted, secret_key>;
+                 stay_promised, backup_wanted, backup_given, logs_wanted,
+                 logs_held, event_told, secret_wanted, secret_key>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -110,6 +110,11 @@ void replica_core::on_request(std::uint64_t call, request_frame request,
 void replica_core::forget_call(std::uint64_t call) {
   impl_->forget_call(call);
 }
+void replica_core::on_copy(std::uint64_t token, copy_step step, time_point now,
+                           replica_effects& out) {
+  impl_->on_copy(token, step, now);
+  impl_->hand_out(out);
+}
 void replica_core::transfer_leadership(std::uint64_t number,
                                        std::optional<replica_ref> to,
                                        time_point now, replica_effects& out) {

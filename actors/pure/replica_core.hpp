@@ -85,6 +85,9 @@ struct replica_config {
   /// catches up from the log and needs no snapshot.
   std::uint64_t log_kept_entries = 50'000;
   std::size_t log_kept_bytes = std::size_t{64} << 20;
+  /// Log kept in memory for those that copy the state, at most.
+  std::size_t copy_log_bytes_max = std::size_t{256} << 20;
+  std::size_t copies_max = 4; ///< at once
   /// The leader has the states compared after so many entries or bytes of
   /// entries, whichever comes first.
   std::uint64_t checkpoint_entries = 100'000;
@@ -309,6 +312,20 @@ struct change_done {
   bool done = false; ///< committed and left any joint state
   std::string why;   ///< when not: for people
 };
+/// The answer to `on_copy`.
+struct copy_given {
+  enum class what : std::uint8_t {
+    rows,    ///< `payload` is an encoded `replica::snapshot_chunk`
+    entries, ///< an encoded `replica::snapshot_entries`
+    wait,    ///< not yet: ask again soon
+    failed,  ///< this replica can't; `why` is for people
+  };
+  std::uint64_t token = 0;
+  what kind = what::wait;
+  bool last = false; ///< of the rows, or of the entries
+  bytes payload;
+  std::string why;
+};
 /// Lines that app code logged.
 struct app_log {
   std::string actor;
@@ -322,11 +339,19 @@ using replica_effect =
                  failover_report, replica_lost, replica_retired, probe_node,
                  host_trouble, row_damaged, row_mended, state_phase_changed,
                  state_doubted, checkpoint_judged, replica_failed, change_done,
-                 app_log, entry_refused, version_changed>;
+                 copy_given, app_log, entry_refused, version_changed>;
 /// What the shell must do, in this order. Reused: the shell clears it.
 using replica_effects = std::vector<replica_effect>;
 
 // ---- status ----------------------------------------------------------------
+
+/// What somebody outside the group wants of a copy of its state.
+enum class copy_step : std::uint8_t {
+  rows,    ///< the next range of keys; the first one begins the copy
+  entries, ///< the next entries, all that were committed as they were asked for
+           ///< first and before that (the leader's quorum is asked)
+  end,     ///< no more
+};
 
 /// Why a node is thought to be gone, or that it is back. Raft's.
 enum class node_evidence : std::uint8_t {
@@ -472,6 +497,15 @@ public:
                   replica_effects& out);
   /// Nobody waits for the answer any more (its link is gone). What runs, runs.
   void forget_call(std::uint64_t call);
+
+  /// A copy of the state, for a backup: ranges of keys, then the entries that
+  /// came meanwhile, up to an index that is as new as the first question for
+  /// them. Any replica with a whole state serves; nothing stops. A copy that
+  /// nobody asks for during a minute, or whose log grows by
+  /// `copy_log_bytes_max`, is given up. One `copy_given` per call but `end`,
+  /// unless the state is lost meanwhile.
+  void on_copy(std::uint64_t token, copy_step step, time_point now,
+               replica_effects& out);
 
   // -- from supervision and operators; each ends with a `change_done` that
   //    carries `number`, unless another leader took over meanwhile

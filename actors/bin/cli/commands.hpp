@@ -53,6 +53,19 @@ outcome events(const session& s, const events_options& o);
 outcome verify(const session& s);
 /// @}
 
+/// @name Backups (backup.cpp)
+/// @{
+/// Writes the app's backup to standard output.
+outcome backup(const session& s, const std::string& app);
+struct verify_options {
+  std::string file;
+  std::string owner; ///< empty: of a backup of mesh `local`
+};
+/// Restores it into a sandbox in memory, one shard after the other, and says
+/// what is in it. No peer is needed.
+outcome verify_backup(const session& s, const verify_options& o);
+/// @}
+
 /// @name Apps (apps.cpp)
 /// @{
 struct deploy_options {

@@ -126,6 +126,37 @@ result<io::http_reply, problem> peer_client::send(io::http_call c, effect e) {
   return std::move(*r);
 }
 
+result<io::http_reply, problem>
+peer_client::stream(io::http_call c,
+                    const std::function<bool(std::string_view)>& on_data) {
+  constexpr std::size_t error_bytes_max = 64 * 1024;
+  if (!authorization_.empty())
+    c.headers.emplace_back("Authorization", authorization_);
+  // The status comes with the reply: what may be an error's text is held back.
+  std::string held;
+  bool is_error = false;
+  bool begun = false;
+  auto r = client_.stream(c, [&](std::string_view data) {
+    if (!begun) {
+      begun = true;
+      is_error = !data.empty() && data.front() == '{';
+    }
+    if (!is_error)
+      return on_data(data);
+    held.append(data);
+    return held.size() < error_bytes_max;
+  });
+  if (!r.ok())
+    return failure{unreached(r.error(), effect::none)};
+  if (r->status >= 400) {
+    r->body = std::move(held);
+    return failure{problem_of(*r, effect::none)};
+  }
+  if (is_error)
+    on_data(held);
+  return std::move(*r);
+}
+
 result<std::string, problem> peer_client::get_json(const std::string& target) {
   io::http_call c;
   c.target = target;

@@ -35,6 +35,11 @@ public:
   /// nothing was reached, `unknown` when an answer that matters was lost.
   result<io::http_reply, problem> send(io::http_call c, effect e);
 
+  /// The same for a long answer, handed over as it comes; `on_data` returning
+  /// false ends it. Only what is no error reaches `on_data`.
+  result<io::http_reply, problem>
+  stream(io::http_call c, const std::function<bool(std::string_view)>& on_data);
+
   /// `GET target` as JSON text, as is.
   result<std::string, problem> get_json(const std::string& target);
   /// `GET target` as a value.

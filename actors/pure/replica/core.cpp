@@ -84,6 +84,7 @@ void replica_core::impl::on_tick(time_point now) {
   }
   retry_log(now);
   snapshot_tick(now);
+  copies_tick(now);
   if (ask_state_at_ <= now)
     ask_for_state(now);
   if (hand_over_at_ <= now)
@@ -112,6 +113,8 @@ time_point replica_core::impl::deadline() const {
     at = std::min(at, install_->last_pull + 500ms);
   for (const auto& [who, offer] : offers_)
     at = std::min(at, std::max(offer.last_heard, offer.offered) + 1s);
+  if (!copies_.empty())
+    at = std::min(at, copies_.begin()->second.heard + copy_patience);
   if (!leading_)
     return at;
   if (released_)

@@ -82,6 +82,9 @@ public:
                  result<store::digest_at, store::store_errc> done,
                  time_point now);
 
+  // copies.cpp
+  void on_copy(std::uint64_t token, copy_step step, time_point now);
+
   // changes.cpp
   void transfer_leadership(std::uint64_t number, std::optional<replica_ref> to,
                            time_point now);
@@ -173,6 +176,7 @@ private:
     bool erase_all = false;           ///< or the rows of a removed actor
     /// Or a row that another replica misses.
     std::optional<std::pair<replica_ref, std::uint64_t>> row_for;
+    std::uint64_t copy = 0; ///< a range of keys for this token's copy
     std::uint64_t snapshot = 0;
     replica_ref snapshot_peer;
     log_index applied; ///< snapshot scans: what the state held
@@ -235,6 +239,18 @@ private:
     turn_health recent;  ///< of this minute
     turn_health earlier; ///< of the one before
     time_point since;
+  };
+  /// A copy of the state for somebody outside.
+  struct state_copy {
+    std::uint64_t pin = 0;
+    std::size_t log_bytes = 0; ///< of the log as it began
+    bytes position;
+    bool rows_done = false;
+    std::optional<time_point> asked; ///< for entries, the first time
+    log_index next_entry;
+    std::optional<store::applied_meta> meta; ///< where it ends, once known
+    store::state_digest digest;
+    time_point heard;
   };
   /// Who has to be told that it was removed.
   struct leaving_replica {
@@ -480,6 +496,12 @@ private:
   void finish_install(time_point now);
   void snapshot_tick(time_point now);
 
+  // copies.cpp
+  void copy_page(const read_wait& w, const store::scan_page& page);
+  void copy_entries(std::uint64_t token, state_copy& c, time_point now);
+  void end_copy(std::uint64_t token, std::string why);
+  void copies_tick(time_point now);
+
   // changes.cpp
   void step_changes(time_point now);
   void end_change(std::uint64_t number, bool done, std::string why);
@@ -612,6 +634,7 @@ private:
   std::deque<change_order> changes_;
   std::uint64_t transfer_number_ = 0;
   time_point change_poll_at_ = never;
+  static constexpr duration copy_patience = std::chrono::minutes{1};
   static constexpr std::size_t leaving_max = 64;
   std::vector<leaving_replica> leaving_;
   std::set<replica_ref> committed_members_;
@@ -620,6 +643,7 @@ private:
   std::map<replica_ref, replica::snapshot_offer_state> offers_;
   std::optional<replica::snapshot_install> install_;
   std::uint64_t snapshots_ = 0;
+  std::map<std::uint64_t, state_copy> copies_; ///< by token
 };
 
 } // namespace banyan

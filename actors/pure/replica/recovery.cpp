@@ -263,6 +263,8 @@ void replica_core::impl::lose_state(std::string why, bool quarantined,
   readable_ = false;
   while (!offers_.empty())
     drop_offer(offers_.begin()->first);
+  while (!copies_.empty())
+    end_copy(copies_.begin()->first, "its state was lost");
   damage_.clear();
   mending_ = 0;
   parked_reads_.clear();

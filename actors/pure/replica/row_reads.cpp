@@ -156,6 +156,13 @@ void replica_core::impl::on_state_scanned(
       if (!readable_)
         return;
     }
+  if (w.copy != 0) {
+    if (page && page->damaged.empty())
+      copy_page(w, *page);
+    else
+      end_copy(w.copy, "rows of its state are damaged");
+    return;
+  }
   if (w.snapshot != 0) {
     // A chunk with a hole in it would be a silent loss.
     if (page && page->damaged.empty())

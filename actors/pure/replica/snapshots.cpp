@@ -402,6 +402,8 @@ void replica_core::impl::install_done(const store::state_digest& sum,
     fail("a snapshot came while the log went on elsewhere");
     return;
   }
+  while (!copies_.empty())
+    end_copy(copies_.begin()->first, "its state was replaced meanwhile");
   const bool reset = raft_->log().last_index() == base.index
                      && raft_->log().base().index == base.index;
   state_meta_ = std::move(*done.meta);

@@ -76,6 +76,14 @@ struct bounds {
   }
   void operator()(const secret_wanted&) const {}
   void operator()(const secret_key&) const {}
+  void operator()(const backup_wanted& f) const { group(f.group); }
+  void operator()(const backup_given& f) const {
+    BANYAN_ASSERT(f.data.size() <= backup_part_bytes_max);
+    BANYAN_ASSERT(f.error.size() <= control_error_bytes_max);
+    backup_begun b;
+    if (decode(f.data, b))
+      BANYAN_ASSERT(encode(b) == f.data);
+  }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -141,6 +149,10 @@ std::vector<bytes> seeds() {
       failover,
       whole,
       host_state{"ledger", true},
+      backup_wanted{1, g, backup_wanted::step::rows, 2, {3}},
+      backup_given{1, 2, backup_wanted::step::rows, true, {4, 5}, ""},
+      backup_given{1, 0, backup_wanted::step::begin, false,
+                   encode(backup_begun{}), ""},
       unready_replicas{},
       unready_replicas{{{g, replica, state_phase::lost}}},
       compare_wanted{g},

@@ -417,6 +417,7 @@ struct carrier {
         world.scrub(at);
     });
   }
+  void operator()(copy_given& e) const { w.copies.push_back(std::move(e)); }
   void operator()(replica_failed& e) const {
     nd.failed = e;
     if (!e.newer)

@@ -147,6 +147,7 @@ public:
   std::map<std::uint64_t, digest> hashes;      ///< checked: one per index
   std::set<std::pair<std::size_t, std::size_t>> cuts;
   std::vector<stream_frame> foreign; ///< frames for other groups
+  std::vector<copy_given> copies;
   std::vector<std::string> problems; ///< what the checkers found
   std::uint64_t trace = 1469598103934665603u;
   bool hold_turns = false; ///< orders wait in `held`
