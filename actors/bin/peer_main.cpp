@@ -175,19 +175,24 @@ private:
     std::vector<std::string> directories;
     for (const auto& d : config_.apps)
       directories.push_back(d.string());
+    const auto trails = dir_->path() / "hosts";
+    std::error_code error;
+    std::filesystem::create_directory(trails, error);
+    settings.left_trails = take_trails(trails);
+    auto hosts = std::make_unique<actors::module_directory>(
+        loop_, std::move(directories), nullptr,
+        actors::module_directory::host_program{
+            loop_, "/proc/self/exe", {app_host_flag}});
+    hosts->keep_trails_in(trails.string());
     auto streams = std::make_unique<io::tcp_streams>(loop_, workers_);
-    actors::peer_parts parts{
-        loop_,
-        random_,
-        std::move(key),
-        std::move(mesh),
-        std::move(settings),
-        std::move(disk),
-        std::move(streams),
-        std::make_unique<actors::module_directory>(
-            loop_, std::move(directories), nullptr,
-            actors::module_directory::host_program{
-                loop_, "/proc/self/exe", {app_host_flag}})};
+    actors::peer_parts parts{loop_,
+                             random_,
+                             std::move(key),
+                             std::move(mesh),
+                             std::move(settings),
+                             std::move(disk),
+                             std::move(streams),
+                             std::move(hosts)};
     parts.listen = config_.listen;
     if (config_.advertise)
       parts.advertise = *config_.advertise;
@@ -202,9 +207,9 @@ private:
       loop_.stop();
     };
     peer_ = std::make_unique<actors::peer>(std::move(parts));
-    std::string error;
-    if (!peer_->begin(error))
-      return fail(exit_usage, error);
+    std::string why;
+    if (!peer_->begin(why))
+      return fail(exit_usage, why);
     if (code_ != 0)
       return code_;
     return open_http();

@@ -59,9 +59,12 @@ struct host_handlers {
 
 /// What to run and how.
 struct host_options {
-  std::string module; ///< the app's name in the module, e.g. `ledger`
-  std::string file;   ///< path of the shared object; empty: from the catalog
-  bytes config;       ///< the spec's [config] as a msgpack map; empty: none
+  std::string app;          ///< of the mesh; empty: of none, a trial
+  banyan::incarnation life; ///< of the node, for `trail`
+  std::string module;       ///< the app's name in the module, e.g. `ledger`
+  std::string file;  ///< path of the shared object; empty: from the catalog
+  bytes config;      ///< the spec's [config] as a msgpack map; empty: none
+  std::string trail; ///< file of its `turn_trail`; empty: none
   bool own_process = true; ///< the spec's `isolation`; false: a thread
   duration turn_time_max = std::chrono::seconds{10}; ///< ends the host
   duration turn_time_slow = std::chrono::seconds{1}; ///< is said

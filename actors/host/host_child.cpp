@@ -3,6 +3,7 @@
 #include "actors/host/host_frame.hpp"
 #include "actors/host/module.hpp"
 #include "actors/host/turn_mark.hpp"
+#include "actors/host/turn_trail.hpp"
 #include "net/io/child_process.hpp"
 
 #include <fcntl.h>
@@ -132,17 +133,17 @@ turn_mark* shared_mark() {
 /// Runs turns for as long as there are any.
 class server {
 public:
-  server(module_runner& runner, host_frames& frames, turn_mark& mark)
-      : runner_{runner}, frames_{frames}, mark_{mark} {}
+  /// Without a trail if that is null.
+  server(module_runner& runner, host_frames& frames, turn_mark& mark,
+         turn_trail* trail)
+      : runner_{runner}, frames_{frames}, mark_{mark}, trail_{trail} {}
 
   int serve() {
     for (;;) {
       while (auto f = frames_.next()) {
-        std::uint64_t number = 0;
-        const_bytes turn;
-        if (f->kind != host_frame_kind::run || !read_run(f->body, number, turn))
-          return exit_lost;
-        if (!run(number, turn))
+        host_run order;
+        if (f->kind != host_frame_kind::run || !read_run(f->body, order)
+            || !run(order))
           return exit_lost;
       }
       if (frames_.broken() || !flush())
@@ -155,15 +156,19 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  bool run(std::uint64_t number, const_bytes turn) {
+  bool run(const host_run& order) {
     if (waiting_++ == 0)
       since_ = clock::now();
-    mark_.begin(number);
-    auto raw = runner_.call(turn);
+    if (trail_ != nullptr)
+      trail_->begin(order.request);
+    mark_.begin(order.number);
+    auto raw = runner_.call(order.turn);
     if (is_copy)
       ::_exit(0); // the host itself answers
-    mark_.end(number);
-    raw.number = number;
+    mark_.end(order.number);
+    if (trail_ != nullptr)
+      trail_->end();
+    raw.number = order.number;
     put_ran(out_, raw);
     const bool due =
         waiting_ >= answers_max || clock::now() - since_ >= answer_wait_max;
@@ -179,6 +184,7 @@ private:
   module_runner& runner_;
   host_frames& frames_;
   turn_mark& mark_;
+  turn_trail* trail_;
   bytes out_;
   std::size_t waiting_ = 0;
   clock::time_point since_;
@@ -198,6 +204,7 @@ int fail(const host_failed& why) {
 
 int run_host_child() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL); // a parent gone before shows as an end
+  ::prctl(PR_SET_NAME, "banyan-host");
   host_pid = ::getpid();
   ::pthread_atfork(nullptr, nullptr, in_a_copy);
   std::signal(SIGPIPE, SIG_IGN);
@@ -218,6 +225,8 @@ int run_host_child() {
   if (mark == nullptr || first->kind != host_frame_kind::open
       || !read_open(first->body, open))
     return exit_lost;
+  const auto trail =
+      open.trail.empty() ? nullptr : turn_trail::open(open.trail, open.life);
   confine(open.memory_max);
   auto module = load_module(open.file, open.module);
   if (!module)
@@ -230,7 +239,7 @@ int run_host_child() {
   if (!write_all(out))
     return exit_lost;
   try {
-    return server{*runner, frames, *mark}.serve();
+    return server{*runner, frames, *mark, trail.get()}.serve();
   } catch (const std::bad_alloc&) {
     return host_exit_memory; // what isn't a turn's needs memory, too
   }

@@ -9,6 +9,7 @@ namespace banyan {
 namespace {
 
 constexpr std::size_t head_bytes = 5;
+constexpr std::size_t run_head_bytes = 10;
 constexpr std::size_t name_bytes_max = 255;
 constexpr std::size_t handlers_max = 1000;
 constexpr std::size_t message_bytes_max = 8192;
@@ -41,32 +42,49 @@ bool take_text(reader& r, std::size_t max, std::string& out) {
 
 void put_open(bytes& out, const host_open& m) {
   const frame_writer frame{out, host_frame_kind::open};
-  writer{out}.array(4).text(m.module).text(m.file).blob(m.config).uint(
-      m.memory_max);
+  writer{out}
+      .array(6)
+      .text(m.module)
+      .text(m.file)
+      .blob(m.config)
+      .uint(m.memory_max)
+      .text(m.trail)
+      .id(m.life);
 }
 
 bool read_open(const_bytes body, host_open& out) {
   reader r{body};
-  r.require(r.array(4) == 4);
+  r.require(r.array(6) == 6);
   out.module = r.text(name_bytes_max);
   out.file = r.text(path_bytes_max);
   out.config = r.blob(SIZE_MAX).copy();
   out.memory_max = r.uint();
+  out.trail = r.text(path_bytes_max);
+  r.id(out.life);
   return r.done();
 }
 
-void put_run(bytes& out, std::uint64_t number, const_bytes turn) {
+// number (8), length of the request's name (2), that name, the turn
+void put_run(bytes& out, const host_run& m) {
   const frame_writer frame{out, host_frame_kind::run};
-  out.resize(out.size() + 8);
-  put_le<8>(out.data() + out.size() - 8, number);
-  append(out, turn);
+  const auto at = out.size();
+  const auto named = m.request.size() <= UINT16_MAX ? m.request : const_bytes{};
+  out.resize(at + run_head_bytes);
+  put_le<8>(out.data() + at, m.number);
+  put_le<2>(out.data() + at + 8, named.size());
+  append(out, named);
+  append(out, m.turn);
 }
 
-bool read_run(const_bytes body, std::uint64_t& number, const_bytes& turn) {
-  if (body.size() < 8)
+bool read_run(const_bytes body, host_run& out) {
+  if (body.size() < run_head_bytes)
     return false;
-  number = get_le<8>(body.data());
-  turn = body.from(8);
+  out.number = get_le<8>(body.data());
+  const auto named = static_cast<std::size_t>(get_le<2>(body.data() + 8));
+  if (body.size() - run_head_bytes < named)
+    return false;
+  out.request = {body.data() + run_head_bytes, named};
+  out.turn = body.from(run_head_bytes + named);
   return true;
 }
 

@@ -23,6 +23,14 @@ struct host_open {
   std::string file;
   bytes config;
   std::uint64_t memory_max = 0; ///< bytes of data; 0: no limit
+  std::string trail;            ///< file of its `turn_trail`; empty: none
+  incarnation life;             ///< of the peer, for it
+};
+
+struct host_run {
+  std::uint64_t number = 0;
+  const_bytes request; ///< as the trail names it
+  const_bytes turn;
 };
 
 /// The exit code of a host process whose app has used up its memory.
@@ -38,13 +46,14 @@ struct host_limits {
 
 /// Appends one frame.
 void put_open(bytes& out, const host_open& m);
-void put_run(bytes& out, std::uint64_t number, const_bytes turn);
+void put_run(bytes& out, const host_run& m);
 void put_ready(bytes& out, const module_info& m);
 void put_failed(bytes& out, const host_failed& m);
 void put_ran(bytes& out, const raw_turn& m);
 
 bool read_open(const_bytes body, host_open& out);
-bool read_run(const_bytes body, std::uint64_t& number, const_bytes& turn);
+/// Views into `body`.
+bool read_run(const_bytes body, host_run& out);
 bool read_ready(const_bytes body, module_info& out);
 bool read_failed(const_bytes body, host_failed& out);
 bool read_ran(const_bytes body, raw_turn& out);

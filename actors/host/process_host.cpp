@@ -1,6 +1,7 @@
 #include "actors/host/process_host.hpp"
 
 #include "actors/host/turn_mark.hpp"
+#include "actors/host/turn_trail.hpp"
 #include "base/assert.hpp"
 
 #include <sys/mman.h>
@@ -108,7 +109,7 @@ void process_host::begin() {
   child_ = std::move(*child);
   bytes out;
   put_open(out, {options_.module, options_.file, options_.config,
-                 options_.memory_max});
+                 options_.memory_max, options_.trail, options_.life});
   child_->write(out);
 }
 
@@ -140,7 +141,10 @@ void process_host::feed() {
   while (!waiting_.empty() && child_->unsent() + out.size() < unsent_max) {
     const auto& o = waiting_.front();
     const auto number = first_ + claims_.size();
-    put_run(out, number, encode_turn(o));
+    bytes request;
+    if (!options_.trail.empty() && !o.request.empty())
+      request = trail_request(o.key.group, o.request);
+    put_run(out, {number, request, encode_turn(o)});
     claims_.push_back(claim_of(o));
     waiting_.pop_front();
   }

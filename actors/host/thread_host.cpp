@@ -1,5 +1,6 @@
 #include "actors/host/thread_host.hpp"
 
+#include "actors/host/turn_trail.hpp"
 #include "base/assert.hpp"
 
 #include <pthread.h>
@@ -77,6 +78,8 @@ private:
       owner_->ready_ = true;
       owner_->handlers_.on_ready(info);
     });
+    if (!options_.trail.empty())
+      trail_ = turn_trail::open(options_.trail, options_.life);
     std::vector<turn_order> batch;
     while (next_batch(batch))
       run_batch(*runner, batch);
@@ -107,7 +110,13 @@ private:
     for (const auto& order : batch) {
       if (!set_running(order.key))
         return;
+      if (trail_)
+        trail_->begin(order.request.empty()
+                          ? bytes{}
+                          : trail_request(order.key.group, order.request));
       results.push_back(runner.run(order));
+      if (trail_)
+        trail_->end();
       ++progress_;
       const auto now = clock::now();
       if (results.size() >= results_max || now - since >= results_wait_max) {
@@ -162,6 +171,7 @@ private:
   host_options options_;
   post_function post_;
   std::optional<loaded_module> linked_;
+  std::unique_ptr<turn_trail> trail_; ///< the thread's
   std::thread thread_;
 
   std::atomic<std::uint64_t> progress_{0};

@@ -87,6 +87,8 @@ struct turn_order {
   std::chrono::milliseconds now{0}; ///< wall clock, since 1970; for ctx.now()
   std::uint64_t seed = 0;           ///< for ctx.random()
   std::string caller; ///< `app/key` of the sending actor; empty for a client
+  bytes
+      request; ///< names it within its group, whoever runs it; empty: nameless
 };
 
 enum class turn_outcome : std::uint8_t {

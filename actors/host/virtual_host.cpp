@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 
 virtual_host::virtual_host(host_options options, host_handlers handlers,
@@ -62,6 +64,14 @@ void virtual_host::step() {
   if (hung_)
     return;
   armed_ = false;
+  const auto deadly =
+      std::find_if(queue_.begin(), queue_.end(), [&](const auto& o) {
+        return !deadly_.empty() && o.command == deadly_;
+      });
+  if (deadly != queue_.end()) {
+    queue_.erase(queue_.begin(), deadly);
+    return die();
+  }
   std::vector<turn_order> batch;
   batch.swap(queue_);
   std::vector<turn_result> results;

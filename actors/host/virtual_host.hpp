@@ -41,6 +41,8 @@ public:
   void hang();
   /// Drops all that is outstanding and fails as a crashed process would.
   void die();
+  /// It dies of every turn of this command; empty: of none.
+  void dies_of(std::string command) { deadly_ = std::move(command); }
 
 private:
   void begin();
@@ -65,6 +67,7 @@ private:
   time_point busy_since_{};
   bool armed_ = false;
   bool hung_ = false;
+  std::string deadly_;
   bool failed_ = false;
 };
 

@@ -8,6 +8,7 @@ namespace banyan::actors {
 namespace {
 
 constexpr std::size_t lines_per_second = 100; ///< of what an app prints
+constexpr duration late_after = 200ms;        ///< usual is some 5
 
 /// Nothing that a terminal or a reader of logs would obey.
 std::string plain(std::string_view line) {
@@ -29,14 +30,19 @@ app_actor_state::~app_actor_state() {
 void app_actor_state::begin(host_options options) {
   timer = std::make_unique<io::timer>(ctx->loop);
   restart_timer = std::make_unique<io::timer>(ctx->loop);
+  late_timer = std::make_unique<io::timer>(ctx->loop);
+  standing_timer = std::make_unique<io::timer>(ctx->loop);
   host_handlers handlers;
   handlers.on_ready = [this](const module_info& info) {
     up = true;
+    late = false;
+    late_timer->cancel();
+    trouble.clear();
     ctx->handlers[app] = info;
     for (const auto& g : groups)
       ctx->tell_replica(g, host_up_in{});
     ladder.started(ctx->loop.now());
-    tell(true, {});
+    tell();
   };
   handlers.on_results = [this](std::vector<turn_result> r) {
     on_results(std::move(r));
@@ -45,6 +51,7 @@ void app_actor_state::begin(host_options options) {
   handlers.on_line = [this](std::string_view line) { on_line(line); };
   handlers.on_slow = [this, max = options.turn_time_max](
                          const std::optional<turn_key>&, duration d) {
+    ++ctx->counters.turns_slow;
     ctx->log(log_level::warning,
              "app " + app + ": a turn runs for more than "
                  + std::to_string(d / std::chrono::milliseconds{1})
@@ -60,10 +67,13 @@ void app_actor_state::begin(host_options options) {
   std::string error;
   host = ctx->hosts.make(std::move(options), std::move(handlers), error);
   if (host == nullptr) {
-    tell(false, std::move(error));
+    late = true; // until another version comes
+    trouble = std::move(error);
+    tell();
     return;
   }
   host->start();
+  expect_up();
   arm();
 }
 
@@ -100,28 +110,62 @@ void app_actor_state::on_failed(const host_failed& f) {
              ctx->self());
   for (const auto& g : groups)
     ctx->tell_replica(g, host_down_in{f.died_of});
+  ++ctx->counters.hosts_failed;
+  trouble = f.message;
+  late_timer->cancel();
   const auto again = ladder.failed(ctx->loop.now());
-  tell(false, f.message);
+  tell();
   restart_timer->arm(
       again,
       [this] {
         host->restart();
+        expect_up();
         arm();
       },
       "host restart");
 }
 
-void app_actor_state::tell(bool is_up, std::string message) {
-  caf::anon_send(ctx->supervisor,
-                 host_news{app, is_up, ladder.exhausted(ctx->loop.now()),
-                           std::move(message)});
+/// From a start on.
+void app_actor_state::expect_up() {
+  late_timer->arm(
+      ctx->loop.now() + late_after,
+      [this] {
+        late = true;
+        tell();
+      },
+      "host start");
+}
+
+/// Says how it is, and again when that changes by time alone.
+void app_actor_state::tell() {
+  const auto now = ctx->loop.now();
+  if (ladder.recovered(now))
+    ladder.reset();
+  caf::anon_send(ctx->supervisor, host_news{app, up, ladder.exhausted(now),
+                                            late || ladder.worn(now), trouble});
+  const auto next = ladder.next_change(now);
+  if (next == never)
+    return standing_timer->cancel();
+  standing_timer->arm(
+      next, [this] { tell(); }, "host standing");
 }
 
 void app_actor_state::on_restart_order() {
   ladder.operator_stops();
   up = false;
-  if (host != nullptr)
-    host->restart();
+  if (host == nullptr)
+    return;
+  restart_timer->cancel();
+  host->restart();
+  expect_up();
+  arm();
+}
+
+void app_actor_state::on_park_order() {
+  if (ladder.parked())
+    return;
+  ladder.park();
+  tell();
 }
 
 void app_actor_state::arm() {
@@ -162,6 +206,7 @@ caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
           s.ctx->tell_replica(m.group, host_up_in{});
       },
       [&s](restart_host) { s.on_restart_order(); },
+      [&s](park_host) { s.on_park_order(); },
   };
 }
 

@@ -20,8 +20,12 @@ struct app_actor_state {
   std::unique_ptr<banyan::host> host;
   std::unique_ptr<io::timer> timer;
   std::unique_ptr<io::timer> restart_timer;
+  std::unique_ptr<io::timer> late_timer;     ///< it takes long to come up
+  std::unique_ptr<io::timer> standing_timer; ///< old failures stop to count
   std::set<group_id> groups;
   bool up = false;
+  bool late = false;   ///< a hand-over would have been quicker than its start
+  std::string trouble; ///< why it failed last, while it isn't up
   restart_ladder ladder;
   time_point lines_since; ///< when the second began in which they are counted
   std::size_t lines = 0;
@@ -30,8 +34,10 @@ struct app_actor_state {
   void on_results(std::vector<turn_result> results);
   void on_line(std::string_view line);
   void on_failed(const host_failed& f);
-  void tell(bool is_up, std::string message);
+  void expect_up();
+  void tell();
   void on_restart_order();
+  void on_park_order();
   void arm();
 };
 caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,

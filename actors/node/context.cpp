@@ -254,5 +254,6 @@ template bool node_context::tell_replica(const group_id&, stop_leading_in);
 template void node_context::tell_app(const std::string&, turns_in);
 template void node_context::tell_app(const std::string&, replica_joined);
 template void node_context::tell_app(const std::string&, restart_host);
+template void node_context::tell_app(const std::string&, park_host);
 
 } // namespace banyan::actors

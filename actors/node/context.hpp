@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/host/turn_trail.hpp"
 #include "actors/node/amnesia.hpp"
 #include "actors/node/messages.hpp"
 #include "actors/node/state_check.hpp"
@@ -53,6 +54,8 @@ struct node_settings {
   scrub_config scrub;
   /// Of the check of the state at this start; null: none was made.
   std::shared_ptr<const state_check_status> state_check;
+  /// What apps were running here as the last process of this node ended.
+  std::vector<left_trail> left_trails;
   directory_marks marks; ///< of the data directory, as it was at this start
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
@@ -78,6 +81,11 @@ struct node_counters {
   std::uint64_t digests_compared = 0;
   std::uint64_t conflicts = 0; ///< comparisons without a majority
   std::uint64_t logs_given_up = 0;
+  std::uint64_t hosts_failed = 0;
+  std::uint64_t turns_slow = 0;
+  std::uint64_t handlers_threw = 0;
+  std::uint64_t requests_poisoned = 0;
+  std::uint64_t host_moves = 0; ///< of leaderships, away from hosts here
   std::uint64_t scrub_passes = 0;
   std::uint64_t scrub_state_bytes = 0;
   std::uint64_t scrub_log_bytes = 0;
@@ -99,6 +107,7 @@ public:
   store::disk& disk;
   host_factory& hosts;
   banyan::incarnation incarnation;  ///< of this boot; the node actor
+  banyan::incarnation booted;       ///< the first of this boot
   net::link_table* links = nullptr; ///< the node's
 
   directory known;   ///< apps: the supervisor; views: node and supervisor

@@ -340,6 +340,19 @@ std::string view_metrics(const node_context& ctx, duration uptime) {
       "digests of states compared by leaders here", n(c.digests_compared));
   add("conflicts_total", "counter",
       "comparisons of states without an agreeing majority", n(c.conflicts));
+  add("hosts_failed_total", "counter", "app hosts that failed here",
+      n(c.hosts_failed));
+  add("turns_slow_total", "counter", "turns that were said to be slow",
+      n(c.turns_slow));
+  add("handlers_threw_total", "counter",
+      "turns that changed nothing since their handler threw, or broke a limit",
+      n(c.handlers_threw));
+  add("requests_poisoned_total", "counter",
+      "requests given up by leaders here: three deaths under each",
+      n(c.requests_poisoned));
+  add("host_moves_total", "counter",
+      "leaderships that this peer handed over since its host was not well",
+      n(c.host_moves));
   add("scrub_passes_total", "counter", "complete re-readings of this disk",
       n(c.scrub_passes));
   add("scrub_state_bytes_total", "counter", "bytes of state read again",

@@ -16,6 +16,25 @@ constexpr duration left_out_patience = 5s;
 constexpr duration drop_retry_min = 200ms;
 constexpr duration drop_retry_max = 10s;
 
+/// What the trails of the app say about one group of it. One that was between
+/// turns clears nobody: the peer may have died of what a turn had left.
+std::optional<left_turns> left_in(const std::vector<left_trail>& trails,
+                                  const std::string& app, const group_id& g,
+                                  incarnation until) {
+  for (const auto& t : trails) {
+    if (t.app != app || !t.readable || !t.running)
+      continue;
+    left_turns left;
+    left.since = t.since;
+    left.until = until;
+    for (const auto& named : t.requests)
+      if (bytes request; read_trail_request(named, g, request))
+        left.requests.push_back(std::move(request));
+    return left;
+  }
+  return std::nullopt;
+}
+
 } // namespace
 
 void group_supervisor::begin_replicas(const app_record& a) {
@@ -127,6 +146,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   c.self = {ctx_.self(), id};
   c.incarnation = ctx_.incarnation;
   c.app_name = a.genesis.name;
+  c.left = left_in(ctx_.settings.left_trails, a.genesis.name, g, ctx_.booted);
   c.shards = a.genesis.shards();
   c.raft = start_.raft;
   c.features = ctx_.settings.features;
@@ -189,6 +209,8 @@ void group_supervisor::start_app(const app_record& a) {
   if (ctx_.apps.count(name) != 0)
     return;
   host_options o;
+  o.app = name;
+  o.life = ctx_.incarnation;
   o.module = a.version.spec.module;
   o.config = a.version.spec.config;
   o.own_process = a.version.spec.isolation == app_isolation::process;

@@ -120,6 +120,8 @@ struct replica_joined {
 };
 /// An operator, or the ladder, wants a fresh host.
 struct restart_host {};
+/// It fails on every voter: from now on it is tried again slowly.
+struct park_host {};
 
 struct turns_in {
   std::vector<turn_order> orders;
@@ -281,6 +283,9 @@ struct host_news {
   std::string app;
   bool up = false;
   bool exhausted = false; ///< more failures than the ladder's budget
+  /// It can't run turns for longer than a hand-over takes, or failed so often
+  /// lately that the next time it couldn't.
+  bool worn = false;
   std::string message;
 };
 
@@ -318,6 +323,7 @@ BANYAN_LOCAL_MESSAGE(group_order)
 BANYAN_LOCAL_MESSAGE(stop_leading_in)
 BANYAN_LOCAL_MESSAGE(replica_joined)
 BANYAN_LOCAL_MESSAGE(restart_host)
+BANYAN_LOCAL_MESSAGE(park_host)
 BANYAN_LOCAL_MESSAGE(turns_in)
 BANYAN_LOCAL_MESSAGE(call_in)
 BANYAN_LOCAL_MESSAGE(reply_in)

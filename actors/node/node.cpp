@@ -319,6 +319,8 @@ void node_shell::carry(net::persist_incarnation& e) {
 
 void node_shell::carry(net::incarnation_ready& e) {
   ctx_.incarnation = e.value;
+  if (ctx_.booted == incarnation{})
+    ctx_.booted = e.value;
   links_->set_incarnation(e.value);
 }
 

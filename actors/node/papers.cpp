@@ -176,6 +176,7 @@ void group_supervisor::uninstall(const app_record& a) {
     ctx_.known.remove_app(a.id);
     ctx_.lineages.erase(name);
     ctx_.specs.erase(name);
+    troubles_.erase(name);
     ctx_.versions.erase(name);
     ctx_.papers[name] = a.papers.encode();
     if (const auto at = ctx_.apps.find(name); at != ctx_.apps.end()) {

@@ -205,6 +205,8 @@ std::unique_ptr<host> module_directory::make(host_options options,
             + options.module + ".so into a directory given by --apps";
     return nullptr;
   }
+  if (!trails_.empty() && !options.app.empty())
+    options.trail = trails_ + "/" + trail_name(options.app, ++trails_made_);
   if (options.own_process && program_ && !options.file.empty()) {
     io::child_process::program p{
         program_->file, {"banyan-host:" + options.module}, -1};

@@ -101,6 +101,8 @@ public:
   module_directory(io::loop& l, std::vector<std::string> directories,
                    const host_catalog* linked = nullptr,
                    std::optional<host_program> program = std::nullopt);
+  /// Where hosts keep their trails (`turn_trail`); a directory that is there.
+  void keep_trails_in(std::string directory) { trails_ = std::move(directory); }
   std::unique_ptr<host> make(host_options options, host_handlers handlers,
                              std::string& error) override;
   [[nodiscard]] bool has(const std::string& module) const override;
@@ -111,6 +113,8 @@ private:
   std::vector<std::string> directories_;
   const host_catalog* linked_;
   std::optional<host_program> program_;
+  std::string trails_;
+  std::uint64_t trails_made_ = 0;
 };
 
 } // namespace banyan::actors

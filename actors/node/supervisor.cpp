@@ -46,6 +46,8 @@ void group_supervisor::on_peer_up(const node_id& node) {
         v != nullptr && r.role.serving && v->leader.node == ctx_.self())
       ctx_.send(node, net::channel::group, encoded_control(*v));
   tell_states(&node);
+  forget_troubles(node); // it says how its hosts are, as this one does
+  tell_troubles(node);
   refresh_sharing();
 }
 
@@ -63,6 +65,8 @@ void group_supervisor::on_control(control_in& m) {
     on_failover_frame(m.from, *failover);
   else if (const auto* state = std::get_if<host_state>(&f))
     on_host_state(m.from, *state);
+  else if (const auto* wear = std::get_if<host_wear>(&f))
+    on_host_wear(m.from, *wear);
   else if (const auto* unready = std::get_if<unready_replicas>(&f))
     on_states(m.from, *unready);
   else if (const auto* compared = std::get_if<compare_wanted>(&f))
@@ -129,8 +133,15 @@ void group_supervisor::on_news(replica_news& m) {
       r.newcomer.reset();
       r.watch.set_voters({});
       r.cut_off.clear();
+      if (std::exchange(r.parked, false)) {
+        group_order o; // the next leader judges anew
+        o.what = group_order::kind::unpark;
+        ctx_.tell_replica(m.group, std::move(o));
+      }
     }
     r.role = *role;
+    if (const auto a = apps_.find(m.group.app); a != apps_.end())
+      judge_host(a->second.genesis.name, m.group, r);
   } else if (const auto* conf = std::get_if<configuration_changed>(&m.what)) {
     const auto& newest = conf->configuration;
     r.votes = newest.is_voter({ctx_.self(), r.id});
@@ -152,10 +163,7 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (std::get_if<replica_retired>(&m.what) != nullptr) {
     forget_replica(m.group);
   } else if (const auto* t = std::get_if<host_trouble>(&m.what)) {
-    if (t->kind == host_trouble::what::newer_state) {
-      group_order o;
-      order(m.group, r, std::move(o)); // leadership to one that can read it
-    }
+    on_host_trouble(m.group, r, *t);
   } else if (const auto* d = std::get_if<change_done>(&m.what)) {
     on_change_done(m.group, *d);
   } else if (const auto* bad = std::get_if<replica_failed>(&m.what)) {
@@ -189,14 +197,6 @@ void group_supervisor::on_news(replica_news& m) {
                                      + "): everything here is read again");
     caf::anon_send(ctx_.scrub, verify_in{});
   }
-}
-
-void group_supervisor::on_host_news(const host_news& m) {
-  if (m.up)
-    ctx_.host_errors.erase(m.app);
-  else
-    ctx_.host_errors[m.app] = m.message;
-  exhausted_here(m.app, m.exhausted);
 }
 
 void group_supervisor::on_down(const caf::down_msg& m) {

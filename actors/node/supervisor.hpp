@@ -72,8 +72,10 @@ private:
     voter_watch watch;        ///< voters that this leader can't reach
     time_point handed_over{}; ///< last, because it was cut off itself
     std::map<node_id, time_point> cut_off; ///< voters only others hear, since
-    bool adding = false;      ///< a learner or voter change is under way
-    std::uint64_t number = 0; ///< of the order that is under way
+    bool parked = false;                   ///< by order, as long as it leads
+    time_point host_move_at{}; ///< when leadership may move for a host again
+    bool adding = false;       ///< a learner or voter change is under way
+    std::uint64_t number = 0;  ///< of the order that is under way
     time_point give_up = never;
     std::optional<replica_ref> newcomer;
     version_changed version;        ///< what its log says of it
@@ -187,9 +189,21 @@ private:
   void keep(failover_record r);
 
   // ---- the ladder and hand-overs (ladder.cpp)
-  void exhausted_here(const std::string& app, bool is);
+  struct app_trouble { ///< the nodes where an app's host is not well
+    std::set<node_id> exhausted;
+    std::set<node_id> worn; ///< or exhausted
+  };
+  void tell_troubles(const node_id& to);
+  void forget_troubles(const node_id& of);
   void on_host_state(const node_id& from, const host_state& m);
-  void judge_exhaustion(const std::string& app);
+  void on_host_wear(const node_id& from, const host_wear& m);
+  void on_host_trouble(const group_id& g, local_replica& r,
+                       const host_trouble& t);
+  /// Moves leaderships, parks and unparks, as far as this node leads.
+  void judge_hosts(const std::string& app);
+  void judge_host(const std::string& app, const group_id& g, local_replica& r);
+  void move_for_host(const std::string& app, const group_id& g,
+                     local_replica& r, const node_id& to, bool worn_only);
   void hand_over_if_cut_off(const group_id& g, local_replica& r,
                             time_point now);
 
@@ -216,8 +230,8 @@ private:
   bool halted_ = false;            ///< no replica starts any more
   std::map<std::uint64_t, making> makings_;
   std::list<module_trial> trials_;
-  std::map<std::string, std::set<node_id>> exhausted_; ///< by app: where
-  std::set<std::string> parked_;
+  std::map<std::string, app_trouble> troubles_; ///< by app
+  std::set<std::string> parked_;                ///< apps, as was said
   backup_service backups_;
   std::uint64_t next_number_ = 0;
   std::function<void()> stopped_;

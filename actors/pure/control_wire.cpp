@@ -71,6 +71,9 @@ struct frame_writer {
   void operator()(const host_state& f) {
     head(w, control_kind::host_state, 2).text(f.app).boolean(f.exhausted);
   }
+  void operator()(const host_wear& f) {
+    head(w, control_kind::host_wear, 2).text(f.app).boolean(f.worn);
+  }
   void operator()(const unready_replicas& f) {
     head(w, control_kind::states, 1).array(f.replicas.size());
     for (const auto& i : f.replicas)
@@ -219,6 +222,11 @@ void read(reader& r, host_state& f) {
   f.exhausted = r.boolean();
 }
 
+void read(reader& r, host_wear& f) {
+  f.app = read_app_name(r);
+  f.worn = r.boolean();
+}
+
 void read(reader& r, unready_replicas& f) {
   const auto n = r.array(control_list_max);
   for (std::size_t i = 0; i < n && r.ok(); ++i) {
@@ -329,6 +337,8 @@ bool decode(const_bytes in, control_frame& out) {
     return take<failover_record>(r, 1, count, out);
   case control_kind::host_state:
     return take<host_state>(r, 2, count, out);
+  case control_kind::host_wear:
+    return take<host_wear>(r, 2, count, out);
   case control_kind::states:
     return take<unready_replicas>(r, 1, count, out);
   case control_kind::compare:

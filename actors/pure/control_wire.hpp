@@ -38,6 +38,7 @@ enum class control_kind : std::uint8_t {
   event = 32,         ///< something that the sender saw
   secret_wanted = 33, ///< the sender lacks the key of an app's secrets
   secret_key = 34,    ///< that key, sealed to the receiver
+  host_wear = 36,     ///< an app's host on the sender is worn, or well
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -88,6 +89,12 @@ struct failover_record {
 struct host_state {
   std::string app;
   bool exhausted = false;
+};
+/// The sender's host can't run turns for longer than a hand-over takes, or is
+/// well again.
+struct host_wear {
+  std::string app;
+  bool worn = false;
 };
 
 /// An empty list takes back what was said before.
@@ -151,9 +158,9 @@ struct unknown_control {};
 using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
-                 host_state, unready_replicas, compare_wanted, stay_wanted,
-                 stay_promised, backup_wanted, backup_given, logs_wanted,
-                 logs_held, event_told, secret_wanted, secret_key>;
+                 host_state, host_wear, unready_replicas, compare_wanted,
+                 stay_wanted, stay_promised, backup_wanted, backup_given,
+                 logs_wanted, logs_held, event_told, secret_wanted, secret_key>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

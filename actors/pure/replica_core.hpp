@@ -41,6 +41,15 @@ public:
   }
 };
 
+/// What the app's code was running here as the last process of this node ended,
+/// where that is known. Poison records of that process which name this node
+/// are struck out for every other request.
+struct left_turns {
+  /// That process had those from `since` on and below `until`.
+  incarnation since, until;
+  std::vector<bytes> requests; ///< that turn's, and what hosts had died under
+};
+
 /// Limits and times of a group. The defaults are the design's.
 struct replica_config {
   group_id group;
@@ -50,6 +59,7 @@ struct replica_config {
   banyan::incarnation incarnation;
   std::string app_name;
   std::uint32_t shards = 1;
+  std::optional<left_turns> left;
   /// First start of the group: the voters of its genesis. Ignored when the log
   /// or the state holds a configuration. Empty: a learner that waits to be
   /// told (a replacement).
@@ -236,8 +246,9 @@ struct probe_node {
 /// The host needs its supervisor.
 struct host_trouble {
   enum class what : std::uint8_t {
-    newer_state,  ///< this module can't read the state: lead elsewhere
-    handler_threw ///< counts on the ladder
+    newer_state,   ///< this module can't read the state: lead elsewhere
+    handler_threw, ///< its caller got an error, and nothing changed
+    poisoned       ///< a request was given up: hosts or leaders died under it
   };
   what kind = what::handler_threw;
   std::string actor;

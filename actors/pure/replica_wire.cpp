@@ -301,7 +301,7 @@ bool decode(const_bytes bytes_in, group_frame& out) {
   in.id(out.to);
   const auto kind = in.uint(UINT8_MAX);
   in.require(kind >= 1
-             && kind <= static_cast<std::uint64_t>(group_frame_kind::log_lost));
+             && kind <= static_cast<std::uint64_t>(group_frame_kind::cleared));
   out.kind = static_cast<group_frame_kind>(kind);
   out.payload = blob(in, group_payload_max);
   return in.done();

@@ -148,6 +148,7 @@ enum class group_frame_kind : std::uint8_t {
   checkpoint_verdict = 12, ///< from the leader: agreed, odd or no majority
   left_out = 13, ///< to the leader, which doesn't name this replica any more
   log_lost = 14, ///< from the leader: you lack what you acknowledged
+  cleared = 15,  ///< to the leader: what the sender did not die of
 };
 
 /// The envelope of everything between two replicas of a group. Who holds

@@ -44,7 +44,25 @@ void restart_ladder::started(time_point now) {
 }
 
 bool restart_ladder::exhausted(time_point now) const {
-  return failures(now) > cfg_.budget;
+  return parked_ || failures(now) > cfg_.budget;
+}
+
+bool restart_ladder::worn(time_point now) const {
+  const auto n = failures(now);
+  return parked_
+         || (n > 0
+             && cfg_.delays[std::min(n, cfg_.delays.size()) - 1]
+                    > cfg_.elsewhere_after);
+}
+
+time_point restart_ladder::next_change(time_point now) const {
+  auto at = never;
+  if (parked_ && running_since_)
+    at = *running_since_ + cfg_.window;
+  for (const auto t : failures_)
+    if (now < t + cfg_.window)
+      at = std::min(at, t + cfg_.window);
+  return at;
 }
 
 void restart_ladder::park() {

@@ -18,6 +18,9 @@ struct ladder_config {
   std::array<duration, 5> delays{0ms, 50ms, 200ms, 1000ms, 5000ms};
   std::size_t budget = 5; ///< failures in `window` that are met by a restart
   duration window = 60s;
+  /// A host that can't run turns for longer than this is slower than handing
+  /// leadership to a voter whose host is well.
+  duration elsewhere_after = 100ms;
   duration parked_retry = 30s; ///< doubles with each retry that fails, up to
   duration parked_retry_max = 10min;
 };
@@ -41,8 +44,14 @@ public:
   /// It runs again; a parked one that runs for a whole window is well.
   void started(time_point now);
 
-  /// More failures than the budget within the window before `now`.
+  /// More failures than the budget within the window before `now`, or parked.
   [[nodiscard]] bool exhausted(time_point now) const;
+  /// Its newest restart had to wait for longer than a hand-over takes, and the
+  /// failures that made it so still count: other voters lead better.
+  [[nodiscard]] bool worn(time_point now) const;
+  /// When `exhausted`, `worn` or `recovered` may say something else although
+  /// nothing happened; `never` if not at all.
+  [[nodiscard]] time_point next_change(time_point now) const;
   /// Everybody gave up: from now on slow retries only.
   void park();
   [[nodiscard]] bool parked() const noexcept { return parked_; }
@@ -60,7 +69,8 @@ private:
   bool excused_ = false;
 };
 
-/// What a leader does about an app whose ladder is exhausted on its node.
+/// What a leader does about an app whose ladder is exhausted on its node, or
+/// worn: then it moves or stays.
 struct exhaustion_step {
   enum class kind : std::uint8_t {
     stay, ///< Nobody better is there right now; the ladder goes on.

@@ -17,6 +17,7 @@ void replica_core::impl::transfer_leadership(std::uint64_t number,
     return end_change(number, false, "not the leader");
   if (transfer_number_ != 0)
     return end_change(number, false, "a transfer is under way");
+  record_poison(now); // or the next leader wouldn't know of it
   if (!to) {
     // Of two that are as far, the one that was heard last: the other's replica
     // may be gone.

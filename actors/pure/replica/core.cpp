@@ -44,6 +44,7 @@ void replica_core::impl::flush(time_point now) {
     if (raft_effects_.empty() && own_frames_.empty())
       break;
   }
+  clear_suspects(now);
   mend(now);
   order_commit_if_due(now);
   close_failover(now);
@@ -99,9 +100,9 @@ void replica_core::impl::on_tick(time_point now) {
 time_point replica_core::impl::deadline() const {
   if (!raft_ || failed_)
     return never;
-  auto at =
-      std::min({raft_->deadline(), commit_ ? never : commit_due_, log_retry_at_,
-                ask_state_at_, hand_over_at_, mark_at_, checkpoint_deadline()});
+  auto at = std::min({raft_->deadline(), commit_ ? never : commit_due_,
+                      log_retry_at_, clear_at_, ask_state_at_, hand_over_at_,
+                      mark_at_, checkpoint_deadline()});
   for (const auto& [key, d] : damage_)
     at = std::min(at, d.answer ? d.hopeless_at
                                : std::min(d.next_ask, d.hopeless_at));

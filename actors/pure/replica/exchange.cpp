@@ -69,7 +69,7 @@ void replica_core::impl::pump_source(
   p.caller_name = m.from_app + "/" + m.from_key;
   m.argument = {};
   p.message = std::move(m);
-  p.alone = tables_.poison(p.request) != nullptr;
+  p.alone = is_suspect(p.request);
   enqueue(add_pending(std::move(p)), false);
 }
 

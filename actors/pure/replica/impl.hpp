@@ -423,6 +423,16 @@ private:
   void add_reply_message(const pending& p, replica::turn_entry& t);
   void number_sends(replica::turn_entry& t) const;
   void record_poison(time_point now);
+  // poison.cpp
+  [[nodiscard]] bool is_suspect(const bytes& request) const;
+  [[nodiscard]] bool is_recorded(const bytes& request,
+                                 const replica::poison_record& r) const;
+  [[nodiscard]] bool is_cleared(const bytes& request,
+                                const replica::poison_record& r) const;
+  void clear_suspects(time_point now);
+  void on_cleared(const replica_ref& from, const_bytes payload, time_point now);
+  void strike_out(const std::vector<bytes>& requests, const node_id& node,
+                  incarnation since, incarnation until, time_point now);
   void pump_timers(time_point now);
   void launch(run& r);
   run& add_run(const std::string& actor, std::uint64_t owner, bool is_query);
@@ -620,6 +630,7 @@ private:
     replica::poison_record record;
   };
   std::vector<poison_due> poison_due_;
+  time_point clear_at_ = never; ///< says again whom it clears
   std::set<bytes> timers_queued_;
   time_point sessions_sweep_at_ = never;
 

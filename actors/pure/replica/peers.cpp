@@ -79,6 +79,8 @@ void replica_core::impl::on_group_frame(const node_id& from, const_bytes frame,
     return on_left_out(far, now);
   case group_frame_kind::log_lost:
     return on_log_lost(far, f.payload);
+  case group_frame_kind::cleared:
+    return on_cleared(far, f.payload, now);
   case group_frame_kind::state_wanted:
     on_state_wanted(far, f.payload, now);
     return;

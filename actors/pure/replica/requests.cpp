@@ -180,23 +180,14 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
   p.argument = std::move(r.argument);
   auto& added = add_pending(std::move(p));
   attach(call, added, deadline);
-  const auto* records =
-      added.request.empty() ? nullptr : tables_.poison(added.request);
-  added.alone = records != nullptr;
+  added.alone = is_suspect(added.request);
   if (r.outstanding && !added.request.empty()) {
-    const auto is_known = [&] {
-      if (!records)
-        return false;
-      for (const auto& record : *records)
-        if (record.node == r.outstanding->node
-            && record.incarnation == r.outstanding->incarnation)
-          return true; // one death counts once, however often it is told
-      return false;
-    };
-    if (!is_known()) {
+    const replica::poison_record record{r.outstanding->node,
+                                        r.outstanding->incarnation};
+    if (!is_recorded(added.request, record)
+        && !is_cleared(added.request, record)) {
       added.at = pending::state::recording;
-      poison_due_.push_back(
-          {added.id, {r.outstanding->node, r.outstanding->incarnation}});
+      poison_due_.push_back({added.id, record});
       return;
     }
   }

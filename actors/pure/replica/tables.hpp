@@ -36,11 +36,15 @@ public:
   [[nodiscard]] const std::vector<poison_record>*
   poison(const bytes& request) const;
 
-private:
   struct poisoned {
     std::vector<poison_record> records;
     log_index index;
   };
+  [[nodiscard]] const std::map<bytes, poisoned>& all_poison() const noexcept {
+    return poison_;
+  }
+
+private:
   std::map<bytes, poisoned> poison_;
   bool apply_group(const_bytes key, const std::optional<shared_bytes>& value,
                    log_index index);

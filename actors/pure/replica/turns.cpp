@@ -128,6 +128,9 @@ bool replica_core::impl::begin(pending& p, time_point now) {
     told.answer.status = reply_status::poisoned;
     told.answer.message = "its host or leader died under it "
                           + std::to_string(records->size()) + " times";
+    out_.emplace_back(host_trouble{host_trouble::what::poisoned, p.actor,
+                                   p.command + " of " + p.actor + ": "
+                                       + told.answer.message});
     conclude(p, std::move(told), now);
     return false;
   }
@@ -181,6 +184,7 @@ void replica_core::impl::launch(run& r) {
     o.argument = p.argument;
     o.origin = p.origin;
     o.caller = p.caller_name;
+    o.request = p.request;
   }
   o.version = version;
   if (const auto state = known(r, replica::actor_row(r.actor));
@@ -318,7 +322,7 @@ void replica_core::impl::pump_timers(time_point now) {
     p.command = timer->value.command;
     p.argument = timer->value.argument;
     p.origin = turn_origin::timer;
-    p.alone = tables_.poison(p.request) != nullptr;
+    p.alone = is_suspect(p.request);
     enqueue(add_pending(std::move(p)), false);
   }
 }

@@ -20,6 +20,7 @@ public:
                          m.world_.catalog,
                          m.random_} {
     inner_.delays(m.host_low_, m.host_high_);
+    inner_.dies_of(m.deadly_);
     machine_.hosts_.push_back(this);
   }
   ~sim_host() override {
@@ -273,6 +274,12 @@ bool machine::kill_a_host() {
     return false;
   hosts_[random_.below(hosts_.size())]->inner().die();
   return true;
+}
+
+void machine::deadly(const std::string& command) {
+  deadly_ = command;
+  for (auto* h : hosts_)
+    h->inner().dies_of(command);
 }
 
 bool machine::hang_a_host() {

@@ -70,6 +70,8 @@ public:
   /// Of one host by chance; false if none runs.
   bool kill_a_host();
   bool hang_a_host();
+  /// Hosts here die of every turn of this command from now on; empty: of none.
+  void deadly(const std::string& command);
   /// Its disk answers with an error or lost something, now or later: that its
   /// peer ends with a word is right, a few times.
   void expect_fatal() { fatal_expected_ = true; }
@@ -98,6 +100,7 @@ private:
   std::unique_ptr<seeded_random> peer_random_;
   std::unique_ptr<actors::peer> peer_;
   std::vector<sim_host*> hosts_;
+  std::string deadly_;
   duration host_low_ = 20us;
   duration host_high_ = 200us;
   std::uint64_t boots_ = 0;

@@ -45,6 +45,9 @@ struct bounds {
   void operator()(const host_state& f) const {
     BANYAN_ASSERT(is_app_name(f.app));
   }
+  void operator()(const host_wear& f) const {
+    BANYAN_ASSERT(is_app_name(f.app));
+  }
   void operator()(const unready_replicas& f) const {
     BANYAN_ASSERT(f.replicas.size() <= control_list_max);
     for (const auto& i : f.replicas) {
@@ -153,6 +156,7 @@ std::vector<bytes> seeds() {
       backup_given{1, 2, backup_wanted::step::rows, true, {4, 5}, ""},
       backup_given{1, 0, backup_wanted::step::begin, false,
                    encode(backup_begun{}), ""},
+      host_wear{"ledger", true},
       unready_replicas{},
       unready_replicas{{{g, replica, state_phase::lost}}},
       compare_wanted{g},

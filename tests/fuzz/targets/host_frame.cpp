@@ -17,8 +17,7 @@ void take(const host_frames::frame& f) {
   host_failed failed;
   raw_turn raw;
   host_open open;
-  std::uint64_t number = 0;
-  const_bytes turn;
+  host_run turn;
   if (read_ready(f.body, info)) {
     BANYAN_ASSERT(!info.app.empty() && info.handlers.size() <= 1000);
     put_ready(back, info);
@@ -39,8 +38,8 @@ void take(const host_frames::frame& f) {
     BANYAN_ASSERT(judged.outcome == turn_outcome::ok || !judged.state);
   }
   back.clear();
-  if (read_run(f.body, number, turn)) {
-    put_run(back, number, turn);
+  if (read_run(f.body, turn)) {
+    put_run(back, turn);
     again(back, f.body);
   }
   back.clear();
@@ -79,8 +78,11 @@ std::vector<bytes> seeds() {
   put_ran(ran, {8, 1, 0, false, {}});
   put_ran(ran, {9, 0, 1, true, {}});
   bytes orders;
-  put_open(orders, {"ledger", "/apps/ledger.so", bytes{0x80}, 1 << 30});
-  put_run(orders, 7, bytes{0x81, 1, 0xa1, 'x'});
+  put_open(orders, {"ledger", "/apps/ledger.so", bytes{0x80}, 1 << 30,
+                    "/data/hosts/ledger.1", incarnation{3}});
+  const bytes request{'r', 1};
+  const bytes turn{0x81, 1, 0xa1, 'x'};
+  put_run(orders, {7, request, turn});
   bytes all = ready;
   append(all, ran);
   return {ready, failed, ran, orders, all};

@@ -68,6 +68,45 @@ TEST(ladder, what_an_operator_does_consumes_no_budget) {
   EXPECT_EQ(l.failures(now), 1U);
 }
 
+// A restart that waits for 200 ms is slower than a hand-over of some 10.
+TEST(ladder, is_worn_while_a_hand_over_is_quicker_than_its_restart) {
+  restart_ladder l;
+  for (const bool worn : {false, false, true, true}) {
+    l.failed(start);
+    EXPECT_EQ(l.worn(start), worn);
+  }
+  EXPECT_FALSE(l.exhausted(start));
+  EXPECT_EQ(l.next_change(start), start + 60s);
+  EXPECT_FALSE(l.worn(start + 60s));
+  EXPECT_EQ(l.next_change(start + 60s), never);
+  l.park();
+  EXPECT_TRUE(l.worn(start + 300s));
+  EXPECT_TRUE(l.exhausted(start + 300s));
+  EXPECT_EQ(l.next_change(start + 300s), never); // it doesn't run
+  l.started(start + 300s);
+  EXPECT_EQ(l.next_change(start + 300s), start + 360s);
+  l.reset();
+  EXPECT_FALSE(l.worn(start + 360s));
+  EXPECT_FALSE(l.exhausted(start + 360s));
+}
+
+// A poison command that harms every voter's host moves once from each of them.
+TEST(exhaustion, a_storm_on_every_voter_comes_to_rest) {
+  const std::vector<node_id> voters{node(1), node(2), node(3)};
+  const std::set<node_id> all{node(1), node(2), node(3)};
+  std::set<node_id> worn;
+  auto leader = node(1);
+  int moves = 0;
+  for (;; ++moves) {
+    worn.insert(leader);
+    const auto step = after_exhaustion(leader, voters, worn, all);
+    if (step.what != exhaustion_step::kind::move)
+      break;
+    leader = step.to;
+  }
+  EXPECT_EQ(moves, 2);
+}
+
 TEST(ladder, a_parked_app_is_retried_slowly) {
   const ladder_config cfg;
   restart_ladder l{cfg};

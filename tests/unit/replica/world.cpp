@@ -33,6 +33,7 @@ replica_config world::config_of(std::size_t n) const {
   c.self = nodes[n].self;
   if (const auto f = features.find(n); f != features.end())
     c.features = f->second;
+  c.left = nodes[n].left;
   if (n >= options.voters)
     c.genesis_voters.clear();
   return c;

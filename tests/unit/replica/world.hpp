@@ -46,6 +46,7 @@ struct node {
   std::optional<store::store_errc> commit_fails; ///< the next one, so
 
   // host
+  std::optional<left_turns> left; ///< of the process before
   bool host_up = false;
   std::uint64_t host_life = 0;
   std::size_t turns_run = 0;

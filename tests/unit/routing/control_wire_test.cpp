@@ -77,6 +77,7 @@ std::vector<control_frame> one_of_each() {
       replicas_made{77, {{0, at(1).replica}, {3, at(2).replica}}, ""},
       failover(),
       host_state{"ledger", true},
+      host_wear{"ledger", true},
       unready_replicas{{{shard_3, at(1).replica, state_phase::lost},
                         {{app(2), 0}, at(2).replica, state_phase::pending}}},
       compare_wanted{shard_3},
