@@ -1,17 +1,22 @@
 // What an app that harms its own process costs: five peers, `crasher` beside
 // `ledger` under a steady load.
 //
-//   crash_bench [--crashes N] [--kinds segv,abort,leave,leak,recurse,spin]
-//               [--callers N] [--rate PER_SECOND]
+//   crash_bench [--crashes N]
+//               [--kinds segv,abort,leave,recurse,leak,spin,throw]
+//               [--callers N] [--rate PER_SECOND] [--turn-time 500ms]
 //
 // For each crash a new app `crash-N` is deployed, hit once by a poison command
 // (which runs three times before the group answers `poisoned`), and asked for
 // another actor: measured is the time from the command being sent until that
 // actor answers again; for a leak and an endless loop from the end of the host,
-// to the millisecond of the peer's log. Beside it: what the ledger's callers
-// waited, quiet and during the crashes; and that the ledger lost and doubled
-// nothing.
-#include "tests/support/ledger_load.hpp"
+// to the millisecond of the peer's log. The command is then repeated by every
+// peer with its Idempotency-Key: `poisoned` from all, and its actor goes on.
+//
+// Beside it: what the ledger's callers waited while crashes went on (from each
+// harmful command until 200 ms after its answer; deploying and removing apps
+// doesn't count), against seconds of quiet before and after each kind; and that
+// the ledger lost and doubled nothing.
+#include "tests/support/paced_ledger.hpp"
 #include "tests/support/process_mesh.hpp"
 
 #include <algorithm>
@@ -28,7 +33,8 @@ namespace {
 
 struct settings {
   int crashes = 100;
-  std::string kinds = "segv,abort,leave,leak,recurse";
+  std::string kinds = "segv,abort,leave,recurse,leak,spin,throw";
+  std::string turn_time = "500ms"; ///< of the crasher
   std::size_t callers = 8;
   double rate = 200; ///< of the ledger's callers together
 };
@@ -44,83 +50,6 @@ double at(std::vector<double> v, double q) {
   return v[std::min(v.size() - 1, static_cast<std::size_t>(
                                       q * static_cast<double>(v.size())))];
 }
-
-/// Callers of the ledger at a steady pace, with the time of each answer. Each
-/// has an account of its own and knows what it must hold.
-class paced_ledger {
-public:
-  paced_ledger(process_mesh& mesh, const settings& s) : mesh_{mesh}, s_{s} {}
-  ~paced_ledger() { stop(); }
-
-  void start() {
-    sums_.resize(s_.callers);
-    for (std::size_t i = 0; i < s_.callers; ++i)
-      threads_.emplace_back([this, i] { run(i); });
-  }
-  void stop() {
-    stopping_ = true;
-    for (auto& t : threads_)
-      t.join();
-    threads_.clear();
-  }
-  /// What was waited since the last call of this.
-  std::vector<double> taken() {
-    const std::lock_guard lock{mutex_};
-    return std::exchange(waits_, {});
-  }
-  [[nodiscard]] std::uint64_t failed() const { return failed_; }
-  /// After `stop`.
-  [[nodiscard]] bool sums_hold() const {
-    bool good = true;
-    for (std::size_t i = 0; i < s_.callers; ++i) {
-      const auto v = mesh_.get(
-          0, "/v1/apps/ledger/actors/c" + std::to_string(i) + "/balance", 6s);
-      good = good && v["result"].integer == sums_[i];
-      if (v["result"].integer != sums_[i])
-        std::printf("account c%zu holds %lld, acknowledged %lld\n", i,
-                    static_cast<long long>(v["result"].integer),
-                    static_cast<long long>(sums_[i]));
-    }
-    return good;
-  }
-
-private:
-  void run(std::size_t i) {
-    io::http_client door{mesh_.http(i % mesh_.size())};
-    io::http_call q;
-    q.method = "POST";
-    q.target = "/v1/apps/ledger/actors/c" + std::to_string(i) + "/deposit";
-    q.body = R"({"cents":1})";
-    q.timeout = 7s;
-    const duration step{static_cast<std::int64_t>(
-        1e9 * static_cast<double>(s_.callers) / s_.rate)};
-    auto due = now();
-    for (std::uint64_t n = 1; !stopping_; ++n) {
-      std::this_thread::sleep_until(due); // the pace of the load
-      due = std::max(due + step, now() - 10 * step);
-      q.headers = {
-          {"idempotency-key", std::to_string(i) + "-" + std::to_string(n)}};
-      const auto begun = now();
-      const auto r = door.call(q);
-      if (!r.ok() || r->status != 200) {
-        ++failed_;
-        continue;
-      }
-      ++sums_[i];
-      const std::lock_guard lock{mutex_};
-      waits_.push_back(to_ms(now() - begun));
-    }
-  }
-
-  process_mesh& mesh_;
-  const settings& s_;
-  std::atomic<bool> stopping_{false};
-  std::atomic<std::uint64_t> failed_{0};
-  std::vector<std::int64_t> sums_;
-  std::mutex mutex_;
-  std::vector<double> waits_;
-  std::vector<std::thread> threads_;
-};
 
 /// When the peer said that the app's host failed first, as its log has it (a
 /// wall clock, in ms); none if it didn't.
@@ -146,21 +75,58 @@ std::int64_t wall_ms() {
       .count();
 }
 
+struct span {
+  time_point from, to;
+};
 struct crash_row {
   std::vector<double> again;  ///< ms from the crash to the next answer
   std::vector<double> poison; ///< ms until the command was given up
-  int wrong = 0;
+  std::vector<span> crashes;
 };
 
-bool strike(process_mesh& mesh, const std::string& kind, const std::string& app,
-            crash_row& row) {
-  mesh.deploy(app,
-              "name = \"" + app
-                  + "\"\nmodule = \"crasher\"\nshards = 1\nreplicas = 3\n");
+/// Those that begun in one of the spans.
+std::vector<paced_ledger::sample>
+within(const std::vector<paced_ledger::sample>& all,
+       const std::vector<span>& spans) {
+  std::vector<paced_ledger::sample> out;
+  for (const auto& one : all)
+    if (std::any_of(spans.begin(), spans.end(), [&](const span& s) {
+          return one.begun >= s.from && one.begun < s.to;
+        }))
+      out.push_back(one);
+  return out;
+}
+
+/// `poisoned` from every peer, and the actor serves.
+bool quarantined(process_mesh& mesh, const io::http_call& harmful,
+                 const std::string& touch) {
+  for (std::size_t i = 0; i < mesh.size(); ++i) {
+    const auto r = mesh.call(mesh.http(i), harmful);
+    if (r.status != 500 || r.body.find("poisoned") == std::string::npos) {
+      std::printf("peer %zu answered %d %s\n", i, r.status, r.body.c_str());
+      return false;
+    }
+  }
+  auto c = harmful;
+  c.target = touch;
+  c.headers.pop_back(); // its Idempotency-Key
+  const auto r = mesh.call(mesh.http(0), c);
+  if (r.status != 200)
+    std::printf("the actor answered %d %s\n", r.status, r.body.c_str());
+  return r.status == 200;
+}
+
+bool strike(process_mesh& mesh, const settings& s, const std::string& kind,
+            const std::string& app, crash_row& row) {
+  mesh.deploy(app, "name = \"" + app
+                       + "\"\nmodule = \"crasher\"\nshards = 1\n"
+                         "replicas = 3\nmemory = \"256MiB\"\nturn_time = \""
+                       + s.turn_time + "\"\n");
   mesh.wait_healthy(app, 3);
   const auto leader = mesh.leader_of(app);
   if (!leader)
     return false;
+  const bool throws = kind == "throw";
   const auto target = "/v1/apps/" + app + "/actors/";
   io::http_client door{mesh.http(*leader)};
   io::http_call touch;
@@ -170,17 +136,16 @@ bool strike(process_mesh& mesh, const std::string& kind, const std::string& app,
   touch.headers = {{"banyan-deadline-ms", "55000"}};
   if (const auto r = door.call(touch); !r.ok() || r->status != 200)
     return false;
+  auto harmful = touch;
+  harmful.target = target + "ill/" + kind;
+  harmful.headers.push_back({"idempotency-key", "harm-" + app});
   int status = 0;
   std::string said;
   duration poisoned{};
   const auto begun = now();
   std::thread harm{[&] {
     io::http_client other{mesh.http(*leader)};
-    io::http_call q = touch;
-    q.target = target + "ill/" + kind;
-    q.timeout = 60s;
-    q.headers = {{"banyan-deadline-ms", "55000"}};
-    if (const auto r = other.call(q); r.ok()) {
+    if (const auto r = other.call(harmful); r.ok()) {
       status = r->status;
       said = r->body;
     }
@@ -191,7 +156,7 @@ bool strike(process_mesh& mesh, const std::string& kind, const std::string& app,
   auto answered = wall_ms();
   auto took = now() - begun;
   std::optional<std::int64_t> end;
-  while (r.ok() && r->status == 200 && now() - begun < 50s) {
+  while (!throws && r.ok() && r->status == 200 && now() - begun < 50s) {
     end = host_end(mesh, *leader, app);
     if (end && answered > *end)
       break;
@@ -200,17 +165,20 @@ bool strike(process_mesh& mesh, const std::string& kind, const std::string& app,
     took = now() - begun;
   }
   harm.join();
+  row.crashes.push_back({begun, now() + 200ms});
   row.again.push_back((kind == "leak" || kind == "spin") && end
                           ? static_cast<double>(answered - *end)
                           : to_ms(took));
   row.poison.push_back(to_ms(poisoned));
-  const bool good = r.ok() && r->status == 200 && status == 500
-                    && said.find("poisoned") != std::string::npos;
-  if (!good) {
-    ++row.wrong;
+  bool good =
+      r.ok() && r->status == 200 && status == 500
+      && said.find(throws ? "app_failed" : "poisoned") != std::string::npos;
+  if (!good)
     std::printf("%s: the other actor got %d, the command %d %s\n", kind.c_str(),
                 r.ok() ? r->status : 0, status, said.c_str());
-  }
+  std::this_thread::sleep_for(200ms); // what comes after it counts, too
+  if (good && !throws)
+    good = quarantined(mesh, harmful, target + "ill/touch");
   io::http_call away;
   away.method = "DELETE";
   away.target = "/v1/apps/" + app;
@@ -227,38 +195,51 @@ int run(const settings& s) {
       "ledger",
       "name = \"ledger\"\nmodule = \"ledger\"\nshards = 4\nreplicas = 3\n");
   mesh.wait_healthy("ledger", 3);
-  paced_ledger ledger{mesh, s};
+  paced_options load;
+  load.callers = s.callers;
+  load.rate = s.rate;
+  paced_ledger ledger{mesh, load};
   ledger.start();
   std::this_thread::sleep_for(1s); // warm
-  (void)ledger.taken();
-  std::this_thread::sleep_for(5s); // what quiet is
-  const auto quiet = ledger.taken();
-  std::printf("ledger, quiet: %zu calls, median %.2f ms, p99 %.2f ms\n",
-              quiet.size(), at(quiet, 0.5), at(quiet, 0.99));
-  std::printf("%-8s %7s %8s %8s %8s   %8s   %8s %8s %6s\n", "crash", "times",
-              "median", "p90", "max", "poisoned", "ledger50", "ledger99",
-              "ratio");
+  const auto quiet_for = s.crashes > 10 ? 5s : 1s;
+  const auto quiet = [&] {
+    (void)ledger.taken();
+    std::this_thread::sleep_for(quiet_for);
+    return ledger.taken();
+  };
+  std::printf("%-8s %6s %8s %8s %8s  %8s  %17s %17s %6s\n", "crash", "times",
+              "median", "p90", "max", "poisoned", "quiet p50   p99",
+              "beside p50   p99", "ratio");
   bool good = true;
   int number = 0;
+  auto before = quiet();
   std::istringstream kinds{s.kinds};
   for (std::string kind; std::getline(kinds, kind, ',');) {
     crash_row row;
-    (void)ledger.taken();
     for (int i = 0; i < s.crashes; ++i)
-      good =
-          strike(mesh, kind, "crash-" + std::to_string(++number), row) && good;
-    const auto during = ledger.taken();
-    std::printf("%-8s %7zu %8.1f %8.1f %8.1f   %8.1f   %8.2f %8.2f %6.2f\n",
+      good = strike(mesh, s, kind, "crash-" + std::to_string(++number), row)
+             && good;
+    const auto beside = within(ledger.taken(), row.crashes);
+    auto after = quiet();
+    auto calm = before;
+    calm.insert(calm.end(), after.begin(), after.end());
+    before = std::move(after);
+    std::printf("%-8s %6zu %8.1f %8.1f %8.1f  %8.1f  %8.2f %8.2f %8.2f %8.2f "
+                "%6.2f\n",
                 kind.c_str(), row.again.size(), at(row.again, 0.5),
                 at(row.again, 0.9), at(row.again, 1), at(row.poison, 0.5),
-                at(during, 0.5), at(during, 0.99),
-                at(during, 0.99) / at(quiet, 0.99));
+                quantile_ms(calm, 0.5), quantile_ms(calm, 0.99),
+                quantile_ms(beside, 0.5), quantile_ms(beside, 0.99),
+                quantile_ms(beside, 0.99) / quantile_ms(calm, 0.99));
     std::fflush(stdout);
   }
   ledger.stop();
-  std::printf("ledger: %llu calls failed\n",
-              static_cast<unsigned long long>(ledger.failed()));
-  good = ledger.sums_hold() && ledger.failed() == 0 && good;
+  std::printf("ledger: %llu answered, %llu failed, %llu wrong\n",
+              static_cast<unsigned long long>(ledger.answered()),
+              static_cast<unsigned long long>(ledger.failed()),
+              static_cast<unsigned long long>(ledger.wrong()));
+  good =
+      ledger.sums_hold() && ledger.failed() == 0 && ledger.wrong() == 0 && good;
   const auto fallen = mesh.casualties();
   if (!fallen.empty())
     std::printf("%s", fallen.c_str());
@@ -276,6 +257,8 @@ int main(int argc, char** argv) {
       s.crashes = std::atoi(argv[i + 1]);
     else if (flag == "--kinds")
       s.kinds = argv[i + 1];
+    else if (flag == "--turn-time")
+      s.turn_time = argv[i + 1];
     else if (flag == "--callers")
       s.callers = static_cast<std::size_t>(std::atoi(argv[i + 1]));
     else if (flag == "--rate")
