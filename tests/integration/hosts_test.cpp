@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 namespace banyan::test {
 namespace {
@@ -302,6 +303,87 @@ TEST_F(hosts, z_end_with_their_peer) {
         });
       },
       5s));
+}
+
+// Two requests are outstanding as a leader is killed, of which one is running:
+// a record against both. Who comes back knows which it was by its host's trail,
+// and has the other record struck out. Three leaders die: only the request that
+// each of them was running is poisoned.
+TEST(trails, a_request_that_was_not_running_outlives_three_leaders) {
+  process_mesh mesh{std::vector<peer_place>(4)};
+  const words_on_failure words{mesh};
+  mesh.start_all();
+  mesh.wait_members(4);
+  mesh.deploy("doubted",
+              "name = \"doubted\"\nmodule = \"crasher\"\nshards = 1\n"
+              "replicas = 3\nturn_time = \"60s\"\n");
+  mesh.wait_healthy("doubted", 3);
+  const auto row = mesh.app(0, "doubted");
+  ASSERT_TRUE(row);
+  std::size_t door = 0; // a peer that lives through it all: no voter
+  while (std::any_of(row->groups.at(0).voters.begin(),
+                     row->groups.at(0).voters.end(),
+                     [&](const auto& v) { return v.node == mesh.node(door); }))
+    ++door;
+  const auto ask = [&](const std::string& what) {
+    io::http_call c;
+    c.method = "POST";
+    c.target = "/v1/apps/doubted/actors/" + what;
+    c.timeout = 60s;
+    c.headers = {{"banyan-deadline-ms", "55000"}};
+    return mesh.call(mesh.http(door), c);
+  };
+  const auto taken = [&] {
+    io::http_call c;
+    c.target = "/metrics";
+    const auto text = mesh.call(mesh.control(door), c).body;
+    const auto at = text.find("\nbanyan_calls_total ");
+    return at == std::string::npos ? -1 : std::stoi(text.substr(at + 20));
+  };
+  /// The host of the leader is in a turn: it computes.
+  const auto spinning = [&](std::size_t peer) {
+    const auto count = [&] {
+      const auto text =
+          read_text(mesh.dir() / ("p" + std::to_string(peer) + ".log"));
+      std::size_t n = 0;
+      for (auto at = text.find("a turn runs for more"); at != std::string::npos;
+           at = text.find("a turn runs for more", at + 1))
+        ++n;
+      return n;
+    };
+    return count();
+  };
+  io::http_reply ill;
+  io::http_reply well;
+  const auto before = taken();
+  std::vector<std::size_t> said;
+  for (std::size_t i = 0; i < 4; ++i)
+    said.push_back(spinning(i));
+  std::thread running{[&] { ill = ask("ill/spin"); }};
+  EXPECT_TRUE(wait_until([&] { return taken() == before + 1; }, 5s));
+  std::thread waiting{[&] { well = ask("well/touch"); }};
+  EXPECT_TRUE(wait_until([&] { return taken() == before + 2; }, 5s));
+  for (int death = 0; death < 3; ++death) {
+    std::optional<std::size_t> leader;
+    EXPECT_TRUE(wait_until(
+        [&] {
+          leader = mesh.leader_of("doubted");
+          return leader && spinning(*leader) > said[*leader];
+        },
+        15s));
+    if (!leader)
+      break;
+    mesh.kill(*leader);
+    mesh.start(*leader);
+    said[*leader] = spinning(*leader);
+    mesh.wait_members(4);
+    mesh.wait_healthy("doubted", 3);
+  }
+  running.join();
+  waiting.join();
+  EXPECT_EQ(ill.status, 500) << ill.body;
+  EXPECT_NE(ill.body.find("poisoned"), std::string::npos) << ill.body;
+  EXPECT_EQ(well.status, 200) << well.body;
 }
 
 } // namespace
