@@ -116,11 +116,16 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     worst = std::max(worst, health_of(ctx, {app.id, s}));
   if (ctx.conflicts.count(app.name) != 0)
     worst = group_health::conflict;
-  w.map(8).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.map(9).text("name").text(app.name).text("id").text(to_string(app.id));
   w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
   w.text("version").uint(ctx.versions.at(app.name));
   w.text("shards").uint(app.shards).text("replicas").uint(spec.replicas);
   w.text("health").text(to_string(worst));
+  w.text("host_error");
+  if (const auto e = ctx.host_errors.find(app.name); e != ctx.host_errors.end())
+    w.text(e->second);
+  else
+    w.nil();
   w.text("groups").array(app.shards);
   for (std::uint32_t s = 0; s < app.shards; ++s) {
     const group_id g{app.id, s};

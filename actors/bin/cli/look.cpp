@@ -69,9 +69,14 @@ std::string one_app(const value& v) {
     t.row({g["shard"].shown(), g["term"].shown(), brief(g["leader"]),
            g["committed"].shown(), g["health"].text(), replicas(g["voters"]),
            replicas(g["learners"])});
+  const auto& trouble = v["host_error"].text();
   return printable(v["name"].text()) + ": " + v["kind"].text() + ", version "
          + v["version"].shown() + ", " + v["replicas"].shown() + " replicas, "
-         + v["health"].text() + "\n" + t.text();
+         + v["health"].text() + "\n"
+         + (trouble.empty()
+                ? ""
+                : "its host on this peer: " + printable(trouble) + "\n")
+         + t.text();
 }
 
 } // namespace

@@ -170,5 +170,15 @@ TEST_F(gateway, unknown_paths_are_not_found) {
   EXPECT_EQ(send("GET", "/healthz").status, 200);
 }
 
+TEST_F(gateway, an_app_says_why_its_host_is_not_up) {
+  ctx.versions["ledger"] = 1;
+  EXPECT_NE(send("GET", "/v1/apps/ledger").body.find("\"host_error\":null"),
+            std::string::npos);
+  on_loop(l, [&] { ctx.host_errors["ledger"] = "its process ended"; });
+  EXPECT_NE(send("GET", "/v1/apps/ledger")
+                .body.find("\"host_error\":\"its process ended\""),
+            std::string::npos);
+}
+
 } // namespace
 } // namespace banyan::actors
