@@ -17,6 +17,11 @@ constexpr std::size_t unsent_max = std::size_t{1} << 20;
 constexpr auto read_first = std::chrono::milliseconds{20};
 /// A module that isn't loaded by then never will be.
 constexpr duration load_time_max = std::chrono::seconds{10};
+/// Between two looks at a turn that takes long. A process that computes for
+/// half of it in one turn gives way to all others from then on: peers, and the
+/// hosts of other apps.
+constexpr duration heavy_look = std::chrono::milliseconds{50};
+constexpr int heavy_niceness = 10;
 
 } // namespace
 
@@ -77,6 +82,7 @@ void process_host::start() {
 void process_host::begin() {
   life_ = std::make_shared<char>();
   watch_ = {load_time_max, load_time_max};
+  gave_way_ = false;
   progressed();
   mark_ = running_mark::make();
   if (mark_ == nullptr)
@@ -155,6 +161,23 @@ void process_host::feed() {
 void process_host::progressed() {
   watch_.progressed(loop_.now());
   last_chance_ = never;
+  look_at_ = gave_way_ ? never : loop_.now() + heavy_look;
+  looked_.reset();
+}
+
+/// By the processor time that it used, and not by the clock: on a machine that
+/// is overloaded a short turn may take long, and is not to blame.
+void process_host::look_how_heavy(time_point now) {
+  const auto used = child_->cpu_time();
+  if (looked_ && used - *looked_ >= heavy_look / 2) {
+    child_->give_way(heavy_niceness);
+    gave_way_ = true;
+    look_at_ = never;
+    return;
+  }
+  if (!looked_)
+    looked_ = used;
+  look_at_ = now + heavy_look;
 }
 
 void process_host::on_bytes(const_bytes data) {
@@ -252,7 +275,8 @@ time_point process_host::deadline() const {
   const bool waiting = child_ && (outstanding() > 0 || !ready_);
   if (!waiting)
     return never;
-  return last_chance_ != never ? last_chance_ : watch_.deadline();
+  return std::min(look_at_,
+                  last_chance_ != never ? last_chance_ : watch_.deadline());
 }
 
 void process_host::on_time(time_point now) {
@@ -263,6 +287,10 @@ void process_host::on_time(time_point now) {
     progressed();
     return;
   }
+  if (now >= look_at_)
+    look_how_heavy(now);
+  if (last_chance_ != never && now < last_chance_)
+    return;
   switch (watch_.judge(now)) {
   case turn_watch::verdict::fine:
     return;

@@ -42,6 +42,7 @@ private:
   void end_life();
   void feed();
   void progressed();
+  void look_how_heavy(time_point now);
   void on_bytes(const_bytes data);
   bool take(const host_frames::frame& f, std::vector<turn_result>& results);
   void fail(host_errc why, std::string message);
@@ -63,7 +64,10 @@ private:
   turn_watch watch_;
   std::uint64_t seen_mark_ = 0;    ///< the newest begun, as last looked at
   time_point last_chance_ = never; ///< to read what it may have written
-  std::shared_ptr<char> life_;     ///< dies with restart() and stop()
+  time_point look_at_ = never;     ///< how heavy its turn is
+  std::optional<duration> looked_; ///< its processor time at the first look
+  bool gave_way_ = false;
+  std::shared_ptr<char> life_; ///< dies with restart() and stop()
 };
 
 } // namespace banyan

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace banyan::io {
 
@@ -400,6 +402,21 @@ void child_process::write(const_bytes data) {
 
 std::size_t child_process::unsent() const {
   return core_->unsent();
+}
+
+duration child_process::cpu_time() const {
+  clockid_t clock{};
+  timespec t{};
+  if (core_->pid <= 0 || ::clock_getcpuclockid(core_->pid, &clock) != 0
+      || ::clock_gettime(clock, &t) != 0)
+    return {};
+  return std::chrono::seconds{t.tv_sec} + std::chrono::nanoseconds{t.tv_nsec};
+}
+
+void child_process::give_way(int niceness) {
+  if (core_->pid > 0) // it may be ending: then there is nothing to do
+    static_cast<void>(
+        ::setpriority(PRIO_PROCESS, static_cast<id_t>(core_->pid), niceness));
 }
 
 int child_process::pid() const {

@@ -61,6 +61,11 @@ public:
   void write(const_bytes data);
   [[nodiscard]] std::size_t unsent() const;
   [[nodiscard]] int pid() const;
+  /// What it used so far; zero if it is ending.
+  [[nodiscard]] duration cpu_time() const;
+  /// Its first thread has less of the processors where others want them, too
+  /// (`nice`); for good, unless this process may take it back.
+  void give_way(int niceness);
 
 private:
   struct core;

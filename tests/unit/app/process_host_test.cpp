@@ -3,6 +3,7 @@
 #include "actors/host/process_host.hpp"
 #include "base/codec.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -197,6 +198,47 @@ TEST_F(processes, an_endless_loop_is_slow_first_and_then_ended) {
   EXPECT_EQ(failed[0].died_of.turn->number, 7U);
   EXPECT_TRUE(wait([&] { return ::kill(pid, 0) != 0; }));
   answers_again(*h);
+}
+
+TEST_F(processes, one_whose_turn_takes_long_gives_way_to_the_others) {
+  auto h = make();
+  h->start();
+  h->submit(orders("touch", 1, 10));
+  ASSERT_TRUE(wait([&] { return results.size() == 10; }));
+  const auto niceness = [&] {
+    return ::getpriority(PRIO_PROCESS, static_cast<id_t>(h->pid()));
+  };
+  const int usual = niceness();
+  h->submit(orders("spin", 11, 1));
+  ASSERT_TRUE(wait([&] {
+    h->on_time(l.now());
+    return niceness() != usual;
+  }));
+  EXPECT_EQ(niceness(), 10);
+  EXPECT_TRUE(slow.empty());
+  EXPECT_TRUE(failed.empty());
+  h->restart();
+  EXPECT_EQ(niceness(), usual);
+}
+
+// A module that never comes back from being loaded, or a host that says
+// nothing: its own deadline, however short turns may be.
+TEST_F(processes, one_that_never_gets_ready_is_ended) {
+  auto o = options("crasher");
+  o.turn_time_max = 10ms;
+  auto h = make(o, {"/bin/bash", {"bash", "-c", "sleep 1000"}});
+  h->start();
+  const auto begun = l.now();
+  h->on_time(begun + 1s);
+  h->on_time(begun + 9s);
+  EXPECT_TRUE(failed.empty());
+  h->on_time(begun + 11s);
+  h->on_time(begun + 12s); // its last chance to be read is over
+  ASSERT_EQ(failed.size(), 1U);
+  EXPECT_EQ(failed[0].why, host_errc::hung);
+  EXPECT_EQ(failed[0].message, "crasher: loading the module takes too long");
+  EXPECT_TRUE(failed[0].died_of.known);
+  EXPECT_FALSE(failed[0].died_of.turn);
 }
 
 TEST_F(processes, what_it_prints_comes_back_as_lines) {
