@@ -10,8 +10,6 @@ const char* to_string(log_source s) noexcept {
   switch (s) {
   case log_source::out:
     return "out";
-  case log_source::error:
-    return "err";
   case log_source::log:
     return "log";
   }

@@ -6,8 +6,9 @@
 
 namespace banyan {
 
-/// Where a line of an app came from.
-enum class log_source : std::uint8_t { out = 0, error = 1, log = 2 };
+/// Where a line of an app came from: what its process printed (standard output
+/// and error are one pipe, so that their order is kept), or `ctx.log`.
+enum class log_source : std::uint8_t { out = 0, log = 1 };
 [[nodiscard]] const char* to_string(log_source s) noexcept;
 
 /// One line that an app printed or logged, as it came: whoever shows it makes

@@ -18,7 +18,7 @@ class writer;
 /// @name Limits of one answer; a further one goes on behind its last line
 /// @{
 inline constexpr std::size_t log_lines_max = 4096;
-inline constexpr std::size_t log_answer_bytes_max = std::size_t{256} << 10;
+inline constexpr std::size_t log_answer_bytes_max = std::size_t{64} << 10;
 /// @}
 
 /// Which lines of an app are there with a number above `after`?

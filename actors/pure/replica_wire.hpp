@@ -28,6 +28,18 @@ inline constexpr std::size_t result_bytes_max = std::size_t{1} << 20;
 inline constexpr std::size_t message_text_bytes_max = 4096;
 inline constexpr std::size_t idempotency_key_bytes_max = 255;
 
+/// @name Queries of the runtime's own, which no app code runs for
+/// An actor's stored state: [index, blob or nil].
+/// A newer one than that of an index (uint; nothing: the present one), as soon
+/// as there is one; the same answer.
+/// Actors of the group by key: [prefix, behind this key, at most so many] →
+/// [[key…], more]. The frame's key is ignored.
+/// @{
+inline constexpr std::string_view look_state = "_state";
+inline constexpr std::string_view look_watch = "_watch";
+inline constexpr std::string_view look_list = "_ls";
+/// @}
+
 /// The shard of `key` in an app of `shards` groups (at least 1). Part of the
 /// stored format: FNV-1a 64, finished by splitmix64, modulo `shards`.
 std::uint32_t shard_of(std::string_view key, std::uint32_t shards) noexcept;

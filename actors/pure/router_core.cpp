@@ -75,12 +75,15 @@ void router_core::call(call_request c, time_point now, effects& out) {
     return refuse(reply_status::too_large,
                   "the argument has " + std::to_string(c.argument.size())
                       + " bytes as msgpack; it may have 1 MiB");
+  if (c.shard && *c.shard >= app->shards)
+    return refuse(reply_status::invalid_argument,
+                  "the app has " + std::to_string(app->shards) + " shards");
   const std::uint64_t id = ++next_call_;
   pending p;
   p.token = c.token;
   p.until = now + std::clamp(c.deadline, duration{}, deadline_max);
   p.frame.call = id;
-  p.frame.group = {app->id, shard_of(c.key, app->shards)};
+  p.frame.group = {app->id, c.shard ? *c.shard : shard_of(c.key, app->shards)};
   p.frame.kind = c.kind;
   p.frame.key = std::move(c.key);
   p.frame.command = std::move(c.command);

@@ -25,6 +25,7 @@ struct call_request {
   request_identity identity;
   duration deadline = std::chrono::seconds{5};
   std::optional<duration> max_staleness; ///< queries only
+  std::optional<std::uint32_t> shard;    ///< instead of the key's
 };
 
 /// To the router or replica of `to`, which may be this node itself.

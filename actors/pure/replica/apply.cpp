@@ -133,8 +133,11 @@ void replica_core::impl::on_effect(const raft::committed& e, time_point now) {
         return;
     }
     committed_ = entry.index;
-    if (overlay_.at(committed_)->checkpoint)
+    const auto& step = *overlay_.at(committed_);
+    if (step.checkpoint)
       checkpoints_.push_back(committed_);
+    if (!watches_.empty() && !step.touched.empty())
+      wake_watches(step.touched);
   }
   overlay_.committed(committed_);
   while (!proposed_.empty() && proposed_.front().first <= committed_) {

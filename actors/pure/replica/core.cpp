@@ -45,6 +45,7 @@ void replica_core::impl::flush(time_point now) {
       break;
   }
   clear_suspects(now);
+  answer_looks(now);
   mend(now);
   order_commit_if_due(now);
   close_failover(now);
@@ -217,8 +218,8 @@ void replica_core::impl::on_effect(const raft::own_term_committed& e,
 
 /// The report ends with the first reply, or without one once nobody waits.
 void replica_core::impl::close_failover(time_point) {
-  if (!failover_open_ || !released_ || !calls_.empty())
-    return;
+  if (!failover_open_ || !released_ || calls_.size() > watching_)
+    return; // who watches waits for nothing
   failover_open_ = false;
   out_.emplace_back(failover_report{leading_term_, old_leader_,
                                     detected_.value_or(elected_), elected_,

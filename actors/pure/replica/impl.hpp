@@ -123,9 +123,16 @@ private:
     bool busy = false;
     bool ready = false; ///< is in `ready_`
   };
+  enum class look : std::uint8_t { none, state, watch, list };
   struct query {
     std::uint64_t id = 0;
     std::uint64_t call = 0;
+    look what = look::none;
+    std::optional<log_index> after;  ///< `watch`: only a newer state
+    std::string prefix;              ///< `list`: of the keys
+    std::string behind;              ///< `list`: this key
+    std::size_t limit = 0;           ///< `list`
+    std::vector<std::string> listed; ///< so far
     std::string actor;
     std::string command;
     bytes argument;
@@ -177,6 +184,7 @@ private:
     /// Or a row that another replica misses.
     std::optional<std::pair<replica_ref, std::uint64_t>> row_for;
     std::uint64_t copy = 0; ///< a range of keys for this token's copy
+    std::uint64_t list = 0; ///< or a page for this query
     std::uint64_t snapshot = 0;
     replica_ref snapshot_peer;
     log_index applied; ///< snapshot scans: what the state held
@@ -469,6 +477,23 @@ private:
   void on_query_result(run& r, turn_result result, time_point now);
   void try_answer(query& q, time_point now);
   void drop_query(std::uint64_t id);
+  void admit_query(std::uint64_t call, query q, request_frame& r,
+                   time_point now);
+
+  // looks.cpp
+  static std::optional<look> look_named(std::string_view command);
+  void on_look(std::uint64_t call, request_frame& r, time_point now);
+  bool read_look(query& q, const bytes& argument) const;
+  void look_ready(run& r);
+  void answer_looks(time_point now);
+  void finish_look(query& q, bytes result, log_index version, time_point now);
+  void wake_watches(const std::string& actor);
+  void forget_watch(const query& q);
+  void scan_list(query& q, bytes from);
+  void begin_list(query& q);
+  void on_list_page(const read_wait& w, const store::scan_page& page,
+                    time_point now);
+  void end_list(query& q, bool more, time_point now);
 
   // exchange.cpp
   void pump_streams(time_point now);
@@ -624,6 +649,9 @@ private:
   std::size_t uncommitted_bytes_ = 0;
   std::size_t unordered_bytes_ = 0; ///< proposed, in no log order yet
   std::unordered_map<std::uint64_t, query> queries_;
+  std::size_t watching_ = 0; ///< of `queries_`: watches
+  std::multimap<std::string, std::uint64_t> watches_; ///< those that wait
+  std::vector<std::uint64_t> looks_due_; ///< runs whose row is here
   std::optional<raft::fresh> fresh_;
   struct poison_due {
     std::uint64_t pending = 0;

@@ -90,6 +90,16 @@ public:
   void range(const_bytes from, const_bytes until,
              std::vector<const store::row_change*>& out) const;
 
+  /// The latest version of each actor row that is here: `f(change, index)`.
+  template <class F>
+  void each_actor(F f) const {
+    for (const auto& [key, at] : latest_)
+      if (!key.empty()
+          && static_cast<row_kind>(static_cast<std::uint8_t>(key[0]))
+                 == row_kind::actor)
+        f(get(at.index)->rows[at.row], log_index{at.index});
+  }
+
   [[nodiscard]] const step* at(log_index index) const;
   [[nodiscard]] log_index first() const noexcept { return first_; }
   [[nodiscard]] log_index last() const noexcept {

@@ -12,25 +12,33 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
     answer(call, reply_status::invalid_argument, "key or query is too long");
     return;
   }
+  if (r.command[0] == '_')
+    return on_look(call, r, now);
   if (tables_.stopped || parked_) {
     answer(call,
            tables_.stopped ? reply_status::stopped : reply_status::parked);
     return;
   }
-  if (queries_.size() >= config_.waiting_turns_max) {
+  admit_query(call, {}, r, now);
+}
+
+void replica_core::impl::admit_query(std::uint64_t call, query q,
+                                     request_frame& r, time_point now) {
+  if (queries_.size() - watching_ >= config_.waiting_turns_max) {
     answer(call, reply_status::overloaded, "too many queries wait");
     return;
   }
-  query q;
   q.id = ++ids_;
   q.call = call;
-  q.confirmed = r.max_staleness.has_value();
+  // What a watch shows is newer than what its caller has seen: that needs no
+  // round.
+  q.confirmed = r.max_staleness.has_value() || q.after;
   if (leading_) {
     if (!q.confirmed && !(may_propose() && raft_->read(now, q.id))) {
       answer(call, not_leader(false));
       return;
     }
-  } else if (!whole()) {
+  } else if (!whole() || q.what == look::watch) {
     answer(call, not_leader(false));
     return;
   } else {
@@ -46,6 +54,7 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
       return;
     }
   }
+  watching_ += q.what == look::watch ? 1 : 0;
   q.actor = std::move(r.key);
   q.command = std::move(r.command);
   q.argument = std::move(r.argument);
@@ -58,6 +67,8 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
 /// It runs at once, beside the round: the answer waits for the round and for
 /// the commit of the last entry that it read.
 void replica_core::impl::begin_query(query& q) {
+  if (q.what == look::list)
+    return begin_list(q);
   auto& r = add_run(q.actor, q.id, true);
   gather(r);
 }
@@ -104,6 +115,10 @@ void replica_core::impl::drop_query(std::uint64_t id) {
   const auto it = queries_.find(id);
   if (it == queries_.end())
     return;
+  if (it->second.what == look::watch) {
+    forget_watch(it->second);
+    --watching_;
+  }
   for (auto r = runs_.begin(); r != runs_.end(); ++r)
     if (r->second->is_query && r->second->owner == id) {
       runs_.erase(r);

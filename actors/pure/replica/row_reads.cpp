@@ -163,6 +163,14 @@ void replica_core::impl::on_state_scanned(
       end_copy(w.copy, "rows of its state are damaged");
     return;
   }
+  if (w.list != 0) {
+    if (page)
+      on_list_page(w, *page, now);
+    else
+      fail("the state can't be read: "
+           + std::string{store::to_string(page.error())});
+    return;
+  }
   if (w.snapshot != 0) {
     // A chunk with a hole in it would be a silent loss.
     if (page && page->damaged.empty())

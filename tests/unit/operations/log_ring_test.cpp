@@ -24,7 +24,7 @@ TEST(log_ring, lines_come_in_order_from_a_number_and_a_time_on) {
   log_ring r;
   r.add(log_source::out, "", "a", today);
   const auto first = r.newest();
-  r.add(log_source::error, "", "b", today + 5);
+  r.add(log_source::out, "", "b", today + 5);
   r.add(log_source::log, "alice", "c", today + 9);
   EXPECT_EQ(texts(r), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(texts(r, first), (std::vector<std::string>{"b", "c"}));
@@ -54,7 +54,7 @@ TEST(log_ring, the_last_4_mib_of_an_app_are_kept_per_node) {
 
 TEST(log_ring, a_line_is_kept_as_it_came_but_cut) {
   log_ring r;
-  r.add(log_source::error, "al\nice", "\x1b[2J\xff", today);
+  r.add(log_source::out, "al\nice", "\x1b[2J\xff", today);
   r.add(log_source::out, "", std::string(10'000, 'y'), today);
   EXPECT_EQ(texts(r)[0], "\x1b[2J\xff");
   EXPECT_EQ(texts(r)[1].size(), log_line::text_bytes_max);

@@ -49,7 +49,7 @@ logs_held lines() {
   logs_held f;
   f.token = 7;
   f.lines.push_back({5, 1'700'000'000'000, log_source::log, "alice", "paid"});
-  f.lines.push_back({9, 1'700'000'000'001, log_source::error, "", "\x1b\xff"});
+  f.lines.push_back({9, 1'700'000'000'001, log_source::out, "", "\x1b\xff"});
   f.more = true;
   return f;
 }
