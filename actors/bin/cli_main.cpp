@@ -24,6 +24,9 @@ struct arguments {
   call_options call;
   query_options query;
   events_options events;
+  logs_options logs;
+  get_options get;
+  ls_options ls;
 };
 
 /// What the command line asked for.
@@ -105,6 +108,21 @@ private:
     e->add_flag("-f,--follow", a_.events.follow, "and what happens from now");
     e->add_option("--since", a_.events.since, "not older than this, as in 10m");
     e->add_option("-n", a_.events.most, "the last N of them (100)");
+    auto* l = add(app_, "logs", "what an app printed and logged, on all nodes",
+                  [this](const session& s) { return cli::logs(s, a_.logs); });
+    l->add_option("APP", a_.logs.app, "its name")->required();
+    l->add_flag("-f,--follow", a_.logs.follow, "and what it says from now on");
+    l->add_option("--since", a_.logs.since, "not older than this, as in 10m");
+    l->add_option("-n", a_.logs.most, "the last N lines");
+    auto* g = add(app_, "get", "an actor's stored state",
+                  [this](const session& s) { return cli::get(s, a_.get); });
+    g->add_option("ACTOR", a_.get.address, "APP/KEY")->required();
+    g->add_flag("-f,--follow", a_.get.follow, "and after each change from now");
+    auto* k = add(app_, "ls", "the actors of an app",
+                  [this](const session& s) { return cli::ls(s, a_.ls); });
+    k->add_option("APP", a_.ls.app, "its name")->required();
+    k->add_option("PREFIX", a_.ls.prefix, "of their keys");
+    k->add_option("-n", a_.ls.most, "at most N of them");
     auto* v = add(
         app_, "verify",
         "read the peer's disk again now and mend it; with FILE: check a backup",

@@ -87,6 +87,7 @@ void app_actor_state::on_results(std::vector<turn_result> results) {
 }
 
 void app_actor_state::on_line(std::string_view line) {
+  ctx->app_lines[app].add(log_source::out, {}, line, ctx->unix_ms());
   const auto now = ctx->loop.now();
   if (now - lines_since >= 1s) {
     if (lines > lines_per_second)

@@ -118,6 +118,8 @@ public:
   event_log events;               ///< through `event` and `hear_event`
   std::function<void()> on_event; ///< one was added; the gateway's
   std::map<std::string, log_ring> app_lines; ///< of apps here, by name
+  /// Another node's answer; the gateway's.
+  std::function<void(const node_id&, logs_held)> on_logs;
 
   caf::actor node;
   caf::actor supervisor;

@@ -4,6 +4,7 @@
 #include "actors/docs/spec_map.hpp"
 #include "actors/host/json.hpp"
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/gateway_answers.hpp"
 #include "base/codec.hpp"
 #include "crypto/secret.hpp"
 
@@ -12,71 +13,6 @@
 
 namespace banyan::actors {
 namespace {
-
-bool wants_msgpack(const io::http_request& q) {
-  return q.header("accept").find("msgpack") != std::string_view::npos;
-}
-
-} // namespace
-
-io::http_response answer(const io::http_request& q, const_bytes value,
-                         int status) {
-  io::http_response r;
-  r.status = status;
-  if (wants_msgpack(q)) {
-    r.content_type = "application/msgpack";
-    r.body = to_text(value);
-    return r;
-  }
-  auto json = msgpack_to_json(value);
-  if (!json.ok())
-    return io::http_error(500, "app_failed", json.error().message);
-  r.body = std::move(*json);
-  r.body.push_back('\n');
-  return r;
-}
-
-io::http_response refusal(const reply& r) {
-  const auto [code, status] = http_code_of(r.status);
-  std::chrono::milliseconds retry{0};
-  if (r.retry_after)
-    retry =
-        std::chrono::duration_cast<std::chrono::milliseconds>(*r.retry_after);
-  if (r.status != reply_status::rejected)
-    return io::http_error(status, code,
-                          r.message.empty() ? to_string(r.status) : r.message,
-                          retry);
-  io::http_response out;
-  out.status = status;
-  out.body = "{\"error\":\"rejected\",\"code\":";
-  append_json_string(out.body, r.code);
-  out.body += ",\"message\":";
-  append_json_string(out.body, r.message);
-  out.body += "}\n";
-  return out;
-}
-
-io::http_response refusal(reply_status s, std::string message) {
-  reply r;
-  r.status = s;
-  r.message = std::move(message);
-  return refusal(r);
-}
-
-namespace {
-
-bool parse_milliseconds(std::string_view text, duration& out) {
-  if (text.empty() || text.size() > 9)
-    return false;
-  std::int64_t v = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9')
-      return false;
-    v = v * 10 + (c - '0');
-  }
-  out = std::chrono::milliseconds{v};
-  return true;
-}
 
 // TOML when it says so, else JSON.
 result<app_spec, config_error> read_spec(const io::http_request& q) {
@@ -93,10 +29,6 @@ result<app_spec, config_error> read_spec(const io::http_request& q) {
 }
 
 } // namespace
-
-const std::string admin_rights =
-    "use the control socket, or `Authorization: Bearer` with the token in "
-    "DIR/admin.token (`banyan --token FILE`)";
 
 http_code http_code_of(reply_status s) noexcept {
   switch (s) {
@@ -142,8 +74,8 @@ http_code http_code_of(reply_status s) noexcept {
 }
 
 http_gateway::http_gateway(node_context& ctx, gateway_start start)
-    : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()}, events_{
-                                                                         ctx} {
+    : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()},
+      events_{ctx}, logs_{ctx}, watches_{ctx} {
 }
 
 bool http_gateway::is_admin(const io::http_request& q) const {
@@ -240,6 +172,12 @@ void http_gateway::handle(io::http_request q, responder r) {
     return papers(q, r);
   if (path.size() == 4 && path[3] == "_backup" && get)
     return backup(q, r);
+  if (path.size() == 4 && path[3] == "_logs" && q.method == "GET")
+    return logs(q, std::move(r));
+  if (path.size() == 4 && path[3] == "actors" && q.method == "GET")
+    return list(q, std::move(r));
+  if (path.size() == 6 && path[3] == "actors" && path[5].substr(0, 1) == "_")
+    return look(q, std::move(r));
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();
@@ -256,14 +194,8 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   const auto bad = [&](std::string why) {
     r.send(refusal(reply_status::invalid_argument, std::move(why)));
   };
-  if (!is_app_name(c.app))
-    return bad("'" + c.app
-               + "' is no app name: 1 to 63 of a-z, 0-9, _ and -, "
-                 "a letter first");
-  if (c.key.empty() || c.key.size() > actor_key_bytes_max
-      || !detail::is_utf8(c.key))
-    return bad("the actor's key has " + std::to_string(c.key.size())
-               + " bytes; it must be 1 to 255 bytes of UTF-8");
+  if (std::string wrong; !check_actor(c.app, c.key, wrong))
+    return bad(std::move(wrong));
   if (c.command.empty() || c.command.size() > name_bytes_max
       || c.command[0] == '_')
     return bad("'" + c.command.substr(0, 64) + "' is no command or query");
@@ -300,18 +232,10 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
                  + " at byte " + std::to_string(argument.error().position));
     c.argument = std::move(*argument);
   }
+  std::string why;
   const auto* consistency = q.parameter("consistency");
-  if (consistency != nullptr && *consistency == "stale") {
-    c.max_staleness = 10s;
-    if (const auto* ms = q.parameter("max_staleness_ms")) {
-      duration d{};
-      if (!parse_milliseconds(*ms, d))
-        return bad("max_staleness_ms must be a number of milliseconds");
-      c.max_staleness = d;
-    }
-  } else if (consistency != nullptr && *consistency != "linearizable") {
-    return bad("consistency must be linearizable or stale");
-  }
+  if (!read_consistency(q, c, why))
+    return bad(std::move(why));
   bool is_query = only_query || consistency != nullptr;
   bool known = is_query;
   if (const auto h = ctx_.handlers.find(c.app); h != ctx_.handlers.end()) {

@@ -1,6 +1,9 @@
 #pragma once
 #include "actors/node/context.hpp"
 #include "actors/node/event_streams.hpp"
+#include "actors/node/gateway_answers.hpp"
+#include "actors/node/log_streams.hpp"
+#include "actors/node/watch_streams.hpp"
 #include "net/io/http_server.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -33,6 +36,12 @@ private:
   void papers(io::http_request& q, responder r);
   void backup(io::http_request& q, responder r); // gateway_backup.cpp
   void verify(io::http_request& q, responder r, bool begin);
+  // What operators ask for (gateway_operator.cpp)
+  void logs(io::http_request& q, responder r);
+  void look(io::http_request& q, responder r);
+  void list(io::http_request& q, responder r);
+  /// False: it was refused.
+  bool may_look(const io::http_request& q, responder& r) const;
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
@@ -41,6 +50,8 @@ private:
   gateway_start start_;
   time_point started_;
   event_streams events_;
+  log_streams logs_;
+  watch_streams watches_;
 };
 
 /// @name What `GET` shows, as msgpack (gateway_views.cpp)
@@ -56,14 +67,10 @@ bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);
 /// @}
 
-/// @name How the gateway answers
-/// @{
-io::http_response answer(const io::http_request& q, const_bytes value,
-                         int status = 200);
-io::http_response refusal(const reply& r);
-io::http_response refusal(reply_status s, std::string message);
-extern const std::string admin_rights; ///< how to get them
-/// @}
+/// What to do about a call that is an admin's.
+inline const std::string admin_rights =
+    "use the control socket, or `Authorization: Bearer` with the token in "
+    "DIR/admin.token (`banyan --token FILE`)";
 
 /// `code` and HTTP status of DESIGN section 12.
 struct http_code {

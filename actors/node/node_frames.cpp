@@ -1,5 +1,6 @@
 // What other nodes and clients send: whose it is, and whether it may be.
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/log_streams.hpp"
 #include "actors/node/node.hpp"
 #include "actors/pure/client_wire.hpp"
 
@@ -143,6 +144,12 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
       caf::anon_send(ctx_.router, view_in{v->group});
   } else if (auto* told = std::get_if<event_told>(&in.frame)) {
     ctx_.hear_event(info.node, std::move(told->what));
+  } else if (const auto* lines = std::get_if<logs_wanted>(&in.frame)) {
+    ctx_.send(info.node, net::channel::group,
+              encoded_control(lines_here(ctx_, *lines)));
+  } else if (auto* held = std::get_if<logs_held>(&in.frame)) {
+    if (ctx_.on_logs)
+      ctx_.on_logs(info.node, std::move(*held));
   } else {
     caf::anon_send(ctx_.supervisor, std::move(in));
   }
@@ -156,6 +163,8 @@ void node_shell::on_client_call(const net::link_info& info,
     links_->close(info.node, ctx_.loop.now());
     return;
   }
+  if (!f.command.empty() && f.command[0] == '_')
+    f.command = "?"; // what is ours isn't for apps' clients: no such query
   const auto* app = ctx_.known.find_app(f.app);
   const auto answer =
       [&ctx = ctx_, node = info.node, call = f.call,

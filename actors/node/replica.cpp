@@ -329,8 +329,12 @@ void replica_shell::carry(send_stream& e) {
 }
 
 void replica_shell::carry(app_log& e) {
-  for (const auto& line : e.lines)
+  auto& kept = ctx_.app_lines[start_.app];
+  const auto now = ctx_.unix_ms();
+  for (const auto& line : e.lines) {
+    kept.add(log_source::log, e.actor, line, now);
     ctx_.log(log_level::info, start_.app + "/" + e.actor + ": " + line);
+  }
 }
 
 void replica_shell::carry(probe_node& e) {

@@ -46,6 +46,34 @@ struct events_options {
 outcome events(const session& s, const events_options& o);
 /// @}
 
+/// @name What apps say (logs.cpp)
+/// @{
+struct logs_options {
+  std::string app;
+  bool follow = false;
+  std::string since;               ///< as `10m`; empty: all that is kept
+  std::optional<std::size_t> most; ///< of those that are there: the last ones
+};
+outcome logs(const session& s, const logs_options& o);
+/// @}
+
+/// @name Stored states (states.cpp)
+/// @{
+struct get_options {
+  std::string address; ///< `APP/KEY`
+  bool follow = false;
+};
+/// An actor's state as JSON. @returns `failed` when there is no such actor.
+outcome get(const session& s, const get_options& o);
+struct ls_options {
+  std::string app;
+  std::string prefix;
+  std::optional<std::size_t> most;
+};
+/// The keys of an app's actors, one a line.
+outcome ls(const session& s, const ls_options& o);
+/// @}
+
 /// @name Safety (verify.cpp)
 /// @{
 /// Has the peer read everything on its disk again, and waits until what that

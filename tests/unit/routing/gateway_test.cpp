@@ -74,8 +74,8 @@ TEST_F(gateway, names_and_keys_are_checked) {
       200);
   expect(send("POST", alice + "launder", "{}"), 404, "not_found",
          "no command or query 'launder'");
-  expect(send("POST", alice + "_state", "{}"), 400, "invalid_argument",
-         "is no command or query");
+  expect(send("POST", alice + "_state", "{}"), 404, "not_found",
+         "none of ours");
   expect(send("GET", alice + "deposit"), 400, "invalid_argument", "use POST");
 }
 

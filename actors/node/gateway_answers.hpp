@@ -1,0 +1,25 @@
+#pragma once
+#include "actors/node/context.hpp"
+#include "net/io/http_server.hpp"
+
+namespace banyan::actors {
+
+/// @name What every part of the gateway answers with
+/// @{
+/// One msgpack value, as JSON unless the client accepts msgpack.
+io::http_response answer(const io::http_request& q, const_bytes value,
+                         int status = 200);
+io::http_response refusal(const reply& r);
+io::http_response refusal(reply_status s, std::string message);
+/// At most 9 digits.
+bool parse_milliseconds(std::string_view text, duration& out);
+/// `?consistency=` and `?max_staleness_ms=` of a query; `why` says what is
+/// wrong.
+bool read_consistency(const io::http_request& q, call_request& c,
+                      std::string& why);
+/// App and key of a call, or what is wrong with them.
+bool check_actor(const std::string& app, const std::string& key,
+                 std::string& why);
+/// @}
+
+} // namespace banyan::actors
