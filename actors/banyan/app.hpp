@@ -285,6 +285,8 @@ BANYAN_HIDDEN bool register_app(std::string_view name,
   app.table.open = &open_module<App>;
   app.table.close = &close_app;
   app.table.run = &run_turn;
+  app.table.extras = BANYAN_APP_SECRETS;
+  app.table.secrets = &take_secrets;
   record_of<App>() = &app;
   return true;
 }

@@ -4,6 +4,7 @@
 #include <banyan/detail/registry.hpp>
 
 #include <chrono>
+#include <map>
 #include <stdexcept>
 
 namespace banyan {
@@ -31,13 +32,17 @@ private:
   std::uint64_t state_;
 };
 
+/// The values of the spec's secrets, by name.
+using secret_map = std::map<std::string, std::string, std::less<>>;
+
 /// What a turn knows besides state and argument.
 struct turn_facts {
   std::string key;    ///< of the actor
   std::string caller; ///< `app/key` of the sending actor; empty for a client
   std::chrono::system_clock::time_point now{};
   std::uint64_t seed = 1;
-  std::vector<std::uint8_t> config; ///< a msgpack map, or nothing
+  std::vector<std::uint8_t> config;    ///< a msgpack map, or nothing
+  const secret_map* secrets = nullptr; ///< borrowed; null: none
   bool query = false;
 };
 
@@ -93,6 +98,18 @@ public:
     if (!d.whole(out))
       throw std::invalid_argument{d.why("config")};
     return out;
+  }
+
+  /// The value of one of the spec's `secrets`; a name that isn't among them
+  /// throws std::out_of_range. Whatever a handler puts into state, answers or
+  /// log lines is a secret no more.
+  [[nodiscard]] const std::string& secret(std::string_view name) const {
+    if (facts_.secrets != nullptr)
+      if (const auto at = facts_.secrets->find(name);
+          at != facts_.secrets->end())
+        return at->second;
+    throw std::out_of_range{"no secret '" + std::string{name}
+                            + "': list it in the spec's `secrets`"};
   }
 
   /// A line for `banyan logs`, also when the turn fails; 64 KiB per turn.

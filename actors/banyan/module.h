@@ -4,7 +4,8 @@
  *
  * Everything below is frozen as table version 1. Byte formats are canonical
  * msgpack maps with small integer keys; unknown keys are skipped by both sides,
- * so fields can be added without a new version.
+ * so fields can be added without a new version; functions are added behind
+ * the last one, each with a bit in `extras`.
  *
  * `BANYAN_APP` of <banyan/app.hpp> makes all of this; by hand it is needed only
  * for modules in another language.
@@ -39,12 +40,17 @@ typedef struct banyan_handler_v1 {
 typedef void (*banyan_sink_v1)(void* sink_context, const uint8_t* data,
                                size_t size);
 
+/* Which functions there are behind `run` (bits of `banyan_app_v1.extras`). In a
+ * module that was built before one of them the word is 0 or lacks its bit: it
+ * is never asked for what it doesn't have. */
+#define BANYAN_APP_SECRETS 1u /* `secrets` */
+
 typedef struct banyan_app_v1 {
   uint32_t table_version;      /* BANYAN_TABLE_VERSION */
   uint32_t state_version;      /* the newest state this module writes, from 1 */
   const char* name;            /* the app's struct; equals the module's name */
   uint32_t handler_count;      /* at most 1,000 */
-  uint32_t reserved;           /* 0 */
+  uint32_t extras;             /* BANYAN_APP_... */
   const banyan_handler_v1* handlers;
 
   /* Makes an instance with the spec's [config] (a msgpack map, or no bytes for
@@ -78,6 +84,11 @@ typedef struct banyan_app_v1 {
    *          13: ranges needed [[from blob, until blob, limit]...]} */
   int32_t (*run)(void* instance, const uint8_t* turn, size_t turn_size,
                  banyan_sink_v1 sink, void* sink_context);
+
+  /* With BANYAN_APP_SECRETS. Takes the values of the spec's secrets, a msgpack
+   * map {name text: value blob}, borrowed for the call: once, behind `open` and
+   * before the first turn, and only if the spec has any. */
+  void (*secrets)(void* instance, const uint8_t* values, size_t size);
 } banyan_app_v1;
 
 /* What `banyan_module()` returns. A module may know several apps (it sends to

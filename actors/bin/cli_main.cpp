@@ -145,6 +145,12 @@ private:
     d->add_option("SPEC", a_.deploy.spec, "the app's spec (TOML)")->required();
     d->add_option("--owner", a_.deploy.owner,
                   "NAME.owner to sign with; without it only in mesh `local`");
+    d->add_option("--secret", a_.deploy.secrets,
+                  "NAME=FILE: the value of a secret that the spec names; a "
+                  "file of mode 0600. May be repeated; without any, those of "
+                  "the version before are kept");
+    d->add_option("--secrets", a_.deploy.secrets_file,
+                  "a TOML file of mode 0600 with NAME = \"value\" lines");
     d->add_flag("--strict", a_.deploy.strict, "refuse when there are warnings");
     auto* r = add(app_, "remove", "remove an app",
                   [this](const session& s) { return remove(s, a_.remove); });

@@ -238,4 +238,23 @@ result<spec_file, config_error> load_spec(const std::filesystem::path& file) {
   return parse_spec(*text, file.string());
 }
 
+result<std::vector<std::pair<std::string, std::string>>, config_error>
+parse_secrets(std::string_view toml, std::string_view file) {
+  const auto wrong = [&](std::size_t line) {
+    return failure{config_error{std::string{file} + ":" + std::to_string(line)
+                                + ": write NAME = \"value\" on each line"}};
+  };
+  const auto parsed = toml::parse(toml);
+  if (!parsed)
+    return wrong(parsed.error().source().begin.line);
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [key, node] : parsed.table()) {
+    const auto* text = node.as_string();
+    if (text == nullptr)
+      return wrong(node.source().begin.line);
+    out.emplace_back(std::string{key.str()}, text->get());
+  }
+  return out;
+}
+
 } // namespace banyan

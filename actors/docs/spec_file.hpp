@@ -35,6 +35,11 @@ result<spec_file, config_error> parse_spec(std::string_view toml,
 /// The same from a file of at most `config_file_bytes_max`.
 result<spec_file, config_error> load_spec(const std::filesystem::path& file);
 
+/// The values of secrets in a TOML file: `NAME = "value"` on each line. What is
+/// wrong is said without any of the content.
+result<std::vector<std::pair<std::string, std::string>>, config_error>
+parse_secrets(std::string_view toml, std::string_view file);
+
 /// `500ms`, `2s`, `5m`, `1h`: a whole number and a unit; false on anything else
 /// or above 365 days.
 [[nodiscard]] bool parse_duration(std::string_view text, duration& out);

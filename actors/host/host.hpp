@@ -65,6 +65,9 @@ struct host_options {
   std::string file;  ///< path of the shared object; empty: from the catalog
   bytes config;      ///< the spec's [config] as a msgpack map; empty: none
   std::string trail; ///< file of its `turn_trail`; empty: none
+  /// The spec's secrets, a msgpack map {name: blob}, each time that a host
+  /// begins: whoever asks wipes it. May be empty: there are none.
+  std::function<bytes()> secrets{};
   bool own_process = true; ///< the spec's `isolation`; false: a thread
   duration turn_time_max = std::chrono::seconds{10}; ///< ends the host
   duration turn_time_slow = std::chrono::seconds{1}; ///< is said

@@ -4,6 +4,7 @@
 #include "actors/host/module.hpp"
 #include "actors/host/turn_mark.hpp"
 #include "actors/host/turn_trail.hpp"
+#include "crypto/secret.hpp"
 #include "net/io/child_process.hpp"
 
 #include <fcntl.h>
@@ -231,7 +232,8 @@ int run_host_child() {
   auto module = load_module(open.file, open.module);
   if (!module)
     return fail(module.error());
-  auto runner = module_runner::open(*module, open.config);
+  auto runner = module_runner::open(*module, open.config, open.secrets);
+  wipe(open.secrets); // the module has its own copy
   if (!runner)
     return fail(runner.error());
   bytes out;

@@ -43,24 +43,26 @@ bool take_text(reader& r, std::size_t max, std::string& out) {
 void put_open(bytes& out, const host_open& m) {
   const frame_writer frame{out, host_frame_kind::open};
   writer{out}
-      .array(6)
+      .array(7)
       .text(m.module)
       .text(m.file)
       .blob(m.config)
       .uint(m.memory_max)
       .text(m.trail)
-      .id(m.life);
+      .id(m.life)
+      .blob(m.secrets);
 }
 
 bool read_open(const_bytes body, host_open& out) {
   reader r{body};
-  r.require(r.array(6) == 6);
+  r.require(r.array(7) == 7);
   out.module = r.text(name_bytes_max);
   out.file = r.text(path_bytes_max);
   out.config = r.blob(SIZE_MAX).copy();
   out.memory_max = r.uint();
   out.trail = r.text(path_bytes_max);
   r.id(out.life);
+  out.secrets = r.blob(SIZE_MAX).copy();
   return r.done();
 }
 

@@ -23,8 +23,9 @@ struct host_open {
   std::string file;
   bytes config;
   std::uint64_t memory_max = 0; ///< bytes of data; 0: no limit
-  std::string trail;            ///< file of its `turn_trail`; empty: none
-  incarnation life;             ///< of the peer, for it
+  std::string trail{};          ///< file of its `turn_trail`; empty: none
+  incarnation life{};           ///< of the peer, for it
+  bytes secrets{};              ///< msgpack; empty: none
 };
 
 struct host_run {

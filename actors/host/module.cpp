@@ -56,7 +56,8 @@ result<loaded_module, host_failed> check_app(const banyan_app_v1& t,
   const bool whole =
       is_name(t.name) && t.state_version > 0 && t.handler_count <= handlers_max
       && (t.handlers != nullptr || t.handler_count == 0) && t.open != nullptr
-      && t.close != nullptr && t.run != nullptr;
+      && t.close != nullptr && t.run != nullptr
+      && ((t.extras & BANYAN_APP_SECRETS) == 0 || t.secrets != nullptr);
   if (!whole)
     return fail(host_errc::not_a_module, from + ": its table is malformed");
   loaded_module m;
@@ -166,7 +167,8 @@ host_catalog::find(const std::string& name) const {
 }
 
 result<module_runner, host_failed>
-module_runner::open(const loaded_module& module, const_bytes config) {
+module_runner::open(const loaded_module& module, const_bytes config,
+                    const_bytes secrets) {
   collected why;
   void* instance =
       module.table->open(config.data(), config.size(), &collect, &why);
@@ -177,6 +179,8 @@ module_runner::open(const loaded_module& module, const_bytes config) {
                 module.info.app + " refused its configuration: "
                     + (said ? to_text(why.data) : "it didn't say why"));
   }
+  if (!secrets.empty() && (module.table->extras & BANYAN_APP_SECRETS) != 0)
+    module.table->secrets(instance, secrets.data(), secrets.size());
   return module_runner{module.table, instance};
 }
 

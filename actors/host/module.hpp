@@ -44,12 +44,14 @@ private:
   std::map<std::string, const banyan_app_v1*, std::less<>> tables_;
 };
 
-/// A module opened with a configuration: runs turns, one at a time. Whatever it
+/// A module opened with a configuration (and secrets, which one that was built
+/// before there were any doesn't get): runs turns, one at a time. Whatever it
 /// gives back is bounded and checked; what it does to the process is not.
 class module_runner {
 public:
   static result<module_runner, host_failed> open(const loaded_module& module,
-                                                 const_bytes config);
+                                                 const_bytes config,
+                                                 const_bytes secrets = {});
   module_runner(module_runner&& other) noexcept
       : table_{other.table_}, instance_{
                                   std::exchange(other.instance_, nullptr)} {}

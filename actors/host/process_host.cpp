@@ -3,6 +3,7 @@
 #include "actors/host/turn_mark.hpp"
 #include "actors/host/turn_trail.hpp"
 #include "base/assert.hpp"
+#include "crypto/secret.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -114,9 +115,18 @@ void process_host::begin() {
   }
   child_ = std::move(*child);
   bytes out;
-  put_open(out, {options_.module, options_.file, options_.config,
-                 options_.memory_max, options_.trail, options_.life});
+  host_open open{options_.module,
+                 options_.file,
+                 options_.config,
+                 options_.memory_max,
+                 options_.trail,
+                 options_.life,
+                 options_.secrets ? options_.secrets() : bytes{}};
+  out.reserve(open.config.size() + open.secrets.size() + 16384); // one to wipe
+  put_open(out, open);
   child_->write(out);
+  wipe(out);
+  wipe(open.secrets);
 }
 
 void process_host::submit(std::vector<turn_order> orders) {

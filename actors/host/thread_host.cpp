@@ -2,6 +2,7 @@
 
 #include "actors/host/turn_trail.hpp"
 #include "base/assert.hpp"
+#include "crypto/secret.hpp"
 
 #include <pthread.h>
 
@@ -71,7 +72,9 @@ private:
                           : load_module(options_.file, options_.module);
     if (!module)
       return fail(module.error());
-    auto runner = module_runner::open(*module, options_.config);
+    auto secrets = options_.secrets ? options_.secrets() : bytes{};
+    auto runner = module_runner::open(*module, options_.config, secrets);
+    wipe(secrets);
     if (!runner)
       return fail(runner.error());
     tell([this, info = module->info] {

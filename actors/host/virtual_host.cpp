@@ -1,6 +1,7 @@
 #include "actors/host/virtual_host.hpp"
 
 #include "base/assert.hpp"
+#include "crypto/secret.hpp"
 
 #include <algorithm>
 
@@ -34,7 +35,9 @@ void virtual_host::begin() {
     const auto module = catalog_.find(options_.module);
     if (!module)
       return fail(module.error());
-    auto runner = module_runner::open(*module, options_.config);
+    auto secrets = options_.secrets ? options_.secrets() : bytes{};
+    auto runner = module_runner::open(*module, options_.config, secrets);
+    wipe(secrets);
     if (!runner)
       return fail(runner.error());
     runner_.emplace(std::move(runner).value());

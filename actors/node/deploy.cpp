@@ -1,3 +1,4 @@
+#include "actors/docs/app_secrets.hpp"
 #include "actors/docs/sign_app.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
@@ -102,6 +103,21 @@ void group_supervisor::deploy(deploy_in& m) {
                           "this mesh has owners: deploy with `banyan deploy "
                           "SPEC.toml --owner NAME.owner`"));
   if (auto why = why_invalid(m.spec); !why.empty())
+    return m.done(refused(reply_status::invalid_argument, std::move(why)));
+  if (const auto* known = ctx_.known.find_app(m.spec.name);
+      known != nullptr && m.spec.secret_box.empty()) {
+    // Those of the version before, if it has all that the new one names.
+    const auto& old = apps_.at(known->id).version.spec;
+    bool all = true;
+    for (const auto& name : m.spec.secrets)
+      all &= std::find(old.secrets.begin(), old.secrets.end(), name)
+             != old.secrets.end();
+    if (all && !m.spec.secrets.empty()) {
+      m.spec.secret_box = old.secret_box;
+      m.spec.secret_keys = old.secret_keys;
+    }
+  }
+  if (auto why = why_no_secrets(m.spec); !why.empty())
     return m.done(refused(reply_status::invalid_argument, std::move(why)));
   if (!ctx_.hosts.has(m.spec.module))
     return m.done(refused(reply_status::invalid_argument,

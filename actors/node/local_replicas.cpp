@@ -216,6 +216,8 @@ void group_supervisor::start_app(const app_record& a) {
   o.own_process = a.version.spec.isolation == app_isolation::process;
   o.memory_max = a.version.spec.memory_max;
   o.turn_time_max = a.version.spec.turn_time_max;
+  if (!give_secrets(a, o))
+    return;
   auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));
   self_->monitor(actor);
   ctx_.apps.emplace(name, std::move(actor));

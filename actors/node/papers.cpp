@@ -1,5 +1,6 @@
 // The apps' documents: what was stored, what owners and peers bring, and what
 // that means for replicas and apps here.
+#include "actors/docs/app_secrets.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/supervisor.hpp"
 #include "base/codec.hpp"
@@ -71,6 +72,11 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     if (old.deleted)
       return refuse(reply_status::conflict, "the app was removed");
   }
+  // A deploy is told; what peers pass on is kept as it is, and its host says
+  // what it lacks.
+  if (auto why = why_no_secrets(a.version.spec);
+      done && !a.deleted && !why.empty())
+    return refuse(reply_status::invalid_argument, std::move(why));
   if (!a.deleted && had == apps_.end())
     if (const auto* other = ctx_.known.find_app(a.genesis.name);
         other != nullptr && other->id != a.id && done)
@@ -140,6 +146,7 @@ void group_supervisor::install(const app_record& a) {
   ctx_.known.put_app(
       {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
   use_secret(a);
+  forget_secrets(a.id, false);
   begin_replicas(a);
 }
 
@@ -171,6 +178,7 @@ void group_supervisor::uninstall(const app_record& a) {
   const auto& name = a.genesis.name;
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
     stop_replica({a.id, s});
+  forget_secrets(a.id, true);
   if (const auto* known = ctx_.known.find_app(name);
       known != nullptr && known->id == a.id) {
     ctx_.known.remove_app(a.id);

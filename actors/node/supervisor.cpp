@@ -81,6 +81,10 @@ void group_supervisor::on_control(control_in& m) {
                        app == apps_.end() ? nullptr : &app->second);
   } else if (auto* given = std::get_if<backup_given>(&f))
     backups_.on_given(m.from, *given);
+  else if (const auto* wants = std::get_if<secret_wanted>(&f))
+    on_secret_wanted(m.from, *wants);
+  else if (const auto* key = std::get_if<secret_key>(&f))
+    on_secret_key(*key);
 }
 
 void group_supervisor::backup(backup_in& m) {
@@ -239,6 +243,7 @@ void group_supervisor::on_tick() {
     m.done({}, "no answer from " + short_string(m.node));
   }
   end_trials(now);
+  ask_for_secrets(now);
   if (std::exchange(states_changed_, false))
     tell_states(nullptr);
   clear_aside(now);

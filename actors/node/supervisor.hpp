@@ -89,6 +89,16 @@ private:
   void install(const app_record& a);
   void use_secret(const app_record& a);
   void uninstall(const app_record& a);
+
+  // ---- secrets of apps (secrets.cpp)
+  /// False: the host can't start without them; `host_errors` says which.
+  [[nodiscard]] bool give_secrets(const app_record& a, host_options& o);
+  std::shared_ptr<const secret_bytes<32>> find_secret_key(const app_record& a);
+  void forget_secrets(const app_id& app, bool for_good);
+  void ask_for_secrets(time_point now);
+  void on_secret_wanted(const node_id& from, const secret_wanted& m);
+  void on_secret_key(const secret_key& m);
+
   void tell_papers(const node_id& to, const app_papers& p);
   void on_documents(const node_id& from, const documents_held& theirs);
 
@@ -233,6 +243,9 @@ private:
   std::map<std::string, app_trouble> troubles_; ///< by app
   std::set<std::string> parked_;                ///< apps, as was said
   backup_service backups_;
+  /// Of present versions, as far as they were needed.
+  std::map<app_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;
+  std::map<app_id, time_point> secrets_wanted_; ///< asks for the key then
   std::uint64_t next_number_ = 0;
   std::function<void()> stopped_;
   time_point stop_until_ = never;

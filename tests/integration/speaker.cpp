@@ -33,5 +33,10 @@ struct speaker : banyan::app<speaker, spoken> {
       all += o.greeting;
     return all;
   }
+  /// A test app may: others keep it to themselves.
+  static std::string secret(const spoken&, const line& name,
+                            banyan::context& ctx) {
+    return ctx.secret(name.text);
+  }
 };
-BANYAN_APP(speaker, say, greeting)
+BANYAN_APP(speaker, say, greeting, secret)

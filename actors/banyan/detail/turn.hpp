@@ -324,6 +324,7 @@ inline void run_guarded(const app_record& app, turn& t) noexcept {
 struct instance {
   const app_record* app = nullptr;
   buffer config;
+  secret_map secrets;
 };
 
 BANYAN_HIDDEN inline std::int32_t
@@ -335,6 +336,7 @@ run_turn(void* opened, const std::uint8_t* data, std::size_t size,
     if (!turn_reader{{data, size}}.read(t))
       return 1;
     t.facts.config = self.config;
+    t.facts.secrets = &self.secrets;
     run_guarded(*self.app, t);
     const buffer out = encode_result(t, self.app->name);
     sink(sink_context, out.data(), out.size());
@@ -356,9 +358,28 @@ BANYAN_HIDDEN inline void* open_app(const app_record& app,
       sink(sink_context, as_view(why).data, why.size());
       return nullptr;
     }
-    return new instance{&app, {config, config + size}};
+    return new instance{&app, {config, config + size}, {}};
   } catch (...) {
     return nullptr;
+  }
+}
+
+BANYAN_HIDDEN inline void take_secrets(void* opened, const std::uint8_t* data,
+                                       std::size_t size) {
+  try {
+    auto& self = *static_cast<instance*>(opened);
+    parser p{{data, size}};
+    item head, name, value;
+    if (!p.next(head) || head.kind != item::map)
+      return;
+    for (std::uint64_t n = head.bits; n > 0; --n) {
+      if (!p.next(name) || name.kind != item::text || !p.next(value)
+          || value.kind != item::blob)
+        return;
+      self.secrets[std::string{name.body.text()}] =
+          std::string{value.body.text()};
+    }
+  } catch (...) { // out of memory: what is missing throws when it is asked for
   }
 }
 

@@ -171,11 +171,19 @@ outcome deploy(const session& s, const deploy_options& o) {
   const auto spec = read_spec(o.spec);
   if (!spec.ok())
     return failure{spec.error()};
+  if (spec->spec.secrets.empty()
+      && (!o.secrets.empty() || !o.secrets_file.empty()))
+    return failure{problem{exit_code::usage,
+                           o.spec
+                               + ": the spec names no secrets; add secrets = "
+                                 "[\"NAME\"] to it"}};
   auto peer = peer_client::open(s.place);
   if (!peer.ok())
     return failure{peer.error()};
-  const auto done = o.owner.empty() ? deploy_by_peer(*peer, *spec, o.strict)
-                                    : deploy_as_owner(s, *peer, *spec, o);
+  // Secrets are boxed here: no peer but the voters' reads them.
+  const bool by_peer = o.owner.empty() && spec->spec.secrets.empty();
+  const auto done = by_peer ? deploy_by_peer(*peer, *spec, o.strict)
+                            : deploy_as_owner(s, *peer, *spec, o);
   if (!done.ok())
     return failure{done.error()};
   value answer;

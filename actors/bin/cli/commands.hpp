@@ -100,6 +100,8 @@ struct deploy_options {
   std::string spec;
   std::string owner; ///< an owner's file; empty: the peer signs, mesh `local`
   bool strict = false;
+  std::vector<std::string> secrets; ///< `NAME=FILE` each
+  std::string secrets_file;         ///< TOML; empty: none
 };
 outcome plan(const session& s, const std::string& spec);
 outcome deploy(const session& s, const deploy_options& o);

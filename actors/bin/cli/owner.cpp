@@ -2,6 +2,7 @@
 
 #include "actors/bin/cli/answers.hpp"
 #include "actors/bin/cli/deploy_file.hpp"
+#include "actors/bin/cli/secrets.hpp"
 #include "actors/docs/key_files.hpp"
 #include "actors/docs/sign_app.hpp"
 
@@ -66,16 +67,22 @@ current_papers(peer_client& peer, const owner_file& owner,
                     "peer"}};
 }
 
-bool same_spec(const app_spec& a, const app_spec& b) {
+/// Apart from the secrets' values, of which nobody can say here whether they
+/// are the same.
+bool same_spec(app_spec a, const app_spec& b) {
+  a.secret_box = b.secret_box;
+  a.secret_keys = b.secret_keys;
   return app_version{{}, a, {}}.encode() == app_version{{}, b, {}}.encode();
 }
 
 class owner_deploy {
 public:
   owner_deploy(const session& s, peer_client& peer, const spec_source& spec,
-               const deploy_options& o, const owner_file& owner)
+               const deploy_options& o, const owner_file& owner,
+               const secret_values& secrets)
       : session_{s}, peer_{peer}, spec_{spec}, options_{o}, owner_{owner},
-        file_{deploy_file::path_of(o.spec, spec.spec.name)} {}
+        secrets_{secrets}, file_{deploy_file::path_of(o.spec, spec.spec.name)} {
+  }
 
   deploy_result run() {
     auto found = current_papers(peer_, owner_, spec_.spec.name);
@@ -94,7 +101,8 @@ public:
     note("sending the signed deploy in " + file_.string()
          + " again, which was not finished; to begin anew, delete that file");
     auto sent = send((*kept)->papers);
-    if (!sent.ok() || same_spec((*kept)->version.spec, spec_.spec))
+    if (!sent.ok()
+        || (same_spec((*kept)->version.spec, spec_.spec) && secrets_.empty()))
       return sent;
     return update(**kept, none_);
   }
@@ -117,6 +125,18 @@ private:
   }
 
   deploy_result birth() {
+    auto spec = spec_.spec;
+    const auto seal = [&](const prepared_app& where) {
+      std::set<node_id> nodes;
+      for (const auto& shard : where.voters)
+        for (const auto& r : shard)
+          nodes.insert(r.node);
+      return put_secrets(spec, where.nonce, secrets_, nullptr, nodes,
+                         session_.random);
+    };
+    // What is missing is said before any node makes anything.
+    if (auto complete = seal({}); !complete.ok())
+      return failure{complete.error()};
     if (options_.strict) { // before any node makes anything
       const auto planned = ask_plan(peer_, spec_, false);
       if (!planned.ok())
@@ -136,8 +156,10 @@ private:
       return failure{problem{exit_code::failed,
                              "the peer's plan makes no sense; are peer and "
                              "`banyan` of the same version?"}};
+    if (auto sealed = seal(where); !sealed.ok())
+      return failure{sealed.error()};
     const auto papers =
-        sign_birth(owner_.key, owner_.mesh, spec_.spec, where, session_.random);
+        sign_birth(owner_.key, owner_.mesh, spec, where, session_.random);
     if (!papers.ok())
       return failure{
           problem{exit_code::failed, "the peer names a node that is none: "
@@ -160,10 +182,33 @@ private:
               + "; write that, or deploy under another name"}};
     const bool further = kept && kept->number > base.number;
     const auto& newest = further ? *kept : base;
-    if (same_spec(newest.version.spec, spec_.spec))
+    if (same_spec(newest.version.spec, spec_.spec) && secrets_.empty())
       return send(newest.papers); // again: the peers change nothing twice
-    return keep_and_send(sign_update(owner_.key, owner_.mesh, newest,
-                                     spec_.spec, newest.number + 1));
+    auto spec = spec_.spec;
+    const auto hosts = hosts_of(newest);
+    if (auto sealed = put_secrets(spec, newest.genesis.nonce, secrets_,
+                                  &newest.version.spec, hosts, session_.random);
+        !sealed.ok())
+      return failure{sealed.error()};
+    return keep_and_send(
+        sign_update(owner_.key, owner_.mesh, newest, spec, newest.number + 1));
+  }
+
+  /// The nodes that have its voters now, as far as the peer knows; a further
+  /// one gets the key from these.
+  std::set<node_id> hosts_of(const app_record& a) {
+    std::set<node_id> out;
+    if (const auto v = peer_.get("/v1/apps/" + percent_encoded(a.genesis.name));
+        v.ok())
+      for (const auto& g : (*v)["groups"].items())
+        for (const auto& r : g["voters"].items())
+          if (node_id n; parse_id(r["node"].text(), n))
+            out.insert(n);
+    if (out.empty())
+      for (const auto& shard : a.genesis.voters)
+        for (const auto& r : shard)
+          out.insert(r.node);
+    return out;
   }
 
   deploy_result keep_and_send(const app_papers& p) {
@@ -203,6 +248,7 @@ private:
   const spec_source& spec_;
   const deploy_options& options_;
   const owner_file& owner_;
+  const secret_values& secrets_;
   const std::filesystem::path file_;
   const std::optional<app_record> none_;
 };
@@ -242,16 +288,25 @@ outcome check_strict(const_bytes plan) {
 deploy_result deploy_as_owner(const session& s, peer_client& peer,
                               const spec_source& spec,
                               const deploy_options& o) {
-  const auto owner = load_owner(o.owner);
+  const auto secrets = read_secrets(o, spec.spec);
+  if (!secrets.ok())
+    return failure{secrets.error()};
+  auto owner = o.owner.empty()
+                   ? result<owner_file, problem>{owner_file::local()}
+                   : load_owner(o.owner);
   if (!owner.ok())
     return failure{owner.error()};
-  if (auto right = check_mesh(peer, *owner, o.owner); !right.ok())
-    return failure{right.error()};
-  return owner_deploy{s, peer, spec, o, *owner}.run();
+  if (auto right = check_mesh(peer, *owner, o.owner); !right.ok()) {
+    auto why = right.error();
+    if (o.owner.empty() && why.code == exit_code::failed)
+      why.message = "this mesh has owners: deploy with --owner NAME.owner";
+    return failure{std::move(why)};
+  }
+  return owner_deploy{s, peer, spec, o, *owner, *secrets}.run();
 }
 
 void deploy_is_done(const spec_source& spec, const deploy_options& o) {
-  if (!o.owner.empty())
+  if (!o.owner.empty() || !spec.spec.secrets.empty())
     deploy_file::remove(deploy_file::path_of(o.spec, spec.spec.name));
 }
 

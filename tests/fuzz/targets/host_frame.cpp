@@ -79,7 +79,8 @@ std::vector<bytes> seeds() {
   put_ran(ran, {9, 0, 1, true, {}});
   bytes orders;
   put_open(orders, {"ledger", "/apps/ledger.so", bytes{0x80}, 1 << 30,
-                    "/data/hosts/ledger.1", incarnation{3}});
+                    "/data/hosts/ledger.1", incarnation{3},
+                    bytes{0x81, 0xa1, 'a', 0xc4, 0x01, 0x62}});
   const bytes request{'r', 1};
   const bytes turn{0x81, 1, 0xa1, 'x'};
   put_run(orders, {7, request, turn});

@@ -109,6 +109,35 @@ TEST(modules, two_versions_of_an_app_keep_apart) {
   EXPECT_EQ(ask(second, "count"), "1"); // its own static
 }
 
+TEST(modules, take_secrets_unless_they_were_built_before_there_were_any) {
+  const auto now = load_module(modules + "/probe_1.so", "probe").value();
+  auto older_table = *now.table;
+  older_table.extras = 0;
+  older_table.secrets = nullptr;
+  auto older = now;
+  older.table = &older_table;
+  bytes values;
+  writer{values}.map(1).text("db").blob(as_bytes("hunter2"));
+  const auto ask = [](module_runner& r, const char* query) {
+    turn_order o;
+    o.actor = "a";
+    o.command = query;
+    const auto result = r.run(o);
+    return result.outcome == turn_outcome::ok
+               ? msgpack_to_json(result.answer).value()
+               : std::string{to_string(result.outcome)} + ": " + result.message;
+  };
+  auto given = module_runner::open(now, {}, values).value();
+  EXPECT_EQ(ask(given, "secret"), "\"hunter2\"");
+  auto none = module_runner::open(now, {}).value();
+  const std::string lacks = "failed: secret: no secret 'db': list it in the "
+                            "spec's `secrets`";
+  EXPECT_EQ(ask(none, "secret"), lacks);
+  auto before = module_runner::open(older, {}, values).value();
+  EXPECT_EQ(ask(before, "version"), "1");
+  EXPECT_EQ(ask(before, "secret"), lacks);
+}
+
 TEST(modules, tables_are_checked_before_they_are_used) {
   const auto why = [](const banyan_module_v1* m) {
     const auto checked = check_table(m, "m.so", "x");

@@ -13,5 +13,8 @@ struct probe : banyan::app<probe, seen> {
   static std::int64_t version(const seen&) { return PROBE_VERSION; }
   static std::int64_t count(const seen&) { return ++calls; }
   static std::int64_t turn(seen& s) { return ++s.turns; }
+  static std::string secret(const seen&, banyan::context& ctx) {
+    return ctx.secret("db");
+  }
 };
-BANYAN_APP(probe, version, count, turn)
+BANYAN_APP(probe, version, count, turn, secret)

@@ -49,8 +49,8 @@ std::int32_t run_rogue(void*, const std::uint8_t* turn, std::size_t size,
 }
 
 const banyan_app_v1 app = {
-    BANYAN_TABLE_VERSION, 1,         "rogue", 1, 0, handlers, &open_rogue,
-    &close_rogue,         &run_rogue};
+    BANYAN_TABLE_VERSION, 1,          "rogue", 1, 0, handlers, &open_rogue,
+    &close_rogue,         &run_rogue, nullptr};
 const banyan_app_v1* const apps[] = {&app};
 const banyan_module_v1 table = {BANYAN_TABLE_VERSION, 1, apps};
 
