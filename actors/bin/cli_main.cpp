@@ -27,6 +27,8 @@ struct arguments {
   logs_options logs;
   get_options get;
   ls_options ls;
+  move_options move;
+  drain_options drain;
 };
 
 /// What the command line asked for.
@@ -49,6 +51,7 @@ public:
     apps();
     backups();
     calls();
+    machines();
   }
 
   /// The code to exit with when nothing is to be done.
@@ -182,6 +185,32 @@ private:
     q->add_option("ARGUMENT", a_.query.argument, "JSON");
     q->add_option("--stale", a_.query.stale_ms,
                   "take an answer of a follower, at most this many ms old");
+  }
+
+  void machines() {
+    for (const bool stop : {true, false})
+      add(app_, stop ? "stop" : "start",
+          stop ? "have an app rest; its data, timers and messages are kept"
+               : "have a stopped app go on",
+          [this, stop](const session& s) { return stop_app(s, a_.name, stop); })
+          ->add_option("APP", a_.name, "its name")
+          ->required();
+    auto* m =
+        add(app_, "move", "move a replica to another node",
+            [this](const session& s) { return move_replica(s, a_.move); });
+    m->add_option("GROUP", a_.move.group, "APP/SHARD, as in ledger/3")
+        ->required();
+    m->add_option("FROM", a_.move.from, "a node's id, or its beginning")
+        ->required();
+    m->add_option("TO", a_.move.to, "another's")->required();
+    auto* d = add(app_, "drain", "hand over all that a node leads and holds",
+                  [this](const session& s) { return drain_node(s, a_.drain); });
+    d->add_option("NODE", a_.drain.node, "its id, or the beginning of it")
+        ->required();
+    d->add_flag("--force", a_.drain.force,
+                "let groups go on with fewer voters where nobody else may take "
+                "a replica");
+    d->add_flag("--cancel", a_.drain.cancel, "take it back");
   }
 
   [[nodiscard]] bool chosen() const { return !app_.get_subcommands().empty(); }

@@ -152,6 +152,7 @@ void app_actor_state::tell() {
 }
 
 void app_actor_state::on_restart_order() {
+  ladder.reset();
   ladder.operator_stops();
   up = false;
   if (host == nullptr)

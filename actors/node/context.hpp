@@ -37,6 +37,19 @@ public:
   [[nodiscard]] virtual bool has(const std::string& module) const = 0;
 };
 
+/// How an operator's move stands, as this node was asked for it.
+struct move_report {
+  std::uint64_t number = 0;
+  std::string app;
+  group_id group;
+  node_id from;
+  node_id to;
+  operator_progress progress = operator_progress::under_way;
+  bool over = false; ///< done, refused, or nobody knows
+  std::uint16_t permille = 0;
+  std::string message;
+};
+
 enum class log_level : std::uint8_t { debug, info, warning, error };
 /// One line for the node runner; any thread.
 using log_function = std::function<void(log_level, const std::string&)>;
@@ -166,6 +179,12 @@ public:
   [[nodiscard]] std::uint64_t leads_hash(const node_id& leader,
                                          const node_id& other) const;
   std::set<replica_id> made_this_boot; ///< the supervisor's
+  /// Nodes that are drained, as they say; this one too. The supervisor's.
+  std::map<node_id, drain_notice> draining;
+  [[nodiscard]] bool is_drained(const node_id& who) const {
+    return draining.count(who) != 0;
+  }
+  std::deque<move_report> moves; ///< asked of this node, newest last
 
   net::membership* members = nullptr;               ///< the node's
   std::unordered_map<node_id, std::string> regions; ///< the node's

@@ -31,6 +31,7 @@ std::vector<candidate> group_supervisor::candidates() const {
     const bool here = m.record.node == ctx_.self();
     if (m.state != net::member_state::alive
         || m.record.word != net::member_word::normal
+        || ctx_.is_drained(m.record.node)
         || (!here && !ctx_.members->hears(m.record.node)))
       continue;
     candidate c;

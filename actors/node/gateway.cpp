@@ -144,6 +144,8 @@ void http_gateway::handle(io::http_request q, responder r) {
       return void(r.send(answer(q, view_apps(ctx_))));
     if (what == "failovers")
       return void(r.send(answer(q, view_failovers(ctx_))));
+    if (what == "moves")
+      return void(r.send(answer(q, view_moves(ctx_))));
   }
   if (path.size() == 2 && what == "events" && q.method == "GET")
     return events_.serve(q, std::move(r));
@@ -151,6 +153,8 @@ void http_gateway::handle(io::http_request q, responder r) {
     return plan(q, r);
   if (path.size() == 2 && what == "verify" && (get || q.method == "POST"))
     return verify(q, r, !get);
+  if (operate(q, r))
+    return;
   if (what != "apps" || path.size() < 3)
     return not_found();
   if (path.size() == 3) {

@@ -42,6 +42,11 @@ private:
   void list(io::http_request& q, responder r);
   /// False: it was refused.
   bool may_look(const io::http_request& q, responder& r) const;
+  /// What operators order (gateway_moves.cpp). False: no such path.
+  bool operate(io::http_request& q, const responder& r);
+  void stop_or_start(io::http_request& q, responder r, bool stop);
+  void move(io::http_request& q, responder r);
+  void drain(io::http_request& q, responder r, bool keep);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
@@ -62,6 +67,7 @@ bytes view_apps(const node_context& ctx);
 /// Empty when there is no such app.
 bytes view_app(const node_context& ctx, const std::string& name);
 bytes view_failovers(const node_context& ctx);
+bytes view_moves(const node_context& ctx);
 std::string view_metrics(const node_context& ctx, duration uptime);
 bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);

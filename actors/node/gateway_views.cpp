@@ -147,7 +147,43 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   }
 }
 
+/// Nil unless that node is drained.
+void drain_view(writer& w, const node_context& ctx, const node_id& node) {
+  const auto at = ctx.draining.find(node);
+  if (at == ctx.draining.end()) {
+    w.nil();
+    return;
+  }
+  const auto& d = at->second;
+  w.map(5).text("done").boolean(d.done).text("leaderships").uint(d.leaderships);
+  w.text("replicas").uint(d.replicas).text("eta_s");
+  if (d.eta_s)
+    w.uint(*d.eta_s);
+  else
+    w.nil();
+  w.text("blocked_by").array(d.blocked.size());
+  for (const auto& why : d.blocked)
+    w.text(why);
+}
+
 } // namespace
+
+bytes view_moves(const node_context& ctx) {
+  bytes out;
+  writer w{out};
+  w.array(ctx.moves.size());
+  for (const auto& m : ctx.moves) {
+    w.map(8).text("number").uint(m.number).text("app").text(m.app);
+    w.text("shard").uint(m.group.shard);
+    w.text("from").text(to_string(m.from)).text("to").text(to_string(m.to));
+    w.text("state").text(!m.over                                 ? "moving"
+                         : m.progress == operator_progress::done ? "done"
+                                                                 : "refused");
+    w.text("progress").number(m.permille / 1000.0);
+    w.text("message").text(m.message);
+  }
+  return out;
+}
 
 bytes view_status(const node_context& ctx, duration uptime) {
   std::map<net::member_state, std::uint64_t> count;
@@ -188,7 +224,7 @@ bytes view_nodes(const node_context& ctx) {
   w.array(members.size());
   for (const auto& m : members) {
     const auto r = roles_of(ctx, m.record.node);
-    w.map(9).text("node").text(to_string(m.record.node));
+    w.map(10).text("node").text(to_string(m.record.node));
     w.text("address").text(to_string(m.record.address));
     w.text("region").text(m.record.region).text("zone").text(m.record.zone);
     w.text("tier").text(tier_name(m.record.tier));
@@ -196,6 +232,8 @@ bytes view_nodes(const node_context& ctx) {
     w.text("incarnation").id(m.record.incarnation);
     w.text("uptime").nil();
     w.text("groups").uint(r.leading + r.following + r.learning);
+    w.text("draining");
+    drain_view(w, ctx, m.record.node);
   }
   return out;
 }

@@ -215,7 +215,8 @@ void group_supervisor::hand_over_if_cut_off(const group_id& g, local_replica& r,
   std::size_t most = 0;
   for (const auto& v : voters) {
     if (v.node == ctx_.self() || !members.hears(v.node)
-        || members.fsync_age(v.node) >= fsync_patience)
+        || members.fsync_age(v.node) >= fsync_patience
+        || ctx_.is_drained(v.node))
       continue;
     std::size_t heard = 1;
     for (const auto& o : voters)

@@ -95,6 +95,7 @@ struct group_order {
     transfer,
     add_learner,
     change_voters,
+    shrink_voters,
     remove_learner,
     stop,
     start,
@@ -107,6 +108,7 @@ struct group_order {
   std::optional<replica_ref> who;
   std::vector<replica_ref> in;
   std::vector<replica_ref> out;
+  std::vector<replica_ref> demoted; ///< voters that become learners
 };
 /// The node stops: hand over what is led.
 struct stop_leading_in {};
@@ -217,6 +219,31 @@ struct rolled_back_in {
 /// or nothing can be handed over.
 struct stop_in {
   std::function<void()> done;
+};
+
+/// What an operator wants; `done` once, with how that began (moves, drains) or
+/// ended (stop, start).
+struct operate_answer {
+  reply_status status = reply_status::ok;
+  std::string message;
+  bool drained = false; ///< of a drain: nothing is left there
+  struct shard {
+    bool answered = false;
+    bool done = false;
+    std::string why;
+  };
+  std::vector<shard> shards; ///< of stop and start
+  std::uint64_t number = 0;  ///< of a move
+};
+struct operate_in {
+  operator_wish what = operator_wish::stop;
+  std::string app;
+  std::uint32_t shard = 0; ///< of a move
+  node_id from;            ///< of a move, or the node to drain
+  node_id to;
+  bool force = false;
+  duration deadline = std::chrono::seconds{5};
+  std::function<void(const operate_answer&)> done;
 };
 
 /// The states of this group's replicas should be compared, by its leader.
@@ -341,5 +368,6 @@ BANYAN_LOCAL_MESSAGE(remove_in)
 BANYAN_LOCAL_MESSAGE(halt_replicas_in)
 BANYAN_LOCAL_MESSAGE(rolled_back_in)
 BANYAN_LOCAL_MESSAGE(stop_in)
+BANYAN_LOCAL_MESSAGE(operate_in)
 BANYAN_LOCAL_MESSAGE(replica_news)
 BANYAN_LOCAL_MESSAGE(host_news)

@@ -21,6 +21,7 @@ enum class document_kind : std::uint8_t {
   given_up = 8,    ///< name empty: why logs and votes here count no more
 
   app_key = 18, ///< by app id: the key of its secrets that a fellow handed over
+  drained = 13,    ///< name empty: this node is drained; whether by force
 };
 
 /// The change that stores a document, or erases it when there is no content.

@@ -2,6 +2,7 @@
 // that means for replicas and apps here.
 #include "actors/docs/app_secrets.hpp"
 #include "actors/node/names.hpp"
+#include "actors/node/operator_desk.hpp"
 #include "actors/node/supervisor.hpp"
 #include "base/codec.hpp"
 
@@ -10,6 +11,7 @@
 namespace banyan::actors {
 
 void group_supervisor::load_papers() {
+  desk_->load();
   for (const auto& [name, content] : ctx_.disk.documents->list(
            static_cast<std::uint8_t>(document_kind::papers))) {
     app_papers p;

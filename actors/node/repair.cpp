@@ -1,4 +1,4 @@
-#include "actors/node/supervisor.hpp"
+#include "actors/node/operator_desk.hpp"
 
 #include <caf/all.hpp>
 
@@ -10,6 +10,8 @@ namespace {
 constexpr duration step_timeout = 60s; ///< for a change to come about
 constexpr duration retry_pause = 1s;   ///< after a candidate refused
 constexpr duration other_region_after = 10s;
+/// A learner that nobody needs, of a move that was taken back, say.
+constexpr duration surplus_patience = 60s;
 
 } // namespace
 
@@ -34,6 +36,8 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
   for (const auto& v : conf.voters)
     if (v.node == ctx_.self() || ctx_.members->hears(v.node))
       r.watch.reached(v);
+    else if (ctx_.is_drained(v.node))
+      r.watch.give_up(v, now); // it won't come back for good
     else
       r.watch.unreached(v, now);
   if (r.adding) {
@@ -48,20 +52,17 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
   }
   if (now < r.retry_at || conf.joint() || drop_lost_learner(g, r, now))
     return;
-  const auto change = [&](std::vector<replica_ref> in,
-                          std::vector<replica_ref> out) {
+  const auto change_voters = [&](std::vector<replica_ref> in,
+                                 std::vector<replica_ref> out) {
     group_order o;
     o.what = group_order::kind::change_voters;
     o.in = std::move(in);
     o.out = std::move(out);
-    r.adding = true;
-    r.newcomer = o.in.front();
-    r.give_up = now + step_timeout;
-    order(g, r, std::move(o));
+    change(g, r, std::move(o), now);
   };
   std::vector<replica_ref> learners;
   for (const auto& l : conf.learners)
-    if (ctx_.members->hears(l.node))
+    if (ctx_.members->hears(l.node) && !ctx_.is_drained(l.node))
       learners.push_back(l);
   if (const auto due = r.watch.next(now)) {
     if (learners.empty())
@@ -75,17 +76,43 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
                          + " becomes a voter instead of "
                          + short_string(due->voter.node),
                      due->voter.node);
-    return change({learners.front()}, {due->voter});
+    return change_voters({learners.front()}, {due->voter});
   }
-  if (conf.voters.size() >= spec.replicas)
+  if (const auto* wish = desk_->wish_of(g, now)) {
+    r.surplus_at = never;
+    return desk_->pursue(g, *wish, now);
+  }
+  if (conf.voters.size() >= spec.replicas) {
+    if (learners.empty())
+      r.surplus_at = never;
+    else if (r.surplus_at == never)
+      r.surplus_at = now + surplus_patience;
+    else if (r.surplus_at <= now) {
+      group_order o;
+      o.what = group_order::kind::remove_learner;
+      o.who = learners.front();
+      r.surplus_at = never;
+      change(g, r, std::move(o), now);
+    }
     return;
+  }
   // A change whose newcomer was lost on the way may have left two.
   if (conf.voters.size() % 2 == 0 && !learners.empty())
-    return change({learners[0]}, {});
+    return change_voters({learners[0]}, {});
   if (learners.size() >= 2)
-    return change({learners[0], learners[1]}, {});
+    return change_voters({learners[0], learners[1]}, {});
   if (conf.voters.size() + learners.size() < spec.replicas)
     add_newcomer(g, r, std::nullopt, now);
+}
+
+void group_supervisor::change(const group_id& g, local_replica& r,
+                              group_order o, time_point now) {
+  r.adding = true;
+  r.newcomer.reset();
+  if (!o.in.empty())
+    r.newcomer = o.in.front();
+  r.give_up = now + step_timeout;
+  order(g, r, std::move(o));
 }
 
 /// Its node is gone, or lives and has no such replica.
@@ -134,7 +161,7 @@ bool group_supervisor::may_begin(const group_id& g, time_point now) const {
     t.redundancy = reached - static_cast<std::int32_t>(voters / 2 + 1);
     if (r.adding)
       running.push_back(t);
-    else if (other == g || r.watch.next(now))
+    else if (other == g || r.watch.next(now) || desk_->wish_of(other, now))
       wanted.push_back(t);
   }
   for (const auto i : transfers_to_begin(wanted, running))
@@ -145,7 +172,8 @@ bool group_supervisor::may_begin(const group_id& g, time_point now) const {
 
 void group_supervisor::add_newcomer(
     const group_id& g, local_replica& r,
-    const std::optional<voter_watch::due>& instead, time_point now) {
+    const std::optional<voter_watch::due>& instead, time_point now,
+    const std::optional<node_id>& to) {
   if (!may_begin(g, now))
     return;
   const auto& app = apps_.at(g.app);
@@ -167,8 +195,8 @@ void group_supervisor::add_newcomer(
   const auto hash = placement_hash(app.genesis.nonce, g.shard);
   const auto need = need_of(spec);
   const auto all = able_candidates(r);
-  std::optional<node_id> next;
-  if (instead) {
+  std::optional<node_id> next = to;
+  if (instead && !next) {
     const auto region = ctx_.regions.find(instead->voter.node);
     if (region != ctx_.regions.end())
       next = next_candidate(hash, need, all, kept, excluded, region->second);

@@ -170,6 +170,8 @@ void replica_shell::on_order(const group_order& o) {
       return core.add_learner(o.number, *o.who, now, out);
     case group_order::kind::change_voters:
       return core.change_voters(o.number, o.in, o.out, now, out);
+    case group_order::kind::shrink_voters:
+      return core.shrink_voters(o.number, o.out, o.demoted, now, out);
     case group_order::kind::remove_learner:
       return core.remove_learner(o.number, *o.who, now, out);
     case group_order::kind::stop:
@@ -410,8 +412,8 @@ group_view replica_shell::view() const {
     add(who, v.voters);
   for (const auto& who : s.configuration.learners)
     add(who, v.learners);
-  v.health = s.conflict ? group_health::conflict
-             : parked_  ? group_health::parked
+  v.health = s.conflict             ? group_health::conflict
+             : parked_ || s.stopped ? group_health::parked
              : all_well && v.voters.size() >= start_.voters_wanted
                  ? group_health::healthy
                  : group_health::degraded;

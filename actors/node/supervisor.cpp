@@ -4,6 +4,7 @@
 #include "actors/node/app.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
+#include "actors/node/operator_desk.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
@@ -18,8 +19,11 @@ constexpr int exit_newer_data = 3;
 
 group_supervisor::group_supervisor(caf::event_based_actor* self,
                                    node_context& ctx, supervisor_start start)
-    : self_{self}, ctx_{ctx}, start_{std::move(start)}, backups_{ctx} {
+    : self_{self}, ctx_{ctx}, start_{std::move(start)}, backups_{ctx},
+      desk_{std::make_unique<operator_desk>(*this)} {
 }
+
+group_supervisor::~group_supervisor() = default;
 
 void group_supervisor::put_documents(
     std::vector<store::documents::change> changes, std::function<void()> then) {
@@ -48,6 +52,7 @@ void group_supervisor::on_peer_up(const node_id& node) {
   tell_states(&node);
   forget_troubles(node); // it says how its hosts are, as this one does
   tell_troubles(node);
+  desk_->on_peer_up(node);
   refresh_sharing();
 }
 
@@ -75,6 +80,12 @@ void group_supervisor::on_control(control_in& m) {
     on_stay(m.from, *stay);
   else if (const auto* staying = std::get_if<stay_promised>(&f))
     on_staying(m.from, *staying);
+  else if (const auto* notice = std::get_if<drain_notice>(&f))
+    desk_->on_notice(m.from, *notice);
+  else if (const auto* order = std::get_if<operator_order>(&f))
+    desk_->on_order(m.from, *order);
+  else if (const auto* answer = std::get_if<operator_answer>(&f))
+    desk_->on_answer(m.from, *answer);
   else if (const auto* wanted_part = std::get_if<backup_wanted>(&f)) {
     const auto app = apps_.find(wanted_part->group.app);
     backups_.on_wanted(m.from, *wanted_part,
@@ -169,7 +180,8 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (const auto* t = std::get_if<host_trouble>(&m.what)) {
     on_host_trouble(m.group, r, *t);
   } else if (const auto* d = std::get_if<change_done>(&m.what)) {
-    on_change_done(m.group, *d);
+    if (!desk_->on_change_done(*d))
+      on_change_done(m.group, *d);
   } else if (const auto* bad = std::get_if<replica_failed>(&m.what)) {
     if (bad->at_start) {
       give_up_replica(m.group, bad->message);
@@ -224,6 +236,10 @@ void group_supervisor::on_down(const caf::down_msg& m) {
     }
 }
 
+void group_supervisor::operate(operate_in& m) {
+  desk_->operate(m);
+}
+
 void group_supervisor::stop(stop_in& m) {
   stopped_ = std::move(m.done);
   stop_until_ = ctx_.loop.now() + 30s;
@@ -267,6 +283,7 @@ void group_supervisor::on_tick() {
     return;
   }
   ask_to_stay(now);
+  desk_->on_tick(now);
   for (auto& [g, r] : replicas_)
     if (r.role.now != role_changed::role::leader) {
       ask_if_left_out(g, r, now);
@@ -323,6 +340,7 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
         s->give_up_all(m.seen, std::move(m.done));
       },
       [s](stop_in& m) { s->stop(m); },
+      [s](operate_in& m) { s->operate(m); },
   };
 }
 

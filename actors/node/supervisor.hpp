@@ -14,6 +14,8 @@
 
 namespace banyan::actors {
 
+class operator_desk;
+
 struct supervisor_start {
   std::vector<owner_id> trusted;
   /// Mesh `local`: any peer signs for everybody.
@@ -31,6 +33,7 @@ class group_supervisor : public std::enable_shared_from_this<group_supervisor> {
 public:
   group_supervisor(caf::event_based_actor* self, node_context& ctx,
                    supervisor_start start);
+  ~group_supervisor();
 
   /// First: what the disk holds of apps, and their replicas here.
   void load_papers();
@@ -54,10 +57,12 @@ public:
   void take_papers(papers_in& m);
   void remove(remove_in& m);
   void stop(stop_in& m);
+  void operate(operate_in& m);
   void backup(backup_in& m);
   void on_copy(copy_in& m) { backups_.on_copy(m); }
 
 private:
+  friend class operator_desk; ///< what operators order (operator_desk.hpp)
   struct local_replica {
     replica_id id;
     caf::actor actor;
@@ -82,6 +87,7 @@ private:
     std::vector<node_id> refused;   ///< candidates that could not
     time_point left_out_at = never; ///< asks then whether it was removed
     time_point retry_at{};
+    time_point surplus_at = never; ///< its learner that nobody needs goes then
   };
   // ---- the apps' documents (papers.cpp)
   /// Verifies, stores and puts to use; `from` is told nothing back.
@@ -184,7 +190,11 @@ private:
   void repair(const group_id& g, local_replica& r, time_point now);
   void add_newcomer(const group_id& g, local_replica& r,
                     const std::optional<voter_watch::due>& instead,
-                    time_point now);
+                    time_point now,
+                    const std::optional<node_id>& to = std::nullopt);
+  /// Takes in and lets go in one joint change.
+  void change(const group_id& g, local_replica& r, group_order o,
+              time_point now);
   [[nodiscard]] std::vector<candidate>
   able_candidates(const local_replica& r) const;
   /// A learner that is gone only burdens its group. True: it is being removed.
@@ -247,6 +257,7 @@ private:
   std::map<app_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;
   std::map<app_id, time_point> secrets_wanted_; ///< asks for the key then
   std::uint64_t next_number_ = 0;
+  std::unique_ptr<operator_desk> desk_;
   std::function<void()> stopped_;
   time_point stop_until_ = never;
   time_point hand_over_at_{}; ///< while it stops: asks its leaders again then

@@ -94,6 +94,15 @@ struct frame_writer {
     head(w, control_kind::staying, 5).id(f.group.app).uint(f.group.shard);
     w.id(f.who).id(f.asker).uint(f.round);
   }
+  void operator()(const drain_notice& f) {
+    write(head(w, control_kind::draining, drain_notice_elements), f);
+  }
+  void operator()(const operator_order& f) {
+    write(head(w, control_kind::order, operator_order_elements), f);
+  }
+  void operator()(const operator_answer& f) {
+    write(head(w, control_kind::order_answer, operator_answer_elements), f);
+  }
   void operator()(const logs_wanted& f) {
     write_body(head(w, control_kind::logs_wanted, 4), f);
   }
@@ -347,6 +356,12 @@ bool decode(const_bytes in, control_frame& out) {
     return take<stay_wanted>(r, 4, count, out);
   case control_kind::staying:
     return take<stay_promised>(r, 5, count, out);
+  case control_kind::draining:
+    return take<drain_notice>(r, drain_notice_elements, count, out);
+  case control_kind::order:
+    return take<operator_order>(r, operator_order_elements, count, out);
+  case control_kind::order_answer:
+    return take<operator_answer>(r, operator_answer_elements, count, out);
   case control_kind::logs_wanted:
     return take<logs_wanted>(r, 4, count, out);
   case control_kind::logs:

@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
+#include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
 #include "actors/pure/replica_core.hpp"
 
@@ -29,6 +30,9 @@ enum class control_kind : std::uint8_t {
   compare = 11,       ///< the receiver leads this group: compare its states
   stay = 12,          ///< a voter wants to give up its damaged log: please stay
   staying = 13,       ///< the answer, if it is yes
+  draining = 22,      ///< the sender is drained, or not, and how far that is
+  order = 23,         ///< of an operator, to a group's leader or to a node
+  order_answer = 24,
   backup_wanted = 26, ///< the next part of a shard's copy, please
   backup_given = 27,  ///< that part, sealed; on the bulk lane
 
@@ -159,8 +163,9 @@ using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
                  host_state, host_wear, unready_replicas, compare_wanted,
-                 stay_wanted, stay_promised, backup_wanted, backup_given,
-                 logs_wanted, logs_held, event_told, secret_wanted, secret_key>;
+                 stay_wanted, stay_promised, drain_notice, operator_order,
+                 operator_answer, backup_wanted, backup_given, logs_wanted,
+                 logs_held, event_told, secret_wanted, secret_key>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -123,19 +123,27 @@ void replica_core::transfer_leadership(std::uint64_t number,
 }
 void replica_core::add_learner(std::uint64_t number, const replica_ref& who,
                                time_point now, replica_effects& out) {
-  impl_->order_change(number, {who}, {}, {}, now);
+  impl_->order_change({number, {who}, {}, {}, {}}, now);
   impl_->hand_out(out);
 }
 void replica_core::change_voters(std::uint64_t number,
                                  std::vector<replica_ref> in,
                                  std::vector<replica_ref> leaving,
                                  time_point now, replica_effects& out) {
-  impl_->order_change(number, {}, std::move(in), std::move(leaving), now);
+  impl_->order_change({number, {}, std::move(in), std::move(leaving), {}}, now);
+  impl_->hand_out(out);
+}
+void replica_core::shrink_voters(std::uint64_t number,
+                                 std::vector<replica_ref> leaving,
+                                 std::vector<replica_ref> demoted,
+                                 time_point now, replica_effects& out) {
+  impl_->order_change({number, {}, {}, std::move(leaving), std::move(demoted)},
+                      now);
   impl_->hand_out(out);
 }
 void replica_core::remove_learner(std::uint64_t number, const replica_ref& who,
                                   time_point now, replica_effects& out) {
-  impl_->order_change(number, {}, {}, {who}, now);
+  impl_->order_change({number, {}, {}, {who}, {}}, now);
   impl_->hand_out(out);
 }
 void replica_core::set_stopped(std::uint64_t number, bool stopped,

@@ -526,9 +526,13 @@ public:
                    replica_effects& out);
   /// One in, one out, in a single joint change; `in` must be a learner that
   /// has caught up, otherwise the change waits for it. With `in` alone the
-  /// voters grow; with `out` alone they shrink.
+  /// voters grow; with `leaving` alone they shrink.
   void change_voters(std::uint64_t number, std::vector<replica_ref> in,
                      std::vector<replica_ref> leaving, time_point now,
+                     replica_effects& out);
+  /// Some voters leave, others become learners, in a single joint change.
+  void shrink_voters(std::uint64_t number, std::vector<replica_ref> leaving,
+                     std::vector<replica_ref> demoted, time_point now,
                      replica_effects& out);
   void remove_learner(std::uint64_t number, const replica_ref& who,
                       time_point now, replica_effects& out);

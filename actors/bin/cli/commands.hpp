@@ -114,6 +114,26 @@ struct remove_options {
 outcome remove(const session& s, const remove_options& o);
 /// @}
 
+/// @name Machines (moves.cpp)
+/// @{
+/// Durable; also `start`. @returns `unknown` when some group didn't answer.
+outcome stop_app(const session& s, const std::string& app, bool stop);
+struct move_options {
+  std::string group; ///< `APP/SHARD`
+  std::string from;  ///< a node's id, or the beginning of it
+  std::string to;
+};
+/// Shows how far it is until it is done.
+outcome move_replica(const session& s, const move_options& o);
+struct drain_options {
+  std::string node;
+  bool force = false;
+  bool cancel = false;
+};
+/// Shows what is left until nothing is.
+outcome drain_node(const session& s, const drain_options& o);
+/// @}
+
 /// @name Calls (calls.cpp)
 /// @{
 struct call_options {

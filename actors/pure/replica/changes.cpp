@@ -41,17 +41,14 @@ void replica_core::impl::on_effect(const raft::transfer_ended& e, time_point) {
                e.done ? "" : "the voter did not take over in time");
 }
 
-void replica_core::impl::order_change(std::uint64_t number,
-                                      std::vector<replica_ref> learners,
-                                      std::vector<replica_ref> in,
-                                      std::vector<replica_ref> leaving,
-                                      time_point now) {
+void replica_core::impl::order_change(change_order order, time_point now) {
   if (!raft_ || !may_propose())
-    return end_change(number, false, "not the leader");
+    return end_change(order.number, false, "not the leader");
   // A change that waits for a replica which now shall go would wait for ever.
   for (auto i = changes_.begin(); i != changes_.end();) {
     const auto goes = [&](const replica_ref& r) {
-      return std::find(leaving.begin(), leaving.end(), r) != leaving.end();
+      return std::find(order.leaving.begin(), order.leaving.end(), r)
+             != order.leaving.end();
     };
     if (std::none_of(i->in.begin(), i->in.end(), goes)
         && std::none_of(i->learners.begin(), i->learners.end(), goes)) {
@@ -62,9 +59,8 @@ void replica_core::impl::order_change(std::uint64_t number,
     i = changes_.erase(i);
   }
   if (changes_.size() >= 16)
-    return end_change(number, false, "too many changes wait");
-  changes_.push_back(
-      {number, std::move(learners), std::move(in), std::move(leaving)});
+    return end_change(order.number, false, "too many changes wait");
+  changes_.push_back(std::move(order));
   change_poll_at_ = now;
 }
 
@@ -89,7 +85,9 @@ void replica_core::impl::step_changes(time_point now) {
       && std::all_of(order.in.begin(), order.in.end(),
                      [&](const auto& r) { return c.voters.contains(r); })
       && std::none_of(order.leaving.begin(), order.leaving.end(),
-                      [&](const auto& r) { return c.contains(r); });
+                      [&](const auto& r) { return c.contains(r); })
+      && std::none_of(order.demoted.begin(), order.demoted.end(),
+                      [&](const auto& r) { return c.is_voter(r); });
   if (settled)
     return finish(true, {});
 
@@ -114,6 +112,9 @@ void replica_core::impl::step_changes(time_point now) {
     for (const auto& r : order.leaving)
       if (c.contains(r))
         steps.push_back({raft::change::kind::remove, r});
+    for (const auto& r : order.demoted)
+      if (c.is_voter(r))
+        steps.push_back({raft::change::kind::add_learner, r});
   }
   const auto proposed = raft_->propose_change(now, steps);
   if (proposed || proposed.error() == raft::change_errc::pending
@@ -135,6 +136,27 @@ void replica_core::impl::set_stopped(std::uint64_t number, bool stopped,
   gate_item item;
   item.change = number;
   gate_[*index].push_back(std::move(item));
+  if (stopped)
+    return;
+  // What came meanwhile waits here, one message of each stream in front.
+  std::vector<replica::stream_table::source> sources;
+  for (const auto& [from, flow] : in_flows_)
+    sources.push_back(from);
+  for (const auto& from : sources)
+    pump_source(from);
+}
+
+/// Why nothing runs, as a caller hears it.
+banyan::reply replica_core::impl::resting() const {
+  banyan::reply r;
+  r.term = raft_->term();
+  r.status = tables_.stopped ? reply_status::stopped : reply_status::parked;
+  r.message = tables_.stopped
+                  ? "stopped by its operator; `banyan start " + config_.app_name
+                        + "` has it serve again"
+                  : "its app failed on every voter and rests; its data is "
+                    "kept. `banyan apps` and the peers' logs say why";
+  return r;
 }
 
 void replica_core::impl::set_parked(bool parked, time_point) {

@@ -47,7 +47,7 @@ void replica_core::impl::on_stream(const stream_frame& frame, time_point now) {
 void replica_core::impl::pump_source(
     const replica::stream_table::source& from) {
   auto& flow = in_flows_[from];
-  if (flow.running || waiting_ >= config_.waiting_turns_max)
+  if (flow.running || tables_.stopped || waiting_ >= config_.waiting_turns_max)
     return;
   const auto* in = tables_.streams.in(from);
   const auto applied = in ? in->applied : 0;
@@ -71,6 +71,16 @@ void replica_core::impl::pump_source(
   p.message = std::move(m);
   p.alone = is_suspect(p.request);
   enqueue(add_pending(std::move(p)), false);
+}
+
+/// An operator stopped the app: the message is the first to go on.
+void replica_core::impl::put_back(pending& p, const replica::by_stream& by) {
+  auto m = std::move(*p.message);
+  m.argument = std::move(p.argument);
+  auto& flow = in_flows_[{by.from, by.lineage}];
+  flow.buffer.emplace(m.number, std::move(m));
+  flow.running = false;
+  drop_pending(p.id);
 }
 
 /// A message has its entry: the stream goes on.

@@ -88,9 +88,14 @@ public:
   // changes.cpp
   void transfer_leadership(std::uint64_t number, std::optional<replica_ref> to,
                            time_point now);
-  void order_change(std::uint64_t number, std::vector<replica_ref> learners,
-                    std::vector<replica_ref> in,
-                    std::vector<replica_ref> leaving, time_point now);
+  struct change_order {
+    std::uint64_t number = 0;
+    std::vector<replica_ref> learners;
+    std::vector<replica_ref> in;
+    std::vector<replica_ref> leaving;
+    std::vector<replica_ref> demoted; ///< voters that become learners
+  };
+  void order_change(change_order order, time_point now);
   void set_stopped(std::uint64_t number, bool stopped, time_point now);
   void set_parked(bool parked, time_point now);
 
@@ -194,12 +199,6 @@ private:
     bool running = false;
     std::uint64_t committed = 0;
   };
-  struct change_order {
-    std::uint64_t number = 0;
-    std::vector<replica_ref> learners;
-    std::vector<replica_ref> in;
-    std::vector<replica_ref> leaving;
-  };
   struct log_order {
     store::log_write write;
     bool failed = false;
@@ -267,6 +266,7 @@ private:
     log_index index;
     time_point next;
     unsigned told = 0;
+    duration pause = std::chrono::milliseconds{20}; ///< not durable yet
   };
   enum class owner_kind : std::uint8_t { direct, pending, query };
   struct call_owner {
@@ -395,6 +395,7 @@ private:
   void answer(std::uint64_t call, banyan::reply r);
   void answer(std::uint64_t call, reply_status status,
               std::string message = {});
+  [[nodiscard]] banyan::reply resting() const;
   banyan::reply not_leader(bool submitted) const;
   banyan::reply reply_of(const replica::answer& a, log_index index) const;
   void on_command(std::uint64_t call, request_frame& r, time_point now);
@@ -498,6 +499,7 @@ private:
   // exchange.cpp
   void pump_streams(time_point now);
   void pump_source(const replica::stream_table::source& from);
+  void put_back(pending& p, const replica::by_stream& by);
   void send_acks();
   void propose_acks(time_point now);
   void took(const replica::turn_by& by, log_index index);

@@ -301,8 +301,11 @@ void replica_core::impl::tell_leaving(time_point now) {
     for (const auto& p : raft_->peers())
       if (p.voter && p.match < it->index)
         durable = false;
-    it->next = now + 1s;
+    // Mostly one fsync of the slowest voter away; not so if one is missing.
+    it->next = now + it->pause;
+    it->pause = std::min<duration>(2 * it->pause, 1s);
     if (durable) {
+      it->next = now + 1s;
       bytes removal;
       writer{removal}.array(2).id(it->index).id(leading_term_);
       send_frame(it->who, group_frame_kind::retire, std::move(removal), false);

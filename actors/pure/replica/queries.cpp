@@ -15,8 +15,7 @@ void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
   if (r.command[0] == '_')
     return on_look(call, r, now);
   if (tables_.stopped || parked_) {
-    answer(call,
-           tables_.stopped ? reply_status::stopped : reply_status::parked);
+    answer(call, resting());
     return;
   }
   admit_query(call, {}, r, now);

@@ -160,8 +160,7 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
     }
   }
   if (tables_.stopped || parked_) {
-    answer(call,
-           tables_.stopped ? reply_status::stopped : reply_status::parked);
+    answer(call, resting());
     return;
   }
   if (log_full_) {

@@ -87,8 +87,6 @@ void replica_core::impl::pump_turns(time_point now) {
 /// True when a run began; otherwise the request is settled in another way.
 bool replica_core::impl::begin(pending& p, time_point now) {
   const bool rests = tables_.stopped || parked_;
-  const auto rest =
-      tables_.stopped ? reply_status::stopped : reply_status::parked;
   if (p.origin == turn_origin::client) {
     const auto late =
         std::all_of(p.callers.begin(), p.callers.end(),
@@ -96,7 +94,10 @@ bool replica_core::impl::begin(pending& p, time_point now) {
     const auto* by = std::get_if<replica::by_session>(&p.by);
     if (rests || late) {
       for (const auto& c : p.callers)
-        answer(c.call, rests ? rest : reply_status::deadline);
+        if (rests)
+          answer(c.call, resting());
+        else
+          answer(c.call, reply_status::deadline);
       drop_pending(p.id);
       return false;
     }
@@ -114,12 +115,16 @@ bool replica_core::impl::begin(pending& p, time_point now) {
       drop_pending(p.id);
       return false;
     }
+  } else if (const auto* s = std::get_if<replica::by_stream>(&p.by);
+             s != nullptr && tables_.stopped) {
+    put_back(p, *s); // it waits until an operator starts the app again
+    return false;
   }
   p.at = pending::state::running;
   --waiting_;
   replica::turn_entry told;
   if (rests) { // a message of a stream: the stream goes on
-    told.answer.status = rest;
+    told.answer.status = reply_status::parked;
     conclude(p, std::move(told), now);
     return false;
   }

@@ -59,6 +59,21 @@ struct bounds {
   void operator()(const compare_wanted& f) const { group(f.group); }
   void operator()(const stay_wanted& f) const { group(f.group); }
   void operator()(const stay_promised& f) const { group(f.group); }
+  void operator()(const drain_notice& f) const {
+    BANYAN_ASSERT(f.blocked.size() <= drain_blocked_max);
+    for (const auto& why : f.blocked)
+      line(why);
+  }
+  void operator()(const operator_order& f) const { group(f.group); }
+  void operator()(const operator_answer& f) const {
+    BANYAN_ASSERT(f.permille <= 1000);
+    line(f.message);
+  }
+  static void line(const std::string& s) {
+    BANYAN_ASSERT(s.size() <= operator_text_bytes_max);
+    for (const char c : s)
+      BANYAN_ASSERT(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+  }
   void operator()(const logs_wanted& f) const {
     BANYAN_ASSERT(is_app_name(f.app));
   }
@@ -162,6 +177,13 @@ std::vector<bytes> seeds() {
       compare_wanted{g},
       stay_wanted{g, replica, 7},
       stay_promised{g, replica, {}, 300},
+      drain_notice{},
+      drain_notice{true, false, 1, 2, 30U, {"ledger/3 has no leader"}},
+      operator_order{5, 1, g, {}, {}, false},
+      operator_order{6, 3, g, node, node, true},
+      operator_answer{6, operator_progress::under_way, {}, 500, ""},
+      operator_answer{6, operator_progress::refused, reply_status::conflict, 0,
+                      "no"},
       logs_wanted{1, "ledger", 5, 7},
       lines,
       told,

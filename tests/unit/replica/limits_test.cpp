@@ -196,6 +196,43 @@ TEST_F(replica_limits, what_one_loop_turn_proposes_fits_one_log_order) {
 
 // ---- streams ----------------------------------------------------------------
 
+// It had a slot already, behind a turn that ran as the order came.
+TEST_F(replica_limits, a_message_in_the_queue_is_put_back_when_stopped) {
+  boot();
+  w.hold_turns = true;
+  w.call(leader, w.command("a", "append", "x"));
+  w.run_for(1ms);
+  stream_frame f;
+  f.from.app = app_id{std::array<std::uint8_t, 32>{5}};
+  f.lineage = w.base.lineage;
+  f.to = w.base.group;
+  stream_message m;
+  m.number = 1;
+  m.from_app = "other";
+  m.from_key = "o";
+  m.to_key = "a";
+  m.command = "append";
+  m.argument = to_bytes("1");
+  f.messages = {m};
+  replica_effects none;
+  w.nodes[leader].core->on_stream(f, w.now, none);
+  w.nodes[leader].core->set_stopped(5, true, w.now, none);
+  w.touch(leader);
+  w.run_for(100ms);
+  w.hold_turns = false;
+  answer_held([](turn_result&) {});
+  w.run_for(300ms);
+  for (const auto& frame : w.foreign)
+    EXPECT_FALSE(frame.is_ack) << "taken while stopped";
+  w.nodes[leader].core->set_stopped(6, false, w.now, none);
+  w.touch(leader);
+  w.run_for(300ms);
+  ASSERT_FALSE(w.foreign.empty());
+  EXPECT_EQ(w.foreign.back().acknowledged, 1u);
+  const auto words = w.words("a");
+  EXPECT_EQ(words.substr(words.size() - 2), "1,") << words;
+}
+
 TEST_F(replica_limits, streams_of_more_sources_than_there_is_room_wait) {
   constexpr std::size_t sources_max = 10'000;
   boot();

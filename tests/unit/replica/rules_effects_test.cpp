@@ -252,6 +252,59 @@ TEST_F(replica_rules, stopped_by_an_operator_is_an_entry) {
   EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::stopped);
 }
 
+TEST_F(replica_rules, a_stopped_app_says_who_can_start_it) {
+  boot();
+  replica_effects none;
+  w.nodes[leader].core->set_stopped(5, true, w.now, none);
+  w.touch(leader);
+  w.run_for(100ms);
+  const auto r = w.ask(leader, w.command("a", "append", "x"));
+  EXPECT_EQ(r.status, reply_status::stopped);
+  EXPECT_NE(r.message.find("banyan start"), std::string::npos) << r.message;
+  w.nodes[leader].core->set_stopped(6, false, w.now, none);
+  w.touch(leader);
+  w.run_for(100ms);
+  EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+}
+
+// An operator's pause costs nothing: no message is answered with an error.
+TEST_F(replica_rules, streams_and_timers_wait_while_stopped_and_go_on) {
+  boot();
+  ASSERT_EQ(status(w.command("b", "after", "50 t")), reply_status::ok);
+  const auto set_stopped = [&](std::uint64_t number, bool stopped) {
+    replica_effects none;
+    w.nodes[leader].core->set_stopped(number, stopped, w.now, none);
+    w.touch(leader);
+    w.run_for(300ms);
+  };
+  set_stopped(5, true);
+  stream_frame f;
+  f.from.app = app_id{std::array<std::uint8_t, 32>{5}};
+  f.lineage = w.base.lineage;
+  f.to = w.base.group;
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    stream_message m;
+    m.number = n;
+    m.from_app = "other";
+    m.from_key = "o";
+    m.to_key = "a";
+    m.command = "append";
+    m.argument = to_bytes(std::to_string(n));
+    f.messages.push_back(std::move(m));
+  }
+  replica_effects none;
+  w.nodes[leader].core->on_stream(f, w.now, none);
+  w.touch(leader);
+  w.run_for(1s);
+  for (const auto& frame : w.foreign)
+    EXPECT_FALSE(frame.is_ack) << "taken while stopped";
+  set_stopped(6, false);
+  EXPECT_EQ(w.words("a"), "1,2,3,");
+  EXPECT_EQ(w.words("b"), "t,");
+  ASSERT_FALSE(w.foreign.empty());
+  EXPECT_EQ(w.foreign.back().acknowledged, 3u);
+}
+
 TEST_F(replica_rules, a_full_disk_is_a_typed_error_and_nothing_is_lost) {
   boot();
   w.disk_full = true;

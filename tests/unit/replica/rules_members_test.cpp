@@ -111,6 +111,30 @@ TEST(replica_growth, one_voter_grows_to_three) {
   EXPECT_TRUE(w.problems.empty());
 }
 
+// Three without one are two, which outlive no more than one does.
+TEST_F(replica_rules, voters_shrink_to_the_next_odd_number) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+  const auto gone = (leader + 1) % 3;
+  const auto learns = (leader + 2) % 3;
+  replica_effects none;
+  w.nodes[leader].core->shrink_voters(4, {w.nodes[gone].self},
+                                      {w.nodes[learns].self}, w.now, none);
+  w.touch(leader);
+  ASSERT_TRUE(
+      w.run_until([&] { return !w.nodes[leader].changes.empty(); }, 10s));
+  EXPECT_TRUE(w.nodes[leader].changes[0].done);
+  const auto c = w.nodes[leader].core->status().configuration;
+  EXPECT_FALSE(c.joint());
+  EXPECT_EQ(c.voters.size(), 1U);
+  EXPECT_TRUE(c.voters.contains(w.nodes[leader].self));
+  EXPECT_EQ(c.learners.size(), 1U);
+  EXPECT_TRUE(c.learners.contains(w.nodes[learns].self));
+  w.crash(gone);
+  w.crash(learns);
+  EXPECT_EQ(status(w.command("a", "append", "y")), reply_status::ok);
+}
+
 TEST_F(replica_rules, another_lineage_is_dropped) {
   boot();
   group_frame f;

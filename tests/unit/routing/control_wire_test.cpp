@@ -83,6 +83,11 @@ std::vector<control_frame> one_of_each() {
       compare_wanted{shard_3},
       stay_wanted{shard_3, at(1).replica, 7},
       stay_promised{shard_3, at(2).replica, at(1).replica, 7},
+      drain_notice{true, false, 3, 12, 40U, {"ledger/3 has no leader"}},
+      drain_notice{},
+      operator_order{9, 3, shard_3, node(1), node(2), true},
+      operator_answer{9, operator_progress::under_way, reply_status::ok, 480,
+                      ""},
       backup_wanted{9, shard_3, backup_wanted::step::entries, 4, {7, 8}},
       backup_given{9, 4, backup_wanted::step::entries, true, {1, 2, 3}, ""},
       backup_given{9, 4, backup_wanted::step::begin, false, {}, "no replica"},
@@ -146,6 +151,30 @@ TEST(control_wire, every_field_comes_as_it_was_sent) {
   EXPECT_EQ(held.apps.at(app(1)).number, 3U);
   EXPECT_FALSE(held.apps.at(app(1)).deleted);
   EXPECT_EQ(held.apps.size(), 2U);
+}
+
+TEST(control_wire, an_operators_words_come_as_they_were_sent) {
+  const drain_notice n{true, true, 3, 12, 40U, {"a", "b"}};
+  EXPECT_EQ(through_the_wire(n), n);
+  const auto o =
+      through_the_wire(operator_order{9, 250, shard_3, node(1), {}, true});
+  EXPECT_EQ(o.token, 9U);
+  EXPECT_EQ(o.what, 250); // of a later version: answered, not refused here
+  EXPECT_EQ(o.group, shard_3);
+  EXPECT_EQ(o.from, node(1));
+  EXPECT_TRUE(o.to.is_none());
+  EXPECT_TRUE(o.force);
+  const auto a = through_the_wire(
+      operator_answer{9, operator_progress::refused, reply_status::conflict, 7,
+                      "no\nnode" + std::string(2000, 'x')});
+  EXPECT_EQ(a.progress, operator_progress::refused);
+  EXPECT_EQ(a.status, reply_status::conflict);
+  EXPECT_EQ(a.permille, 7);
+  EXPECT_EQ(a.message.substr(0, 8), "no?nodex");
+  EXPECT_EQ(a.message.size(), operator_text_bytes_max);
+  drain_notice many;
+  many.blocked.assign(drain_blocked_max + 1, "x");
+  EXPECT_EQ(through_the_wire(many).blocked.size(), drain_blocked_max);
 }
 
 TEST(control_wire, lines_and_events_come_as_they_were_sent) {
