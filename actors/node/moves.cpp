@@ -73,9 +73,9 @@ void operator_desk::set_stopped(const node_id& from, const operator_order& o) {
   if (const auto app = s_.apps_.find(o.group.app);
       !stop && app != s_.apps_.end()) {
     const auto& name = app->second.genesis.name;
-    const auto failing = s_.exhausted_.find(name);
-    if (failing != s_.exhausted_.end()
-        && failing->second.count(s_.ctx_.self()) != 0)
+    const auto failing = s_.troubles_.find(name);
+    if (failing != s_.troubles_.end()
+        && failing->second.exhausted.count(s_.ctx_.self()) != 0)
       s_.ctx_.tell_app(name, restart_host{});
   }
   group_order order;
@@ -305,8 +305,8 @@ std::optional<replica_ref> operator_desk::heir_of(const group_id& g) const {
         || !at->second.configuration.voters.contains(who))
       continue;
     if (app != s_.apps_.end())
-      if (const auto bad = s_.exhausted_.find(app->second.genesis.name);
-          bad != s_.exhausted_.end() && bad->second.count(who.node) != 0)
+      if (const auto bad = s_.troubles_.find(app->second.genesis.name);
+          bad != s_.troubles_.end() && bad->second.worn.count(who.node) != 0)
         continue;
     if (!best || led[who.node] < led[best->node])
       best = who;
