@@ -8,7 +8,7 @@ namespace banyan::actors {
 namespace {
 
 constexpr std::size_t lines_per_second = 100; ///< of what an app prints
-constexpr duration late_after = 200ms;        ///< usual is some 5
+constexpr duration late_after = 1s;           ///< usual is some 5 ms
 
 /// Nothing that a terminal or a reader of logs would obey.
 std::string plain(std::string_view line) {

@@ -128,7 +128,7 @@ TEST_F(ladder, leadership_moves_when_a_host_is_slow_to_come_up) {
   w.at(before).host_delays(2s, 2s + 1ms);
   ASSERT_TRUE(w.at(before).kill_a_host());
   ASSERT_TRUE(
-      w.run_until([&] { return leader() != before && leader() != 3; }, 500ms));
+      w.run_until([&] { return leader() != before && leader() != 3; }, 1500ms));
   EXPECT_EQ(call("a").status, reply_status::ok);
 }
 
