@@ -19,9 +19,9 @@ constexpr auto read_first = std::chrono::milliseconds{20};
 /// A module that isn't loaded by then never will be.
 constexpr duration load_time_max = std::chrono::seconds{10};
 /// Between two looks at a turn that takes long. A process that computes for
-/// half of it in one turn gives way to all others from then on: peers, and the
+/// half of it between them gives way to all others from then on: peers, and the
 /// hosts of other apps.
-constexpr duration heavy_look = std::chrono::milliseconds{50};
+constexpr duration heavy_look = std::chrono::milliseconds{10};
 constexpr int heavy_niceness = 10;
 
 } // namespace
