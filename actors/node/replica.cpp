@@ -314,8 +314,6 @@ void replica_shell::carry(answer_call& e) {
     return;
   const auto to = at->second;
   calls_.erase(at);
-  if (e.reply.status == reply_status::poisoned)
-    ctx_.group_event(event_kind::poisoned, group_, e.reply.message);
   reply_frame f{to.call, std::move(e.reply)};
   if (to.node == ctx_.self()) {
     caf::anon_send(ctx_.router, reply_in{to.node, std::move(f)});
