@@ -1,10 +1,14 @@
 #include "actors/host/module.hpp"
 
+#include "base/target.hpp"
+
 #include <banyan/detail/codec.hpp>
 #include <dlfcn.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstring>
+#include <fstream>
 
 namespace banyan {
 
@@ -42,6 +46,15 @@ constexpr std::uint32_t apps_max = 1000;
 
 failure<host_failed> fail(host_errc why, std::string message) {
   return failure<host_failed>{{why, std::move(message), {}}};
+}
+
+/// The loader's own words for it name neither target.
+std::string target_of(const std::string& file) {
+  std::array<char, library_head_bytes> head{};
+  std::ifstream in{file, std::ios::binary};
+  in.read(head.data(), head.size());
+  return target_of_library(
+      as_bytes({head.data(), static_cast<std::size_t>(in.gcount())}));
 }
 
 bool is_name(const char* s) {
@@ -133,6 +146,13 @@ result<loaded_module, host_failed> load_module(const std::string& file,
     return fail(host_errc::not_found,
                 "no module file " + file
                     + ": build it there or name its folder with --apps");
+  const auto target = target_of(file);
+  if (!target.empty() && target != target_here())
+    return fail(host_errc::not_a_module,
+                file + " is compiled for " + target + ", this peer for "
+                    + target_here()
+                    + ": name one for each in the spec's "
+                      "[module]");
   // A name without a slash would be looked for in the system's folders.
   const std::string path =
       file.find('/') == std::string::npos ? "./" + file : file;

@@ -22,6 +22,16 @@ std::string plain(std::string_view line) {
 
 } // namespace
 
+host_options options_of(const app_spec& s) {
+  host_options o;
+  o.module = s.module;
+  o.config = s.config;
+  o.own_process = s.isolation == app_isolation::process;
+  o.memory_max = s.memory_max;
+  o.turn_time_max = s.turn_time_max;
+  return o;
+}
+
 app_actor_state::~app_actor_state() {
   if (host != nullptr)
     host->stop();

@@ -8,6 +8,9 @@
 
 namespace banyan::actors {
 
+/// What a host of the app's code is told by its spec.
+host_options options_of(const app_spec& s);
+
 /// One app on this node: owns its host, gathers the turns of all of its groups
 /// into batches, and restarts the host when it fails, by the ladder (DESIGN
 /// section 8). The supervisor hears of every failure.

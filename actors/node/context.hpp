@@ -8,6 +8,7 @@
 #include "actors/pure/event_log.hpp"
 #include "actors/pure/group_guard.hpp"
 #include "actors/pure/log_ring.hpp"
+#include "base/target.hpp"
 #include "crypto/identity.hpp"
 #include "net/io/loop.hpp"
 #include "net/link/link_table.hpp"
@@ -61,6 +62,7 @@ struct node_settings {
   std::string region;
   std::string zone;
   std::string tier = "standard";
+  std::string target = target_here(); ///< of the modules that run here
   std::string version;
   /// What this peer knows; less than it does, and it works as an older one.
   feature_bits features = features_known;

@@ -1,5 +1,6 @@
 #include "actors/docs/app_secrets.hpp"
 #include "actors/docs/sign_app.hpp"
+#include "actors/node/app.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/supervisor.hpp"
@@ -141,18 +142,12 @@ void group_supervisor::try_module(const app_spec& s,
     if (const auto f = std::exchange(trial.done, nullptr))
       f(std::move(why));
   };
-  host_options options;
-  options.module = s.module;
-  options.config = s.config;
-  options.own_process = s.isolation == app_isolation::process;
-  options.memory_max = s.memory_max;
-  options.turn_time_max = s.turn_time_max;
   host_handlers handlers;
   handlers.on_ready = [end](const module_info&) { end({}); };
   handlers.on_results = [](std::vector<turn_result>) {};
   handlers.on_failed = [end](const host_failed& f) { end(f.message); };
   std::string error;
-  trial.on = ctx_.hosts.make(std::move(options), std::move(handlers), error);
+  trial.on = ctx_.hosts.make(options_of(s), std::move(handlers), error);
   if (trial.on == nullptr)
     return end(std::move(error));
   trial.on->start();

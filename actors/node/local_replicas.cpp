@@ -208,14 +208,9 @@ void group_supervisor::start_app(const app_record& a) {
   const auto& name = a.genesis.name;
   if (ctx_.apps.count(name) != 0)
     return;
-  host_options o;
+  auto o = options_of(a.version.spec);
   o.app = name;
   o.life = ctx_.incarnation;
-  o.module = a.version.spec.module;
-  o.config = a.version.spec.config;
-  o.own_process = a.version.spec.isolation == app_isolation::process;
-  o.memory_max = a.version.spec.memory_max;
-  o.turn_time_max = a.version.spec.turn_time_max;
   if (!give_secrets(a, o))
     return;
   auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));

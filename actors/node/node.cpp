@@ -77,7 +77,7 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   m.seeds = s.seeds;
   m.region = ctx.settings.region;
   m.zone = ctx.settings.zone;
-  m.target = "x86_64-linux";
+  m.target = ctx.settings.target;
   m.capacity = s.capacity;
   m.liveness = s.liveness;
   n->members_ = std::make_unique<net::membership>(std::move(m), ctx.random,
