@@ -5,6 +5,7 @@
 #include "store/detail/state_folder.hpp"
 #include "store/detail/threaded_documents.hpp"
 #include "store/detail/threaded_log.hpp"
+#include "store/detail/threaded_modules.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -254,6 +255,11 @@ result<disk, store_error> open_disk(const data_dir& dir,
   out.log = std::move(*log);
   out.aside = std::make_unique<detail::threaded_aside>(dir.aside_path(), worker,
                                                        options.post);
+  auto modules = detail::threaded_modules::open(detail::system_files(root),
+                                                "modules", options.post);
+  if (!modules)
+    return failure{modules.error()};
+  out.modules = std::move(*modules);
   const detail::lmdb_options how{options.map_bytes, options.state_bytes_max,
                                  options.statfs};
   auto state = std::make_unique<detail::threaded_state>(worker, options.post);

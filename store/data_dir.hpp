@@ -16,7 +16,8 @@ statfs_function system_statfs();
 bool is_network_file_system(std::int64_t type) noexcept;
 
 /// A node's directory, locked for this process as long as the object lives:
-/// `LOCK`, `log/`, `state/`, `documents`, `aside/` (damaged files, kept).
+/// `LOCK`, `log/`, `state/`, `documents`, `modules/`, `aside/` (damaged files,
+/// kept).
 class data_dir {
 public:
   struct options {

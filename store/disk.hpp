@@ -4,6 +4,7 @@
 #include "store/aside.hpp"
 #include "store/documents.hpp"
 #include "store/log.hpp"
+#include "store/modules.hpp"
 #include "store/state.hpp"
 
 #include <functional>
@@ -29,6 +30,7 @@ struct disk {
   /// By group; empty when the state wasn't open yet as this was made.
   std::vector<recovered_state> recovered_states;
   std::unique_ptr<store::aside> aside;
+  std::unique_ptr<store::modules> modules;
 
   /// See `state::on_open`.
   void on_state_open(state::open_handler handler) const {

@@ -2,6 +2,7 @@
 
 #include "store/detail/document_front.hpp"
 #include "store/detail/log_front.hpp"
+#include "store/detail/module_front.hpp"
 #include "store/detail/virtual_disk_impl.hpp"
 
 #include <algorithm>
@@ -198,6 +199,33 @@ private:
   detail::virtual_worker worker_;
 };
 
+class virtual_modules final : public detail::module_front {
+public:
+  virtual_modules(std::shared_ptr<virtual_disk::impl> disk,
+                  std::shared_ptr<detail::module_files> files,
+                  std::map<digest, held> found)
+      : module_front{std::move(files), std::move(found)},
+        disk_{std::move(disk)}, worker_{disk_->schedule, disk_->alive} {}
+
+protected:
+  void run(cost c, std::function<void()> work,
+           std::function<void()> then) override {
+    worker_.push(
+        [this, c] {
+          return c == cost::sync ? disk_->sync_time() : disk_->read_time();
+        },
+        [work = std::move(work), then = std::move(then), alive = disk_->alive] {
+          work();
+          if (*alive) // the power may have gone meanwhile
+            then();
+        });
+  }
+
+private:
+  std::shared_ptr<virtual_disk::impl> disk_;
+  detail::virtual_worker worker_;
+};
+
 } // namespace
 
 virtual_disk::virtual_disk(options how, schedule_function schedule,
@@ -237,6 +265,11 @@ disk virtual_disk::open() {
   out.recovered_states = state->opening().groups;
   out.state = std::move(state);
   out.aside = std::make_unique<virtual_aside>(impl_);
+  auto modules = std::make_shared<detail::module_files>(*d.files, "modules");
+  auto held = modules->look();
+  BANYAN_ASSERT(held.ok());
+  out.modules = std::make_unique<virtual_modules>(impl_, std::move(modules),
+                                                  std::move(*held));
   return out;
 }
 
