@@ -118,6 +118,24 @@ struct frame_writer {
   void operator()(const secret_key& f) {
     write_body(head(w, control_kind::secret_key, 3), f);
   }
+  void operator()(const modules_held& f) {
+    head(w, control_kind::modules, 1).array(f.modules.size());
+    for (const auto& m : f.modules)
+      w.array(2).id(m.hash).uint(m.permille);
+  }
+  void operator()(const module_wanted& f) {
+    head(w, control_kind::module_wanted, 3).id(f.hash).uint(f.offset);
+    w.uint(f.size);
+  }
+  void operator()(const module_refused& f) {
+    head(w, control_kind::module_refused, 3).id(f.hash).uint(f.offset);
+    w.uint(static_cast<std::uint64_t>(f.why));
+  }
+  void operator()(const owners_trusted& f) {
+    head(w, control_kind::trust, 1).array(f.owners.size());
+    for (const auto& o : f.owners)
+      w.id(o);
+  }
   void operator()(const backup_wanted& f) {
     head(w, control_kind::backup_wanted, 6).uint(f.token).id(f.group.app);
     w.uint(f.group.shard).uint(static_cast<std::uint64_t>(f.what));
@@ -298,6 +316,42 @@ auto read(reader& r, T& f) -> decltype(read_body(r, f)) {
   read_body(r, f);
 }
 
+void read(reader& r, modules_held& f) {
+  const auto n = r.array(control_list_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    modules_held::item m;
+    r.require(r.array(2) == 2);
+    r.id(m.hash);
+    m.permille = static_cast<std::uint16_t>(r.uint(1000));
+    r.require(f.modules.empty() || f.modules.back().hash < m.hash);
+    f.modules.push_back(m);
+  }
+}
+
+void read(reader& r, module_wanted& f) {
+  r.id(f.hash);
+  f.offset = r.uint(module_bytes_max);
+  f.size = r.uint(module_piece_bytes_max);
+  r.require(f.size > 0);
+}
+
+void read(reader& r, module_refused& f) {
+  r.id(f.hash);
+  f.offset = r.uint(module_bytes_max);
+  f.why = static_cast<module_refused::reason>(
+      r.uint(static_cast<std::uint64_t>(module_refused::reason::not_here)));
+}
+
+void read(reader& r, owners_trusted& f) {
+  const auto n = r.array(owners_trusted_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    owner_id o;
+    r.id(o);
+    r.require(f.owners.empty() || f.owners.back() < o);
+    f.owners.push_back(o);
+  }
+}
+
 /// The rest of `r` is one frame of type T, `elements` beside its kind.
 template <class T>
 bool take(reader& r, std::size_t elements, std::size_t count,
@@ -372,6 +426,14 @@ bool decode(const_bytes in, control_frame& out) {
     return take<secret_wanted>(r, 2, count, out);
   case control_kind::secret_key:
     return take<secret_key>(r, 3, count, out);
+  case control_kind::modules:
+    return take<modules_held>(r, 1, count, out);
+  case control_kind::module_wanted:
+    return take<module_wanted>(r, 3, count, out);
+  case control_kind::module_refused:
+    return take<module_refused>(r, 3, count, out);
+  case control_kind::trust:
+    return take<owners_trusted>(r, 1, count, out);
   case control_kind::backup_wanted:
     return take<backup_wanted>(r, 6, count, out);
   case control_kind::backup_given:

@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
+#include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
 #include "actors/pure/replica_core.hpp"
@@ -30,8 +31,12 @@ enum class control_kind : std::uint8_t {
   compare = 11,       ///< the receiver leads this group: compare its states
   stay = 12,          ///< a voter wants to give up its damaged log: please stay
   staying = 13,       ///< the answer, if it is yes
-  draining = 22,      ///< the sender is drained, or not, and how far that is
-  order = 23,         ///< of an operator, to a group's leader or to a node
+  modules = 14,       ///< the modules that the sender holds or fetches: all
+  module_wanted = 15, ///< please send this piece of a module
+  module_refused = 16, ///< the answer, if it can't be had
+  trust = 17,          ///< the owners that the sender trusts: all
+  draining = 22,       ///< the sender is drained, or not, and how far that is
+  order = 23,          ///< of an operator, to a group's leader or to a node
   order_answer = 24,
   backup_wanted = 26, ///< the next part of a shard's copy, please
   backup_given = 27,  ///< that part, sealed; on the bulk lane
@@ -48,6 +53,7 @@ enum class control_kind : std::uint8_t {
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
 inline constexpr std::size_t control_list_max = 100'000;
 inline constexpr std::size_t control_error_bytes_max = 4096;
+inline constexpr std::size_t owners_trusted_max = 256;
 
 struct secret_proof {
   group_id group;
@@ -128,6 +134,32 @@ struct stay_promised {
   std::uint64_t round = 0;
 };
 
+/// An empty list takes back what was said before.
+struct modules_held {
+  struct item {
+    digest hash;
+    std::uint16_t permille = 1000; ///< of its bytes; 1000: whole, and its own
+  };
+  std::vector<item> modules; ///< ascending
+};
+/// The piece comes on the channel `module` (module_wire.hpp).
+struct module_wanted {
+  digest hash;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0; ///< of the piece
+};
+struct module_refused {
+  enum class reason : std::uint8_t {
+    busy = 0,    ///< ask again a little later
+    not_here = 1 ///< or not to be had from this peer
+  };
+  digest hash;
+  std::uint64_t offset = 0;
+  reason why = reason::busy;
+};
+struct owners_trusted {
+  std::vector<owner_id> owners; ///< ascending
+};
 /// Whoever puts a backup together asks a node with a replica of the shard for
 /// its copy, part by part. Any member may: the parts are for the owner alone.
 struct backup_wanted {
@@ -163,7 +195,8 @@ using control_frame =
     std::variant<unknown_control, secret_proof, group_view, documents_held,
                  app_papers, make_replicas, replicas_made, failover_record,
                  host_state, host_wear, unready_replicas, compare_wanted,
-                 stay_wanted, stay_promised, drain_notice, operator_order,
+                 stay_wanted, stay_promised, modules_held, module_wanted,
+                 module_refused, owners_trusted, drain_notice, operator_order,
                  operator_answer, backup_wanted, backup_given, logs_wanted,
                  logs_held, event_told, secret_wanted, secret_key>;
 

@@ -47,6 +47,8 @@ const char* to_string(channel c) noexcept {
     return "outbox";
   case channel::bulk:
     return "bulk";
+  case channel::module:
+    return "module";
   }
   return "unknown";
 }

@@ -24,7 +24,8 @@ enum class channel : std::uint8_t {
   request = 16,   ///< Calls, forwarded or from a client.
   reply = 17,     ///< Their answers.
   outbox = 18,    ///< Messages from actor to actor, and their receipts.
-  bulk = 32,      ///< Snapshot chunks, modules.
+  bulk = 32,      ///< Snapshot chunks.
+  module = 33,    ///< Pieces of apps' code.
 };
 const char* to_string(channel c) noexcept;
 

@@ -16,6 +16,7 @@ bool is_known(channel c) noexcept {
   case channel::reply:
   case channel::outbox:
   case channel::bulk:
+  case channel::module:
     return true;
   }
   return false;

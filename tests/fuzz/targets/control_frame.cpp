@@ -94,6 +94,22 @@ struct bounds {
   }
   void operator()(const secret_wanted&) const {}
   void operator()(const secret_key&) const {}
+  void operator()(const modules_held& f) const {
+    BANYAN_ASSERT(f.modules.size() <= control_list_max);
+    for (std::size_t i = 0; i < f.modules.size(); ++i)
+      BANYAN_ASSERT(f.modules[i].permille <= 1000
+                    && (i == 0 || f.modules[i - 1].hash < f.modules[i].hash));
+  }
+  void operator()(const module_wanted& f) const {
+    BANYAN_ASSERT(f.offset <= module_bytes_max && f.size > 0
+                  && f.size <= module_piece_bytes_max);
+  }
+  void operator()(const module_refused& f) const {
+    BANYAN_ASSERT(f.offset <= module_bytes_max);
+  }
+  void operator()(const owners_trusted& f) const {
+    BANYAN_ASSERT(f.owners.size() <= owners_trusted_max);
+  }
   void operator()(const backup_wanted& f) const { group(f.group); }
   void operator()(const backup_given& f) const {
     BANYAN_ASSERT(f.data.size() <= backup_part_bytes_max);
@@ -177,6 +193,10 @@ std::vector<bytes> seeds() {
       compare_wanted{g},
       stay_wanted{g, replica, 7},
       stay_promised{g, replica, {}, 300},
+      modules_held{{{digest{}, 400}, {digest{node.array()}, 1000}}},
+      module_wanted{digest{}, 256 << 10, 256 << 10},
+      module_refused{digest{}, 0, module_refused::reason::not_here},
+      owners_trusted{{owner_id{node.array()}}},
       drain_notice{},
       drain_notice{true, false, 1, 2, 30U, {"ledger/3 has no leader"}},
       operator_order{5, 1, g, {}, {}, false},

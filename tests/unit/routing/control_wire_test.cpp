@@ -67,6 +67,13 @@ event_told event_of_2() {
   return f;
 }
 
+digest module(std::uint8_t n) {
+  return digest{std::array<std::uint8_t, 32>{n}};
+}
+owner_id owner(std::uint8_t n) {
+  return owner_id{std::array<std::uint8_t, 32>{n}};
+}
+
 std::vector<control_frame> one_of_each() {
   return {
       secret_proof{shard_3, digest{std::array<std::uint8_t, 32>{5}}},
@@ -83,6 +90,10 @@ std::vector<control_frame> one_of_each() {
       compare_wanted{shard_3},
       stay_wanted{shard_3, at(1).replica, 7},
       stay_promised{shard_3, at(2).replica, at(1).replica, 7},
+      modules_held{{{module(1), 0}, {module(2), 1000}}},
+      module_wanted{module(1), 1 << 20, 300},
+      module_refused{module(1), 1 << 20, module_refused::reason::not_here},
+      owners_trusted{{owner(1), owner(2)}},
       drain_notice{true, false, 3, 12, 40U, {"ledger/3 has no leader"}},
       drain_notice{},
       operator_order{9, 3, shard_3, node(1), node(2), true},
@@ -266,6 +277,42 @@ TEST(control_wire, what_makes_no_sense_is_refused) {
   EXPECT_TRUE(refused(compare_wanted{{app(1), 1024}}));
   EXPECT_TRUE(refused(
       unready_replicas{{{shard_3, at(1).replica, state_phase::whole}}}));
+}
+
+TEST(control_wire, modules_come_as_they_were_sent_and_within_their_bounds) {
+  const auto held =
+      through_the_wire(modules_held{{{module(1), 999}, {module(2), 1000}}});
+  ASSERT_EQ(held.modules.size(), 2U);
+  EXPECT_EQ(held.modules[0].hash, module(1));
+  EXPECT_EQ(held.modules[0].permille, 999);
+  const auto want = through_the_wire(
+      module_wanted{module(3), module_bytes_max, module_piece_bytes_max});
+  EXPECT_EQ(want.offset, module_bytes_max);
+  EXPECT_EQ(want.size, module_piece_bytes_max);
+  EXPECT_EQ(through_the_wire(module_refused{module(3), 5, {}}).offset, 5U);
+  EXPECT_EQ(through_the_wire(owners_trusted{{owner(1)}}).owners,
+            std::vector<owner_id>{owner(1)});
+  EXPECT_TRUE(refused(modules_held{{{module(1), 1001}}}));
+  EXPECT_TRUE(refused(modules_held{{{module(2), 1}, {module(1), 1}}}));
+  EXPECT_TRUE(refused(modules_held{{{module(1), 1}, {module(1), 1}}}));
+  EXPECT_TRUE(refused(module_wanted{module(1), module_bytes_max + 1, 1}));
+  EXPECT_TRUE(refused(module_wanted{module(1), 0, 0}));
+  EXPECT_TRUE(refused(module_wanted{module(1), 0, module_piece_bytes_max + 1}));
+  EXPECT_TRUE(refused(owners_trusted{{owner(2), owner(1)}}));
+}
+
+TEST(module_wire, a_piece_comes_as_it_was_sent_and_within_its_bounds) {
+  survives_damage(module_piece{module(1), 300, {1, 2, 3}});
+  const auto fits = [](std::uint64_t offset, std::size_t size) {
+    module_piece out;
+    return decode(encoded(module_piece{module(1), offset, bytes(size)}), out);
+  };
+  EXPECT_TRUE(fits(module_bytes_max - 1, 1));
+  EXPECT_FALSE(fits(module_bytes_max - 1, 2));
+  EXPECT_FALSE(fits(UINT64_MAX, 1));
+  EXPECT_FALSE(fits(0, 0));
+  EXPECT_TRUE(fits(0, module_piece_bytes_max));
+  EXPECT_FALSE(fits(0, module_piece_bytes_max + 1));
 }
 
 TEST(control_wire, shards_are_named_once_in_order_and_within_the_bound) {
