@@ -98,6 +98,7 @@ public:
   /// open finds it.
   bool rot_state();
   bool rot_documents();
+  bool rot_module();
   /// In the key of a row, which is then missing under its own. Who reads it by
   /// that hears of none; the check at open, a scan and a scrub meet the other.
   bool rot_key();

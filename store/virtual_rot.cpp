@@ -74,6 +74,18 @@ bool virtual_disk::rot_documents() {
   return true;
 }
 
+bool virtual_disk::rot_module() {
+  const auto names = impl_->files->list("modules");
+  if (!names || names->empty())
+    return false;
+  auto* b = impl_->files->content(
+      "modules/" + (*names)[impl_->random.below(names->size())]);
+  if (b->empty())
+    return false;
+  flip(impl_->random, *b, 0, b->size());
+  return true;
+}
+
 bool virtual_disk::rot_row() {
   const auto all = rows_of(impl_->rows);
   if (all.empty())

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/host/turn.hpp"
+#include "base/ids.hpp"
 #include "base/time.hpp"
 
 #include <functional>
@@ -62,7 +63,10 @@ struct host_options {
   std::string app;          ///< of the mesh; empty: of none, a trial
   banyan::incarnation life; ///< of the node, for `trail`
   std::string module;       ///< the app's name in the module, e.g. `ledger`
-  std::string file;  ///< path of the shared object; empty: from the catalog
+  std::string file; ///< path of the shared object; empty: from the catalog
+  /// The hash of the file, when the spec names it so; all zero: the spec has
+  /// none for this node's target. Nothing: `module` names it.
+  std::optional<digest> code;
   bytes config;      ///< the spec's [config] as a msgpack map; empty: none
   std::string trail; ///< file of its `turn_trail`; empty: none
   /// The spec's secrets, a msgpack map {name: blob}, each time that a host

@@ -1,6 +1,8 @@
 #include "actors/node/app.hpp"
 
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/awaited_host.hpp"
+#include "actors/node/modules.hpp"
 
 #include <caf/all.hpp>
 
@@ -22,14 +24,31 @@ std::string plain(std::string_view line) {
 
 } // namespace
 
-host_options options_of(const app_spec& s) {
+host_options options_of(const app_spec& s, const std::string& target) {
   host_options o;
   o.module = s.module;
   o.config = s.config;
   o.own_process = s.isolation == app_isolation::process;
   o.memory_max = s.memory_max;
   o.turn_time_max = s.turn_time_max;
+  if (!s.modules.empty()) {
+    const auto* m = module_for(s, target);
+    o.code = m == nullptr ? digest{} : m->hash;
+  }
   return o;
+}
+
+std::unique_ptr<host> make_host(node_context& ctx, host_options options,
+                                host_handlers handlers, std::string& error) {
+  if (!options.code)
+    return ctx.hosts.make(std::move(options), std::move(handlers), error);
+  if (ctx.modules == nullptr || options.code->is_none()) {
+    error = "the spec names no module for " + ctx.settings.target
+            + ", which this peer is: deploy it with one";
+    return nullptr;
+  }
+  return std::make_unique<awaited_host>(ctx, std::move(options),
+                                        std::move(handlers));
 }
 
 app_actor_state::~app_actor_state() {
@@ -75,7 +94,7 @@ void app_actor_state::begin(host_options options) {
   options.turn_time_slow =
       std::min(options.turn_time_slow, options.turn_time_max / 2);
   std::string error;
-  host = ctx->hosts.make(std::move(options), std::move(handlers), error);
+  host = make_host(*ctx, std::move(options), std::move(handlers), error);
   if (host == nullptr) {
     late = true; // until another version comes
     trouble = std::move(error);

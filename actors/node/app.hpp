@@ -8,8 +8,12 @@
 
 namespace banyan::actors {
 
-/// What a host of the app's code is told by its spec.
-host_options options_of(const app_spec& s);
+/// What a host of the app's code is told by its spec, on a node of `target`.
+host_options options_of(const app_spec& s, const std::string& target);
+/// A host of code that this node has, or is fetching: then it starts as soon as
+/// the module is here. None: `error` says why.
+std::unique_ptr<host> make_host(node_context& ctx, host_options options,
+                                host_handlers handlers, std::string& error);
 
 /// One app on this node: owns its host, gathers the turns of all of its groups
 /// into batches, and restarts the host when it fails, by the ladder (DESIGN

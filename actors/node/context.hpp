@@ -27,14 +27,17 @@
 
 namespace banyan::actors {
 
+class module_shell;
+
 /// Where a node's app hosts come from: real ones, or the simulator's.
 class host_factory {
 public:
   virtual ~host_factory() = default;
-  /// `module` names it; `error` says why there is none here.
+  /// `file` names its module, or if that is empty `module`; `error` says why
+  /// there is none here.
   virtual std::unique_ptr<host>
   make(host_options options, host_handlers handlers, std::string& error) = 0;
-  /// Whether this node could run `module` at all.
+  /// Whether there is a module of that name here.
   [[nodiscard]] virtual bool has(const std::string& module) const = 0;
 };
 
@@ -124,6 +127,8 @@ public:
   banyan::incarnation incarnation;  ///< of this boot; the node actor
   banyan::incarnation booted;       ///< the first of this boot
   net::link_table* links = nullptr; ///< the node's
+
+  module_shell* modules = nullptr; ///< the peer's; none before it begins
 
   directory known;   ///< apps: the supervisor; views: node and supervisor
   group_guard guard; ///< the node's

@@ -1,6 +1,7 @@
 #include "actors/docs/app_secrets.hpp"
 #include "actors/docs/sign_app.hpp"
 #include "actors/node/app.hpp"
+#include "actors/node/modules.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/supervisor.hpp"
@@ -26,7 +27,7 @@ deploy_answer refused(reply_status s, std::string why) {
 
 } // namespace
 
-std::vector<candidate> group_supervisor::candidates() const {
+std::vector<candidate> group_supervisor::candidates(const app_spec* s) const {
   std::vector<candidate> out;
   for (const auto& m : ctx_.members->members()) {
     const bool here = m.record.node == ctx_.self();
@@ -44,6 +45,8 @@ std::vector<candidate> group_supervisor::candidates() const {
     c.weight = m.record.capacity.weight;
     c.memory_mib = m.record.capacity.memory_mib;
     c.disk_mib = m.record.capacity.disk_mib;
+    c.has_module = s == nullptr || s->modules.empty()
+                   || module_for(*s, m.record.target) != nullptr;
     out.push_back(std::move(c));
   }
   return out;
@@ -63,7 +66,7 @@ group_supervisor::place_all(const app_spec& s,
                             const std::array<std::uint8_t, 16>& nonce) const {
   deploy_answer a;
   a.nonce = nonce;
-  const auto all = candidates();
+  const auto all = candidates(&s);
   const auto need = need_of(s);
   std::uint32_t least = s.replicas;
   for (std::uint32_t shard = 0; shard < s.shards; ++shard) {
@@ -73,8 +76,8 @@ group_supervisor::place_all(const app_spec& s,
       p.nodes.pop_back();
     if (p.nodes.empty())
       return refused(reply_status::invalid_argument,
-                     "no alive member satisfies the spec (regions, min_tier); "
-                     "`banyan nodes` shows what there is");
+                     "no alive member satisfies the spec (regions, min_tier, "
+                     "[module]); `banyan nodes` shows what there is");
     least = std::min(least, static_cast<std::uint32_t>(p.nodes.size()));
     auto& voters = a.voters.emplace_back();
     for (const auto& n : p.nodes)
@@ -106,6 +109,11 @@ void group_supervisor::deploy(deploy_in& m) {
                           "SPEC.toml --owner NAME.owner`"));
   if (auto why = why_invalid(m.spec); !why.empty())
     return m.done(refused(reply_status::invalid_argument, std::move(why)));
+  if (!m.spec.modules.empty())
+    return m.done(refused(reply_status::forbidden,
+                          "in the mesh `local` modules come only from --apps: "
+                          "write module = \"NAME\", or make a mesh with "
+                          "`banyan init NAME`"));
   if (const auto* known = ctx_.known.find_app(m.spec.name);
       known != nullptr && m.spec.secret_box.empty()) {
     // Those of the version before, if it has all that the new one names.
@@ -147,7 +155,8 @@ void group_supervisor::try_module(const app_spec& s,
   handlers.on_results = [](std::vector<turn_result>) {};
   handlers.on_failed = [end](const host_failed& f) { end(f.message); };
   std::string error;
-  trial.on = ctx_.hosts.make(options_of(s), std::move(handlers), error);
+  trial.on = make_host(ctx_, options_of(s, ctx_.settings.target),
+                       std::move(handlers), error);
   if (trial.on == nullptr)
     return end(std::move(error));
   trial.on->start();
@@ -204,10 +213,6 @@ void group_supervisor::sign_and_adopt(const app_spec& s,
     a.warnings = prepared.warnings;
     done(std::move(a));
   });
-}
-
-void group_supervisor::take_papers(papers_in& m) {
-  adopt(m.papers, nullptr, std::move(m.done));
 }
 
 void group_supervisor::remove(remove_in& m) {
@@ -304,8 +309,10 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   if (!app.is_none()) {
     if (a == nullptr || a->deleted)
       return done({}, "the app isn't known here yet");
-    if (!ctx_.hosts.has(a->version.spec.module))
-      return done({}, "no module '" + a->version.spec.module + "' here");
+    if (!has_code(ctx_, a->version.spec))
+      return await_code(
+          *a, [this, m, done] { make_here(m, done); },
+          [done](std::string why) { done({}, std::move(why)); });
     secret_bytes<32> secret;
     if (!m.secret
         || !open_secret(ctx_.key, group_secret_context(a->genesis.nonce),

@@ -20,8 +20,14 @@ result<app_spec, config_error> read_spec(const io::http_request& q) {
     auto file = parse_spec(q.body, "spec");
     if (!file.ok())
       return failure{file.error()};
+    if (!file->modules.empty())
+      return failure{config_error{
+          "spec: [module] names files, which only `banyan deploy` can read; "
+          "send the spec as JSON, with the hashes of its modules"}};
     return std::move(file->spec);
   }
+  if (q.header("content-type").find("msgpack") != std::string_view::npos)
+    return parse_spec_map(as_bytes(q.body));
   const auto map = json_to_msgpack(q.body);
   if (!map.ok())
     return failure{config_error{"spec: no JSON: " + map.error().message}};
@@ -153,6 +159,9 @@ void http_gateway::handle(io::http_request q, responder r) {
     return plan(q, r);
   if (path.size() == 2 && what == "verify" && (get || q.method == "POST"))
     return verify(q, r, !get);
+  if (what == "modules" && ctx_.modules != nullptr
+      && (get ? path.size() <= 3 : path.size() == 3 && q.method == "PUT"))
+    return modules(q, r);
   if (operate(q, r))
     return;
   if (what != "apps" || path.size() < 3)

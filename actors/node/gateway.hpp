@@ -36,6 +36,7 @@ private:
   void papers(io::http_request& q, responder r);
   void backup(io::http_request& q, responder r); // gateway_backup.cpp
   void verify(io::http_request& q, responder r, bool begin);
+  void modules(io::http_request& q, responder r); // gateway_modules.cpp
   // What operators ask for (gateway_operator.cpp)
   void logs(io::http_request& q, responder r);
   void look(io::http_request& q, responder r);
@@ -67,6 +68,7 @@ bytes view_apps(const node_context& ctx);
 /// Empty when there is no such app.
 bytes view_app(const node_context& ctx, const std::string& name);
 bytes view_failovers(const node_context& ctx);
+bytes view_modules(const node_context& ctx);
 bytes view_moves(const node_context& ctx);
 std::string view_metrics(const node_context& ctx, duration uptime);
 bytes view_verify(const scrub_report& r, time_point now);

@@ -1,4 +1,5 @@
 #include "actors/node/gateway.hpp"
+#include "actors/node/modules.hpp"
 #include "base/codec.hpp"
 
 namespace banyan::actors {
@@ -109,6 +110,36 @@ void replicas(const node_context& ctx, const group_id& g, writer& w,
   }
 }
 
+/// Of this peer's host of the app; empty: it has none.
+std::string host_words(const node_context& ctx, const app_spec& spec) {
+  if (ctx.apps.count(spec.name) == 0)
+    return {};
+  if (const auto why = why_no_code(ctx, spec); !why.empty())
+    return why;
+  const auto error = ctx.host_errors.find(spec.name);
+  if (error != ctx.host_errors.end())
+    return error->second;
+  return ctx.handlers.count(spec.name) == 0 ? "starting" : "up";
+}
+
+void modules_view(const node_context& ctx, writer& w, const app_spec& spec) {
+  w.array(spec.modules.size());
+  for (const auto& m : spec.modules) {
+    std::vector<std::pair<node_id, std::uint16_t>> nodes;
+    for (const auto& member : ctx.members->members())
+      if (const auto n = ctx.modules->permille_at(member.record.node, m.hash);
+          n > 0 || member.record.target == m.target)
+        nodes.emplace_back(member.record.node, n);
+    w.map(4).text("target").text(m.target);
+    w.text("hash").text(to_hex(m.hash.view())).text("size").uint(m.size);
+    w.text("nodes").array(nodes.size());
+    for (const auto& [node, permille] : nodes) {
+      w.map(2).text("node").text(to_string(node));
+      w.text("progress").number(permille / 1000.0);
+    }
+  }
+}
+
 void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   const auto& spec = ctx.specs.at(app.name);
   auto worst = group_health::healthy;
@@ -116,7 +147,7 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     worst = std::max(worst, health_of(ctx, {app.id, s}));
   if (ctx.conflicts.count(app.name) != 0)
     worst = group_health::conflict;
-  w.map(9).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.map(11).text("name").text(app.name).text("id").text(to_string(app.id));
   w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
   w.text("version").uint(ctx.versions.at(app.name));
   w.text("shards").uint(app.shards).text("replicas").uint(spec.replicas);
@@ -126,6 +157,12 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     w.text(e->second);
   else
     w.nil();
+  w.text("host");
+  if (const auto words = host_words(ctx, spec); words.empty())
+    w.nil();
+  else
+    w.text(words);
+  modules_view(ctx, w.text("modules"), spec);
   w.text("groups").array(app.shards);
   for (std::uint32_t s = 0; s < app.shards; ++s) {
     const group_id g{app.id, s};
@@ -408,6 +445,33 @@ std::string view_metrics(const node_context& ctx, duration uptime) {
     unready = mine->second.size();
   add("states_unready", "gauge",
       "groups whose state here is being verified or rebuilt", n(unready));
+  if (ctx.modules != nullptr) {
+    const auto& m = ctx.modules->counted();
+    std::uint64_t sum = 0;
+    std::size_t whole = 0;
+    for (const auto& [hash, held] : ctx.modules->on_disk()) {
+      sum += held.bytes;
+      whole += held.whole ? 1 : 0;
+    }
+    add("modules", "gauge", "modules in DIR/modules, whole", n(whole));
+    add("modules_bytes", "gauge", "bytes in DIR/modules", n(sum));
+    add("modules_under_way", "gauge", "modules that are wanted and not here",
+        n(ctx.modules->under_way()));
+    add("modules_fetched_total", "counter", "modules fetched from peers",
+        n(m.fetched));
+    add("modules_uploaded_total", "counter", "modules that operators brought",
+        n(m.uploaded));
+    add("modules_dropped_total", "counter", "modules that no app named",
+        n(m.dropped));
+    add("modules_damaged_total", "counter",
+        "modules found to have rotted; they are fetched again", n(m.damaged));
+    add("modules_wrong_total", "counter", "modules that came with another hash",
+        n(m.wrong));
+    add("module_bytes_in_total", "counter", "bytes of modules taken",
+        n(m.bytes_in));
+    add("module_bytes_out_total", "counter", "bytes of modules sent to peers",
+        n(m.bytes_out));
+  }
   const auto& l = ctx.links->counters();
   add("links_up_total", "counter", "links that came up", n(l.links_up));
   add("links_down_total", "counter", "links that ended", n(l.links_down));

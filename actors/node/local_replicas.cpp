@@ -208,7 +208,7 @@ void group_supervisor::start_app(const app_record& a) {
   const auto& name = a.genesis.name;
   if (ctx_.apps.count(name) != 0)
     return;
-  auto o = options_of(a.version.spec);
+  auto o = options_of(a.version.spec, ctx_.settings.target);
   o.app = name;
   o.life = ctx_.incarnation;
   if (!give_secrets(a, o))

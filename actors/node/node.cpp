@@ -2,6 +2,7 @@
 
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/amnesia.hpp"
+#include "actors/node/modules.hpp"
 #include "actors/node/names.hpp"
 #include "base/codec.hpp"
 
@@ -121,6 +122,8 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
   member_input(
       [&](auto& m, auto now, auto& out) { m.on_link_up(info, now, out); });
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
+  if (ctx_.modules != nullptr)
+    ctx_.modules->on_peer_up(info.node);
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, true});
   if (ctx_.process_seen(info.node, info.boot)) {
@@ -143,6 +146,8 @@ void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
   });
   if (why == net::link_end::replaced)
     return;
+  if (ctx_.modules != nullptr)
+    ctx_.modules->on_peer_gone(info.node);
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, false});
 }

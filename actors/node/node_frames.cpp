@@ -1,6 +1,7 @@
 // What other nodes and clients send: whose it is, and whether it may be.
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/log_streams.hpp"
+#include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
 #include "actors/pure/client_wire.hpp"
 
@@ -36,6 +37,10 @@ void node_shell::on_frames(const net::link_info& info,
     }
     case net::channel::raft:
       on_group_frame(info, f.payload);
+      break;
+    case net::channel::module:
+      if (ctx_.modules != nullptr)
+        ctx_.modules->on_piece(info.node, f.payload);
       break;
     case net::channel::group:
       on_control(info, f.payload);
@@ -150,7 +155,8 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
   } else if (auto* held = std::get_if<logs_held>(&in.frame)) {
     if (ctx_.on_logs)
       ctx_.on_logs(info.node, std::move(*held));
-  } else {
+  } else if (ctx_.modules == nullptr
+             || !ctx_.modules->on_control(info.node, in.frame)) {
     caf::anon_send(ctx_.supervisor, std::move(in));
   }
 }

@@ -28,6 +28,7 @@ void group_supervisor::load_papers() {
     apps_.insert_or_assign(id, std::move(*opened));
     install(apps_.at(id));
   }
+  name_modules();
 }
 
 void group_supervisor::adopt(const app_papers& p, const node_id* from,
@@ -115,6 +116,7 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
                     uninstall(apps_.at(record->id));
                   else
                     install(apps_.at(record->id));
+                  name_modules();
                   for (const auto& l : ctx_.links->links())
                     if (l.role == link_role::peer && l.node != source)
                       tell_papers(l.node, record->papers);

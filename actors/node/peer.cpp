@@ -80,6 +80,10 @@ bool peer::begin(std::string& error) {
     start->local_owner = local_mesh_owner();
   start->raft = p.raft;
   start->fatal = p.fatal;
+  modules_ =
+      std::make_shared<module_shell>(ctx_, p.mesh.name == local_mesh_name);
+  ctx_.modules = modules_.get();
+  modules_actor_ = sys.spawn(modules_actor, modules_);
   ctx_.router = sys.spawn(router_actor, &ctx_);
   ctx_.node = sys.spawn(node_actor, &ctx_, node_);
   node_->start();
@@ -144,7 +148,8 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [name, actor] : ctx_.apps)
       roots.push_back(actor);
-    for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_})
+    for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_,
+                    &modules_actor_})
       if (*a)
         roots.push_back(*a);
   });
@@ -153,14 +158,17 @@ peer::~peer() {
     ctx_.replicas.clear();
     ctx_.apps.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.scrub = gateway_actor_ =
-        nullptr;
+        modules_actor_ = nullptr;
     node_.reset();
     gateway_.reset();
+    ctx_.modules = nullptr;
+    modules_.reset();
     parts_.streams.reset();
     // What the disk's threads have posted counts for nothing from here on.
     parts_.disk.log.reset();
     parts_.disk.state.reset();
     parts_.disk.documents.reset();
+    parts_.disk.modules.reset();
   });
   system_.reset();
 }
@@ -199,7 +207,8 @@ bool module_directory::has(const std::string& module) const {
 std::unique_ptr<host> module_directory::make(host_options options,
                                              host_handlers handlers,
                                              std::string& error) {
-  options.file = find(options.module);
+  if (options.file.empty())
+    options.file = find(options.module);
   if (options.file.empty() && !has(options.module)) {
     error = "no module '" + options.module + "' on this peer: put "
             + options.module + ".so into a directory given by --apps";

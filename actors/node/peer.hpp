@@ -4,6 +4,7 @@
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/context.hpp"
 #include "actors/node/gateway.hpp"
+#include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/supervisor.hpp"
 
@@ -77,7 +78,9 @@ private:
   node_context ctx_;
   std::shared_ptr<node_shell> node_;
   std::shared_ptr<http_gateway> gateway_;
+  std::shared_ptr<module_shell> modules_;
   caf::actor gateway_actor_;
+  caf::actor modules_actor_;
   void share_full_log(const store::log_done& d);
 
   net::address listening_;

@@ -194,7 +194,7 @@ void group_supervisor::add_newcomer(
     note(w);
   const auto hash = placement_hash(app.genesis.nonce, g.shard);
   const auto need = need_of(spec);
-  const auto all = able_candidates(r);
+  const auto all = with_code(able_candidates(r, spec), spec);
   std::optional<node_id> next = to;
   if (instead && !next) {
     const auto region = ctx_.regions.find(instead->voter.node);
@@ -252,8 +252,9 @@ void group_supervisor::add_newcomer(
 
 /// Of nodes whose build can't read the group's log there is no use.
 std::vector<candidate>
-group_supervisor::able_candidates(const local_replica& r) const {
-  auto all = candidates();
+group_supervisor::able_candidates(const local_replica& r,
+                                  const app_spec& s) const {
+  auto all = candidates(&s);
   for (auto i = all.begin(); i != all.end();) {
     if (knows(ctx_.features_of(i->node), r.version.features)) {
       ++i;

@@ -53,6 +53,11 @@ void group_supervisor::on_peer_up(const node_id& node) {
   forget_troubles(node); // it says how its hosts are, as this one does
   tell_troubles(node);
   desk_->on_peer_up(node);
+  if (!start_.local_owner) {
+    owners_trusted mine_too{start_.trusted};
+    std::sort(mine_too.owners.begin(), mine_too.owners.end());
+    ctx_.send(node, net::channel::group, encoded_control(mine_too));
+  }
   refresh_sharing();
 }
 
@@ -86,6 +91,8 @@ void group_supervisor::on_control(control_in& m) {
     desk_->on_order(m.from, *order);
   else if (const auto* answer = std::get_if<operator_answer>(&f))
     desk_->on_answer(m.from, *answer);
+  else if (const auto* trust = std::get_if<owners_trusted>(&f))
+    trusts_[m.from] = trust->owners;
   else if (const auto* wanted_part = std::get_if<backup_wanted>(&f)) {
     const auto app = apps_.find(wanted_part->group.app);
     backups_.on_wanted(m.from, *wanted_part,
@@ -260,6 +267,7 @@ void group_supervisor::on_tick() {
   }
   end_trials(now);
   ask_for_secrets(now);
+  end_waits(now);
   if (std::exchange(states_changed_, false))
     tell_states(nullptr);
   clear_aside(now);
@@ -290,6 +298,7 @@ void group_supervisor::on_tick() {
     } else if (r.role.serving && r.configured) {
       repair(g, r, now);
       hand_over_if_cut_off(g, r, now);
+      lead_where_the_code_is(g, r, now);
     }
 }
 

@@ -85,6 +85,7 @@ private:
     std::optional<replica_ref> newcomer;
     version_changed version;        ///< what its log says of it
     std::vector<node_id> refused;   ///< candidates that could not
+    time_point gave_way{};          ///< last, as its node lacked the code
     time_point left_out_at = never; ///< asks then whether it was removed
     time_point retry_at{};
     time_point surplus_at = never; ///< its learner that nobody needs goes then
@@ -172,7 +173,9 @@ private:
   void try_module(const app_spec& s, std::function<void(std::string why)> done);
   void end_trials(time_point now);
   void deploy_tried(deploy_in& m);
-  [[nodiscard]] std::vector<candidate> candidates() const;
+  /// For a replica of `s`, if given: its modules decide, too.
+  [[nodiscard]] std::vector<candidate>
+  candidates(const app_spec* s = nullptr) const;
   [[nodiscard]] placement_need need_of(const app_spec& s) const;
   deploy_answer place_all(const app_spec& s,
                           const std::array<std::uint8_t, 16>& nonce) const;
@@ -186,6 +189,28 @@ private:
   void sign_and_adopt(const app_spec& s, const deploy_answer& prepared,
                       deploy_function done);
 
+  // ---- where the code is (distribution.cpp)
+  /// What the papers here name is kept, and fetched if this node may need it.
+  void name_modules();
+  [[nodiscard]] bool may_host(const app_record& a) const;
+  /// This node's code for the app is on its way: does `then` once it is here,
+  /// `otherwise` when that takes too long.
+  void await_code(const app_record& a, std::function<void()> then,
+                  std::function<void(std::string why)> otherwise);
+  void end_waits(time_point now);
+  /// Of `all`, those that have the spec's code already; all if none has.
+  [[nodiscard]] std::vector<candidate> with_code(std::vector<candidate> all,
+                                                 const app_spec& s) const;
+  /// A leader whose node lacks the code gives way to a voter that has it.
+  void lead_where_the_code_is(const group_id& g, local_replica& r,
+                              time_point now);
+  /// Empty, or why the modules that the spec names can't be deployed.
+  void judge_modules(const app_spec& s,
+                     std::function<void(std::string why)> done);
+  /// Living peers that would not take this owner's documents, this one too.
+  [[nodiscard]] std::vector<node_id> refusing(const owner_id& owner) const;
+  void papers_judged(papers_in& m);
+
   // ---- repair (repair.cpp)
   void repair(const group_id& g, local_replica& r, time_point now);
   void add_newcomer(const group_id& g, local_replica& r,
@@ -196,7 +221,7 @@ private:
   void change(const group_id& g, local_replica& r, group_order o,
               time_point now);
   [[nodiscard]] std::vector<candidate>
-  able_candidates(const local_replica& r) const;
+  able_candidates(const local_replica& r, const app_spec& s) const;
   /// A learner that is gone only burdens its group. True: it is being removed.
   bool drop_lost_learner(const group_id& g, local_replica& r, time_point now);
   [[nodiscard]] bool is_lost(const local_replica& r,
@@ -250,6 +275,16 @@ private:
   bool halted_ = false;            ///< no replica starts any more
   std::map<std::uint64_t, making> makings_;
   std::list<module_trial> trials_;
+  struct code_wait {
+    std::shared_ptr<char> life; ///< of what waits for the module
+    std::function<void(std::string why)> otherwise;
+    digest hash;
+    time_point until;
+  };
+  std::list<code_wait> code_waits_;
+  std::map<app_id, time_point> asked_to_host_;      ///< lately, by a leader
+  std::map<node_id, std::vector<owner_id>> trusts_; ///< as they said
+  time_point modules_named_at_{};
   std::map<std::string, app_trouble> troubles_; ///< by app
   std::set<std::string> parked_;                ///< apps, as was said
   backup_service backups_;

@@ -126,12 +126,14 @@ void machine::boot() {
   loop_.advance(clock_.local(world_.now()));
   peer_random_ = std::make_unique<seeded_random>(seed_ + boots_ * 0x9E37U);
   actors::node_settings settings;
-  auto mesh = mesh_file::local();
+  auto mesh = world_.mesh();
   settings.mesh_name = mesh.name;
   settings.mesh = mesh.id;
   settings.region = region_;
   settings.zone = "z" + std::to_string(number_);
   settings.version = "sim";
+  if (const auto& targets = world_.how.targets; !targets.empty())
+    settings.target = targets[std::min(number_, targets.size() - 1)];
   settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)

@@ -12,18 +12,23 @@ net::virtual_network::options network_options(const world_options& how) {
   return o;
 }
 
+identity owner_of(std::uint64_t seed) {
+  seeded_random r{seed ^ 0x0e4};
+  return identity::generate(r);
+}
+
 /// How often the checkers look at what nobody tells them.
 constexpr duration look_every = 100ms;
 
 } // namespace
 
 world::world(world_options o)
-    : how{std::move(o)}, seed{how.seed}, random{seed}, loop{0},
-      net{network_options(how), random,
-          [this](duration d, std::function<void()> f) {
-            loop.after(d, std::move(f), "network");
-          },
-          [this] { return loop.now(); }},
+    : how{std::move(o)}, seed{how.seed}, owner{owner_of(seed)}, random{seed},
+      loop{0}, net{network_options(how), random,
+                   [this](duration d, std::function<void()> f) {
+                     loop.after(d, std::move(f), "network");
+                   },
+                   [this] { return loop.now(); }},
       logs{[this](const std::string& what) { problem(what); }},
       leaders{[this](const std::string& what) { problem(what); }},
       members{[this](const std::string& what) { problem(what); }},
@@ -69,6 +74,15 @@ world::seeds_for(std::size_t n) const {
     if (i != n)
       out.push_back({machines[i]->address(), std::nullopt});
   return out;
+}
+
+mesh_file world::mesh() const {
+  auto m = mesh_file::local();
+  if (how.owned) {
+    m.name = "sim";
+    m.owners = {owner.owner()};
+  }
+  return m;
 }
 
 std::size_t world::count_up() const {

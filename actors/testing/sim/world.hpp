@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/docs/key_files.hpp"
 #include "actors/host/module.hpp"
 #include "actors/loop/virtual_loop.hpp"
 #include "actors/testing/sim/leader_watch.hpp"
@@ -25,6 +26,10 @@ struct world_options {
   std::vector<std::string> regions{};
   net::virtual_network::path within{};
   net::virtual_network::path between{}; ///< two regions
+  /// A mesh with an owner (`owner`) instead of `local`.
+  bool owned = false;
+  /// What each machine is compiled for, as `regions`; empty: as this program.
+  std::vector<std::string> targets{};
 };
 
 /// The machines, the network between them and the time that they share.
@@ -68,6 +73,8 @@ public:
   store::disk watched(std::size_t n, store::disk d);
   /// @}
 
+  /// What all machines share.
+  [[nodiscard]] mesh_file mesh() const;
   [[nodiscard]] machine& at(std::size_t n) const { return *machines[n]; }
   [[nodiscard]] std::size_t count_up() const;
   [[nodiscard]] std::vector<net::membership_config::seed>
@@ -97,6 +104,7 @@ public:
 
   const world_options how;
   const std::uint64_t seed;
+  const identity owner; ///< of a mesh that has one
   seeded_random random;
   actors::virtual_loop loop;
   net::virtual_network net;
