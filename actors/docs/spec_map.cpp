@@ -2,6 +2,7 @@
 
 #include "base/codec.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace banyan {
@@ -28,6 +29,31 @@ bool one_of(reader& r, Enum& out,
 
 bool count(reader& r, std::uint32_t& out) {
   out = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
+  return r.ok();
+}
+
+/// `{TARGET: {hash, size}}`, ascending by target.
+bool modules(reader& r, std::vector<module_ref>& out) {
+  if (r.peek() != reader::kind::map)
+    return false;
+  const auto n = r.map(spec_list_max);
+  for (std::size_t i = 0; i < n && r.ok(); ++i) {
+    auto& m = out.emplace_back();
+    m.target = r.text(app_name_bytes_max);
+    if (r.peek() != reader::kind::map || r.map(2) != 2)
+      return false;
+    for (int field = 0; field < 2; ++field) {
+      const auto name = r.text(8);
+      bytes b;
+      if (name == "size")
+        m.size = r.uint();
+      else if (name != "hash" || !from_hex(r.text(64), b)
+               || !digest::from(b, m.hash))
+        return false;
+    }
+  }
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.target < b.target; });
   return r.ok();
 }
 
@@ -84,6 +110,10 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
   if (name == "update_watch")
     return parse_duration(r.text(32), s.update_watch) ? nullptr
                                                       : "like \"10s\"";
+  if (name == "modules")
+    return modules(r, s.modules)
+               ? nullptr
+               : "like {\"x86_64-linux\": {\"hash\": HEX, \"size\": BYTES}}";
   if (name == "memory")
     return parse_size(r.text(32), s.memory_max) ? nullptr : "like \"512MiB\"";
   if (name == "config") {
@@ -126,6 +156,44 @@ result<app_spec, config_error> parse_spec_map(const_bytes in) {
   if (auto why = why_invalid(s); !why.empty())
     return failure{config_error{"spec." + why}};
   return s;
+}
+
+bytes spec_map(const app_spec& s) {
+  const auto ms = [](duration d) {
+    return std::to_string(d / std::chrono::milliseconds{1}) + "ms";
+  };
+  const auto list = [](writer& w, const std::vector<std::string>& all) {
+    w.array(all.size());
+    for (const auto& t : all)
+      w.text(t);
+  };
+  const bool durable = s.kind == app_kind::durable;
+  bytes out;
+  writer w{out};
+  w.map(s.config.empty() ? 16 : 17);
+  w.text("name").text(s.name).text("module").text(s.module);
+  w.text("kind").text(durable ? "durable" : "stateless");
+  w.text("shards").uint(s.shards);
+  w.text(durable ? "replicas" : "instances").uint(s.replicas);
+  list(w.text("regions"), s.regions);
+  w.text("spread").text(s.spread == app_spread::regions ? "regions" : "none");
+  w.text("min_tier").uint(s.min_tier);
+  w.text("isolation");
+  w.text(s.isolation == app_isolation::process ? "process" : "none");
+  w.text("access").text(s.access == app_access::token ? "token" : "public");
+  w.text("replace_after").text(ms(s.replace_after));
+  w.text("turn_time").text(ms(s.turn_time_max));
+  w.text("update_watch").text(ms(s.update_watch));
+  w.text("memory").text(std::to_string(s.memory_max) + "B");
+  if (!s.config.empty())
+    w.text("config").raw(s.config);
+  list(w.text("secrets"), s.secrets);
+  w.text("modules").map(s.modules.size());
+  for (const auto& m : s.modules) {
+    w.text(m.target).map(2).text("hash").text(to_hex(m.hash.view()));
+    w.text("size").uint(m.size);
+  }
+  return out;
 }
 
 } // namespace banyan

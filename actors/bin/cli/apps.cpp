@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <thread>
 
 namespace banyan::cli {
@@ -41,11 +42,32 @@ outcome print_json(const_bytes answer) {
   return {};
 }
 
+// What voters still fetch of the app's code; empty: nothing.
+std::string code_on_its_way(const value& app) {
+  std::map<std::string, double> progress;
+  for (const auto& m : app["modules"].items())
+    for (const auto& n : m["nodes"].items()) {
+      auto& best = progress[n["node"].text()];
+      best = std::max(best, n["progress"].number());
+    }
+  std::map<std::string, int> lacking;
+  for (const auto& g : app["groups"].items())
+    for (const auto& v : g["voters"].items())
+      if (const auto at = progress.find(v["node"].text());
+          at != progress.end() && at->second < 1)
+        lacking[at->first.substr(0, 8)] = static_cast<int>(at->second * 100);
+  std::string out;
+  for (const auto& [node, percent] : lacking)
+    out += (out.empty() ? "" : ", ") + printable(node) + " has "
+           + std::to_string(percent) + " %";
+  return out.empty() ? out : "voters fetch the module: " + out;
+}
+
 // A deploy is over when people can use it.
 result<value, problem> wait_for_leaders(peer_client& peer,
                                         const std::string& name) {
   using clock = std::chrono::steady_clock;
-  const auto until = clock::now() + leaders_within;
+  auto until = clock::now() + leaders_within;
   std::string said;
   for (;;) {
     auto app = peer.get("/v1/apps/" + percent_encoded(name));
@@ -57,8 +79,19 @@ result<value, problem> wait_for_leaders(peer_client& peer,
       all = (*app)["groups"].items().size();
       for (const auto& g : (*app)["groups"].items())
         led += g["leader"].is_nil() ? 0 : 1;
-      if (all > 0 && led == all)
+      const auto fetching = code_on_its_way(*app);
+      if (all > 0 && led == all && fetching.empty())
         return app;
+      if (!fetching.empty() && fetching != said) {
+        note(said = fetching);
+        until = clock::now() + leaders_within;
+      }
+      if (all > 0 && led == all) {
+        if (clock::now() >= until)
+          return app; // it serves, and the others will come
+        std::this_thread::sleep_for(look_again_after);
+        continue;
+      }
     }
     const auto progress = "waiting for leaders: " + std::to_string(led) + " of "
                           + counted(all, "group")
@@ -68,9 +101,7 @@ result<value, problem> wait_for_leaders(peer_client& peer,
           exit_code::failed,
           name + " is deployed, but after 15 s only " + std::to_string(led)
               + " of " + counted(all, "group") + " have a leader; `banyan apps "
-              + name
-              + "` shows which lack one: do their nodes run, with the module "
-                "in --apps?"}};
+              + name + "` shows which lack one, and what keeps their nodes"}};
     if (progress != said)
       note(said = progress);
     std::this_thread::sleep_for(look_again_after);
@@ -79,6 +110,12 @@ result<value, problem> wait_for_leaders(peer_client& peer,
 
 deploy_result deploy_by_peer(peer_client& peer, const spec_source& spec,
                              bool strict) {
+  if (!spec.modules.empty())
+    return failure{problem{
+        exit_code::failed,
+        "[module] names files, and peers run code only for owners: add "
+        "--owner NAME.owner; in the mesh `local` write module = \"NAME\" and "
+        "put NAME.so into the --apps directory of every peer"}};
   io::http_call c;
   c.method = "PUT";
   c.target = "/v1/apps/" + percent_encoded(spec.spec.name);
@@ -127,14 +164,16 @@ result<spec_source, problem> read_spec(const std::string& file) {
   auto parsed = parse_spec(text, file);
   if (!parsed.ok())
     return failure{problem{exit_code::usage, parsed.error().message}};
-  if (!parsed->modules.empty())
-    return failure{problem{
-        exit_code::usage,
-        file
-            + ": [module]: modules by target can't be uploaded yet; write "
-              "module = \"NAME\" and put NAME.so into the --apps directory of "
-              "every peer"}};
-  return spec_source{std::move(text), std::move(parsed->spec)};
+  auto modules = read_modules(file, parsed->modules);
+  if (!modules.ok())
+    return failure{modules.error()};
+  spec_source out{std::move(text), std::move(parsed->spec),
+                  std::move(*modules)};
+  for (const auto& m : out.modules)
+    out.spec.modules.push_back(m.ref);
+  if (const auto why = why_invalid(out.spec); !why.empty())
+    return failure{problem{exit_code::usage, file + ": " + why}};
+  return out;
 }
 
 outcome plan(const session& s, const std::string& file) {

@@ -5,6 +5,7 @@
 #include "actors/bin/cli/secrets.hpp"
 #include "actors/docs/key_files.hpp"
 #include "actors/docs/sign_app.hpp"
+#include "actors/docs/spec_map.hpp"
 
 namespace banyan::cli {
 namespace {
@@ -260,8 +261,13 @@ deploy_result ask_plan(peer_client& peer, const spec_source& spec,
   io::http_call c;
   c.method = "POST";
   c.target = prepare ? "/v1/plan?prepare=1" : "/v1/plan";
-  c.body = spec.toml;
-  c.headers.emplace_back("Content-Type", "application/toml");
+  if (spec.modules.empty()) {
+    c.body = spec.toml;
+    c.headers.emplace_back("Content-Type", "application/toml");
+  } else { // with the hashes of its modules
+    c.body = to_text(spec_map(spec.spec));
+    c.headers.emplace_back("Content-Type", msgpack);
+  }
   c.headers.emplace_back("Accept", msgpack);
   auto r = peer.send(std::move(c), effect::none);
   if (!r.ok())
@@ -302,6 +308,8 @@ deploy_result deploy_as_owner(const session& s, peer_client& peer,
       why.message = "this mesh has owners: deploy with --owner NAME.owner";
     return failure{std::move(why)};
   }
+  if (auto there = upload_modules(peer, spec.modules); !there.ok())
+    return failure{there.error()};
   return owner_deploy{s, peer, spec, o, *owner, *secrets}.run();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/bin/cli/commands.hpp"
+#include "actors/bin/cli/modules.hpp"
 #include "actors/docs/app_documents.hpp"
 
 namespace banyan::cli {
@@ -8,7 +9,9 @@ namespace banyan::cli {
 struct spec_source {
   std::string toml;
   app_spec spec;
+  std::vector<local_module> modules{}; ///< the files that `[module]` names
 };
+/// Reads and hashes the modules' files, too.
 /// @returns `usage` with file, line and cause.
 result<spec_source, problem> read_spec(const std::string& file);
 
@@ -23,8 +26,8 @@ deploy_result ask_plan(peer_client& peer, const spec_source& spec,
 outcome check_strict(const_bytes plan);
 
 /// Deploys with an owner's file: a new app is planned, signed here, kept beside
-/// the spec and sent; an app that is there gets its next version; a deploy that
-/// was not finished is sent again as it was.
+/// the spec and sent, after the peer has its modules; an app that is there gets
+/// its next version; a deploy that was not finished is sent again as it was.
 deploy_result deploy_as_owner(const session& s, peer_client& peer,
                               const spec_source& spec, const deploy_options& o);
 /// Forgets what was kept for repeating: the deploy is known to be in place.

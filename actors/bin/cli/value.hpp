@@ -20,6 +20,7 @@ public:
   [[nodiscard]] const std::vector<value>& items() const { return items_; }
   [[nodiscard]] bool is_nil() const { return kind_ == reader::kind::nil; }
   [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] bool boolean() const { return boolean_; } ///< said to be true
   [[nodiscard]] std::uint64_t uint() const;
   [[nodiscard]] double number() const; ///< of any number
   /// Text as it is, numbers in digits, nil as nothing.

@@ -38,6 +38,63 @@ TEST(spec_map, every_field) {
   EXPECT_EQ(s->secrets.size(), 1U);
 }
 
+TEST(spec_map, comes_back_as_it_was_written) {
+  app_spec s;
+  s.name = "ledger";
+  s.module = "bank";
+  s.shards = 16;
+  s.replicas = 5;
+  s.regions = {"eu", "us"};
+  s.spread = app_spread::regions;
+  s.min_tier = 2;
+  s.isolation = app_isolation::none;
+  s.access = app_access::everyone;
+  s.replace_after = 2500ms;
+  s.turn_time_max = 20s;
+  s.update_watch = 0s;
+  s.memory_max = (std::uint64_t{64} << 20) + 1;
+  s.config = json_to_msgpack(R"({"limit":5})").value();
+  s.secrets = {"api"};
+  const digest a{std::array<std::uint8_t, 32>{1}};
+  s.modules = {{"aarch64-linux", a, 5}, {"x86_64-linux", {}, module_bytes_max}};
+  const auto encoded = [](const app_spec& x) {
+    return app_version{{}, x, {}}.encode();
+  };
+  auto back = parse_spec_map(spec_map(s));
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(encoded(*back), encoded(s));
+  app_spec plain;
+  plain.name = plain.module = "page";
+  plain.kind = app_kind::stateless;
+  plain.replicas = 2;
+  back = parse_spec_map(spec_map(plain));
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(encoded(*back), encoded(plain));
+}
+
+TEST(spec_map, modules_have_a_hash_and_a_size_each) {
+  const std::string hash(64, 'a');
+  const auto with = [](const std::string& modules) {
+    return error_of(R"({"name":"a","modules":)" + modules + "}");
+  };
+  EXPECT_EQ(with(R"({"x86_64-linux":{"hash":")" + hash + R"(","size":5}})"),
+            "");
+  EXPECT_EQ(with("{}"), "");
+  for (const auto* bad :
+       {R"([])", R"({"x86_64-linux":5})", R"({"x86_64-linux":{"size":5}})",
+        R"({"x86_64-linux":{"hash":"zz","size":5}})",
+        R"({"x86_64-linux":{"hash":"","size":5}})"})
+    EXPECT_NE(with(bad).find("spec.modules: must be like"), std::string::npos)
+        << bad << with(bad);
+  EXPECT_NE(
+      with(R"({"X86":{"hash":")" + hash + R"(","size":5}})").find("no target"),
+      std::string::npos);
+  EXPECT_NE(
+      with(R"({"x86_64-linux":{"hash":")" + hash + R"(","size":629145600}})")
+          .find("512 MiB"),
+      std::string::npos);
+}
+
 TEST(spec_map, the_module_is_the_name_unless_told) {
   const auto map = json_to_msgpack(R"({"name":"kv"})");
   const auto s = parse_spec_map(*map);
