@@ -64,14 +64,16 @@ void process_mesh::launch(std::size_t i) {
                                 "--http",
                                 p.place.address + ":"
                                     + std::to_string(p.http_port),
-                                "--apps",
-                                BANYAN_APPS_DIR,
                                 "--region",
                                 p.place.region};
+  if (options_.apps)
+    argv.insert(argv.end(), {"--apps", BANYAN_APPS_DIR});
   if (!p.place.zone.empty())
     argv.insert(argv.end(), {"--zone", p.place.zone});
-  if (!options_.mesh_file.empty())
-    argv.insert(argv.end(), {"--mesh-file", options_.mesh_file});
+  const auto& mesh =
+      p.place.mesh_file.empty() ? options_.mesh_file : p.place.mesh_file;
+  if (!mesh.empty())
+    argv.insert(argv.end(), {"--mesh-file", mesh});
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   // Any peer will do; the first is joined while all start at once.
   std::size_t seed = 0;

@@ -24,13 +24,15 @@ struct peer_place {
   std::string region = "here";
   std::string zone{};
   std::string address = "127.0.0.1"; ///< of its host
-  int net_space = -1; ///< the host's network namespace; -1: the caller's
+  int net_space = -1;      ///< the host's network namespace; -1: the caller's
+  std::string mesh_file{}; ///< empty: that of the mesh
 };
 
 struct mesh_options {
   std::string mesh_file;            ///< empty: the mesh `local`
   std::vector<std::string> flags{}; ///< further ones, for each peer
   duration start_limit = 20s;       ///< until a peer's ready line
+  bool apps = true; ///< the examples are in each peer's `--apps`
 };
 
 struct replica_row {
