@@ -36,7 +36,7 @@ void awaited_host::open() {
     ctx_.loop.post(
         [this, error, still = std::weak_ptr{life_}] {
           if (!still.expired())
-            handlers_.on_failed({host_errc::not_found, error, std::nullopt});
+            handlers_.on_failed({host_errc::not_found, error});
         },
         "host");
     return;

@@ -145,6 +145,8 @@ void group_supervisor::lead_where_the_code_is(const group_id& g,
              app->second.genesis.name + "/" + std::to_string(g.shard)
                  + ": leadership moves to " + short_string(v.node)
                  + ", which has the module");
+    ctx_.group_event(event_kind::leadership_moved, g,
+                     "the leader's node lacks the module", v.node);
     group_order o;
     o.what = group_order::kind::transfer;
     o.who = v;

@@ -97,8 +97,11 @@ void module_shell::check(const digest& hash) {
     checking_.erase(hash);
     if (r.ok())
       return came(hash, "is whole");
-    if (r.error().code == store::store_errc::damaged)
+    if (r.error().code == store::store_errc::damaged) {
       ++counters_.damaged;
+      ctx_.event(event_kind::module_refused, {},
+                 "module " + name_of(hash) + " had rotted on this disk");
+    }
     ctx_.log(log_level::error, "module " + name_of(hash) + ": "
                                    + r.error().message
                                    + "; it is fetched again from others");
@@ -222,6 +225,8 @@ void module_shell::carry(module_finish& e, module_fetch_effects&) {
         if (r.ok()) {
           fetch_.on_checked(hash, true, ctx_.loop.now(), effects);
           ++counters_.fetched;
+          ctx_.event(event_kind::module_fetched, {},
+                     "module " + name_of(hash) + " was fetched");
           return came(hash, "was fetched");
         }
         if (r.error().code == store::store_errc::mismatch) {
@@ -250,6 +255,9 @@ void module_shell::carry(module_wrong& e, module_fetch_effects&) {
   ctx_.log(log_level::error,
            "node " + short_string(e.from) + " sent other bytes as module "
                + name_of(e.hash) + "; it isn't asked for them for a while");
+  ctx_.event(event_kind::module_refused, {},
+             "it sent other bytes as module " + name_of(e.hash), std::nullopt,
+             e.from);
 }
 
 void module_shell::on_piece(const node_id& from, const_bytes payload) {
