@@ -157,8 +157,9 @@ group_standing operator_desk::standing_of(const group_id& g,
   if (app != s_.apps_.end())
     out.candidate =
         next_candidate(placement_hash(app->second.genesis.nonce, g.shard),
-                       s_.need_of(app->second.version.spec), s_.candidates(),
-                       all, all, std::nullopt)
+                       s_.need_of(app->second.version.spec),
+                       s_.candidates(&app->second.version.spec), all, all,
+                       std::nullopt)
             .has_value();
   return out;
 }
@@ -169,14 +170,14 @@ std::string operator_desk::why_not_on(const group_id& g,
   if (s_.ctx_.is_drained(to))
     return name + " is drained: `banyan drain " + short_string(to)
            + " --cancel` has it take replicas again";
-  const auto all = s_.candidates();
+  const auto app = s_.apps_.find(g.app);
+  if (app == s_.apps_.end())
+    return "the app is gone";
+  const auto all = s_.candidates(&app->second.version.spec);
   const auto at = std::find_if(
       all.begin(), all.end(), [&](const candidate& c) { return c.node == to; });
   if (at == all.end())
     return name + " can't be reached";
-  const auto app = s_.apps_.find(g.app);
-  if (app == s_.apps_.end())
-    return "the app is gone";
   const auto mine = s_.replicas_.find(g);
   if (mine != s_.replicas_.end()
       && !knows(s_.ctx_.features_of(to), mine->second.version.features))

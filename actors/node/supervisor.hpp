@@ -220,8 +220,8 @@ private:
   /// Takes in and lets go in one joint change.
   void change(const group_id& g, local_replica& r, group_order o,
               time_point now);
-  [[nodiscard]] std::vector<candidate>
-  able_candidates(const local_replica& r, const app_spec& s) const;
+  [[nodiscard]] std::vector<candidate> able_candidates(const local_replica& r,
+                                                       const app_spec& s) const;
   /// A learner that is gone only burdens its group. True: it is being removed.
   bool drop_lost_learner(const group_id& g, local_replica& r, time_point now);
   [[nodiscard]] bool is_lost(const local_replica& r,
