@@ -222,6 +222,19 @@ std::string why_invalid(const app_spec& s) {
   return {};
 }
 
+bytes encode(const app_spec& s) {
+  bytes out;
+  writer w{out};
+  encode_spec(w, s);
+  return out;
+}
+
+bool decode(const_bytes in, app_spec& out) {
+  reader r{in};
+  decode_spec(r, out);
+  return r.done() && why_invalid(out).empty();
+}
+
 bytes app_genesis::encode() const {
   bytes out;
   writer w{out};

@@ -80,6 +80,11 @@ bool is_target(std::string_view name) noexcept;
 /// would be right.
 std::string why_invalid(const app_spec& s);
 
+/// The spec alone, as it stands in `app_version`.
+[[nodiscard]] bytes encode(const app_spec& s);
+/// False on anything that isn't one spec which could be deployed.
+[[nodiscard]] bool decode(const_bytes in, app_spec& out);
+
 /// An app's birth: never changes; its hash is the app's id.
 struct app_genesis {
   owner_id owner;

@@ -67,9 +67,10 @@ void app_actor_state::begin(host_options options) {
     late = false;
     late_timer->cancel();
     trouble.clear();
-    ctx->handlers[app] = info;
+    state_version = info.state_version;
+    ctx->handlers[app][id.second] = info;
     for (const auto& g : groups)
-      ctx->tell_replica(g, host_up_in{});
+      ctx->tell_replica(g, host_up_in{id.second});
     ladder.started(ctx->loop.now());
     tell();
   };
@@ -139,7 +140,7 @@ void app_actor_state::on_failed(const host_failed& f) {
              std::string{to_string(f.why)} + ": " + f.message, std::nullopt,
              ctx->self());
   for (const auto& g : groups)
-    ctx->tell_replica(g, host_down_in{f.died_of});
+    ctx->tell_replica(g, host_down_in{f.died_of, id.second});
   ++ctx->counters.hosts_failed;
   trouble = f.message;
   late_timer->cancel();
@@ -171,8 +172,15 @@ void app_actor_state::tell() {
   const auto now = ctx->loop.now();
   if (ladder.recovered(now))
     ladder.reset();
-  caf::anon_send(ctx->supervisor, host_news{app, up, ladder.exhausted(now),
-                                            late || ladder.worn(now), trouble});
+  host_news news;
+  news.app = id.first;
+  news.version = id.second;
+  news.up = up;
+  news.exhausted = ladder.exhausted(now);
+  news.worn = late || ladder.worn(now);
+  news.message = trouble;
+  news.state_version = state_version;
+  caf::anon_send(ctx->supervisor, std::move(news));
   const auto next = ladder.next_change(now);
   if (next == never)
     return standing_timer->cancel();
@@ -213,11 +221,12 @@ void app_actor_state::arm() {
 }
 
 caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
-                        node_context* ctx, std::string app,
+                        node_context* ctx, app_host_id id, std::string app,
                         host_options options) {
   quiet(self);
   auto& s = self->state;
   s.ctx = ctx;
+  s.id = id;
   s.app = std::move(app);
   s.begin(std::move(options));
   return {
@@ -234,7 +243,7 @@ caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
         }
         s.groups.insert(m.group);
         if (s.up)
-          s.ctx->tell_replica(m.group, host_up_in{});
+          s.ctx->tell_replica(m.group, host_up_in{s.id.second});
       },
       [&s](restart_host) { s.on_restart_order(); },
       [&s](park_host) { s.on_park_order(); },

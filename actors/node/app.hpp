@@ -15,14 +15,15 @@ host_options options_of(const app_spec& s, const std::string& target);
 std::unique_ptr<host> make_host(node_context& ctx, host_options options,
                                 host_handlers handlers, std::string& error);
 
-/// One app on this node: owns its host, gathers the turns of all of its groups
-/// into batches, and restarts the host when it fails, by the ladder (DESIGN
-/// section 8). The supervisor hears of every failure.
+/// One version of an app on this node: owns its host, gathers the turns of all
+/// groups that run it into batches, and restarts the host when it fails, by the
+/// ladder (DESIGN section 8). The supervisor hears of every failure.
 struct app_actor_state {
   static inline const char* name = "app";
   ~app_actor_state();
 
   node_context* ctx = nullptr;
+  app_host_id id;
   std::string app;
   std::unique_ptr<banyan::host> host;
   std::unique_ptr<io::timer> timer;
@@ -31,6 +32,7 @@ struct app_actor_state {
   std::unique_ptr<io::timer> standing_timer; ///< old failures stop to count
   std::set<group_id> groups;
   bool up = false;
+  std::uint32_t state_version = 0; ///< of its module, once that was up
   bool late = false;   ///< a hand-over would have been quicker than its start
   std::string trouble; ///< why it failed last, while it isn't up
   restart_ladder ladder;
@@ -48,7 +50,7 @@ struct app_actor_state {
   void arm();
 };
 caf::behavior app_actor(caf::stateful_actor<app_actor_state>* self,
-                        node_context* ctx, std::string app,
+                        node_context* ctx, app_host_id id, std::string app,
                         host_options options);
 
 } // namespace banyan::actors

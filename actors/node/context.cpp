@@ -31,10 +31,29 @@ bool node_context::tell_replica(const group_id& g, T message) {
 }
 
 template <class T>
-void node_context::tell_app(const std::string& name, T message) {
-  const auto a = apps.find(name);
+void node_context::tell_host(const app_host_id& host, T message) {
+  const auto a = apps.find(host);
   if (a != apps.end())
     caf::anon_send(a->second, std::move(message));
+}
+
+template <class T>
+void node_context::tell_hosts(const app_id& app_of, const T& message) {
+  for (auto a = apps.lower_bound({app_of, 0});
+       a != apps.end() && a->first.first == app_of; ++a)
+    caf::anon_send(a->second, message);
+}
+
+const handler_info* node_context::handler(const std::string& app_name,
+                                          std::string_view command) const {
+  const auto versions_here = handlers.find(app_name);
+  if (versions_here == handlers.end())
+    return nullptr;
+  const auto& all = versions_here->second;
+  for (auto i = all.rbegin(); i != all.rend(); ++i)
+    if (const auto* h = i->second.find(command))
+      return h;
+  return nullptr;
 }
 
 bool node_context::same_region(const node_id& a, const node_id& b) const {
@@ -242,6 +261,7 @@ template bool node_context::tell_replica(const group_id&, staged_in);
 template bool node_context::tell_replica(const group_id&, turn_results_in);
 template bool node_context::tell_replica(const group_id&, host_up_in);
 template bool node_context::tell_replica(const group_id&, host_down_in);
+template bool node_context::tell_replica(const group_id&, health_in);
 template bool node_context::tell_replica(const group_id&, request_in);
 template bool node_context::tell_replica(const group_id&, state_in);
 template bool node_context::tell_replica(const group_id&, row_damaged_in);
@@ -251,9 +271,9 @@ template bool node_context::tell_replica(const group_id&, report_in);
 template bool node_context::tell_replica(const group_id&, copy_step_in);
 template bool node_context::tell_replica(const group_id&, group_order);
 template bool node_context::tell_replica(const group_id&, stop_leading_in);
-template void node_context::tell_app(const std::string&, turns_in);
-template void node_context::tell_app(const std::string&, replica_joined);
-template void node_context::tell_app(const std::string&, restart_host);
-template void node_context::tell_app(const std::string&, park_host);
+template void node_context::tell_host(const app_host_id&, turns_in);
+template void node_context::tell_host(const app_host_id&, park_host);
+template void node_context::tell_hosts(const app_id&, const replica_joined&);
+template void node_context::tell_hosts(const app_id&, const restart_host&);
 
 } // namespace banyan::actors

@@ -58,6 +58,9 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 /// One line for the node runner; any thread.
 using log_function = std::function<void(log_level, const std::string&)>;
 
+/// A version of an app.
+using app_host_id = std::pair<app_id, std::uint64_t>;
+
 /// What a node is told at its start.
 struct node_settings {
   std::string mesh_name;
@@ -146,7 +149,8 @@ public:
   caf::actor router;
   caf::actor scrub;
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
-  std::map<std::string, caf::actor> apps;            ///< the supervisor's
+  /// One per version of an app whose host is wanted here; the supervisor's.
+  std::map<app_host_id, caf::actor> apps;
   /// @name By app name; the supervisor's
   /// @{
   std::map<std::string, lineage_id> lineages;
@@ -155,9 +159,13 @@ public:
   /// Encoded `app_papers`; those of a removed app until its name is taken.
   std::map<std::string, bytes> papers;
   std::map<std::string, std::string> host_errors;
-  std::map<std::string, module_info> handlers; ///< of hosts that are up here
+  /// Of hosts that are up here, by version.
+  std::map<std::string, std::map<std::uint64_t, module_info>> handlers;
   std::set<std::string> conflicts; ///< one name, two apps: neither is served
   /// @}
+  /// What leaders say of the versions that their groups run, this node's too;
+  /// the supervisor's.
+  std::map<group_id, version_word> version_words;
   /// Replicas of a node whose state can't be relied upon right now, as it says
   /// itself; this node's too. The supervisor's.
   struct unready {
@@ -208,8 +216,16 @@ public:
   /// To the replica of the group on this node, if there is one.
   template <class T>
   bool tell_replica(const group_id& g, T message);
+  /// To the host of a version of the app, if there is one here.
   template <class T>
-  void tell_app(const std::string& app, T message);
+  void tell_host(const app_host_id& host, T message);
+  /// To those of all versions.
+  template <class T>
+  void tell_hosts(const app_id& app, const T& message);
+  /// How this may be called, by the newest version here that has it; null: by
+  /// none of them.
+  [[nodiscard]] const handler_info* handler(const std::string& app_name,
+                                            std::string_view command) const;
 
   /// Queues a frame for a peer's link and sees that it leaves at the end of
   /// this turn. False when there is no link or its lane is full: lost.

@@ -134,24 +134,24 @@ void group_supervisor::deploy(deploy_in& m) {
                           "this peer has no module '" + m.spec.module
                               + "': put " + m.spec.module
                               + ".so into a directory given by --apps"));
-  try_module(m.spec, [this, m](std::string why) mutable {
+  try_module(m.spec, [this, m](std::string why, std::uint32_t version) mutable {
     if (!why.empty())
       return m.done(refused(reply_status::invalid_argument, std::move(why)));
-    deploy_tried(m);
+    deploy_tried(m, version);
   });
 }
 
-void group_supervisor::try_module(const app_spec& s,
-                                  std::function<void(std::string why)> done) {
+void group_supervisor::try_module(
+    const app_spec& s, std::function<void(std::string, std::uint32_t)> done) {
   auto& trial = trials_.emplace_back();
   trial.until = ctx_.loop.now() + start_.request_timeout;
   trial.done = std::move(done);
-  const auto end = [&trial](std::string why) {
+  const auto end = [&trial](std::string why, std::uint32_t version = 0) {
     if (const auto f = std::exchange(trial.done, nullptr))
-      f(std::move(why));
+      f(std::move(why), version);
   };
   host_handlers handlers;
-  handlers.on_ready = [end](const module_info&) { end({}); };
+  handlers.on_ready = [end](const module_info& i) { end({}, i.state_version); };
   handlers.on_results = [](std::vector<turn_result>) {};
   handlers.on_failed = [end](const host_failed& f) { end(f.message); };
   std::string error;
@@ -166,17 +166,20 @@ void group_supervisor::end_trials(time_point now) {
   for (auto& t : trials_)
     if (t.done && t.until <= now)
       std::exchange(t.done, nullptr)("the module does not open in time: what "
-                                     "does it do before its first turn?");
+                                     "does it do before its first turn?",
+                                     0);
   trials_.remove_if([](const auto& t) { return !t.done; });
 }
 
-void group_supervisor::deploy_tried(deploy_in& m) {
+void group_supervisor::deploy_tried(deploy_in& m, std::uint32_t state_version) {
   if (const auto* known = ctx_.known.find_app(m.spec.name)) { // an update
     const auto& old = apps_.at(known->id);
     if (m.spec.shards != old.genesis.shards())
       return m.done(refused(reply_status::conflict,
                             "shards is fixed at birth: "
                                 + std::to_string(old.genesis.shards())));
+    if (auto why = why_too_low(old, state_version); !why.empty())
+      return m.done(refused(reply_status::conflict, std::move(why)));
     const auto p = sign_update(*start_.local_owner, ctx_.settings.mesh, old,
                                m.spec, old.number + 1);
     return adopt(p, nullptr, std::move(m.done));

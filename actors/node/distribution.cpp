@@ -65,6 +65,17 @@ void group_supervisor::name_modules() {
     for (const auto& m : a.version.spec.modules)
       named.push_back({m.hash, m.size, hosts && &m == mine});
   }
+  // And what groups here still run, or may go back to.
+  for (const auto& [id, seat] : seats_) {
+    const auto app = apps_.find(id.first);
+    const auto spec = app == apps_.end() || app->second.deleted
+                              || id.second == app->second.number
+                          ? std::nullopt
+                          : spec_of(app->second, id.second);
+    const auto* m = spec ? module_for(*spec, ctx_.settings.target) : nullptr;
+    if (m != nullptr)
+      named.push_back({m->hash, m->size, true});
+  }
   ctx_.modules->set_named("papers", std::move(named));
 }
 
@@ -129,15 +140,21 @@ void group_supervisor::lead_where_the_code_is(const group_id& g,
                                               local_replica& r,
                                               time_point now) {
   const auto app = apps_.find(g.app);
-  if (app == apps_.end() || app->second.version.spec.modules.empty()
-      || has_code(ctx_, app->second.version.spec)
+  if (app == apps_.end()
       || (r.gave_way != time_point{} && now - r.gave_way < give_way_pause))
+    return;
+  const auto& newest = app->second.version.spec;
+  if (running(r) == app->second.number
+      && (newest.modules.empty() || has_code(ctx_, newest)))
+    return;
+  const auto spec = spec_of(app->second, running(r));
+  if (!spec || spec->modules.empty() || has_code(ctx_, *spec))
     return;
   for (const auto& v : r.configuration.voters) {
     const auto member = ctx_.members->find(v.node);
     if (v.node == ctx_.self() || !member || !ctx_.members->hears(v.node))
       continue;
-    const auto* m = module_for(app->second.version.spec, member->record.target);
+    const auto* m = module_for(*spec, member->record.target);
     if (m == nullptr || ctx_.modules->permille_at(v.node, m->hash) < 1000)
       continue;
     r.gave_way = now;
@@ -193,12 +210,18 @@ void group_supervisor::take_papers(papers_in& m) {
   if (!is_new) // nothing to open, or `adopt` says what is wrong
     return papers_judged(m);
   const auto held = std::make_shared<papers_in>(std::move(m));
-  const auto end = [this, held](const std::string& wrong) {
-    if (wrong.empty())
-      return papers_judged(*held);
+  const auto end = [this, held, id = opened->id](const std::string& wrong,
+                                                 std::uint32_t version = 0) {
     deploy_answer a;
     a.status = reply_status::invalid_argument;
     a.message = wrong;
+    if (const auto old = apps_.find(id);
+        wrong.empty() && version != 0 && old != apps_.end()) {
+      a.status = reply_status::conflict;
+      a.message = why_too_low(old->second, version);
+    }
+    if (a.message.empty())
+      return papers_judged(*held);
     held->done(std::move(a));
   };
   judge_modules(opened->version.spec, [this, end, spec = opened->version.spec](

@@ -252,7 +252,7 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   bool is_query = only_query || consistency != nullptr;
   bool known = is_query;
   if (const auto h = ctx_.handlers.find(c.app); h != ctx_.handlers.end()) {
-    const auto* info = h->second.find(c.command);
+    const auto* info = ctx_.handler(c.app, c.command);
     if (info == nullptr || info->reply_only)
       return void(r.send(refusal(reply_status::not_found,
                                  "app '" + c.app + "' has no command or query '"

@@ -112,7 +112,10 @@ void replicas(const node_context& ctx, const group_id& g, writer& w,
 
 /// Of this peer's host of the app; empty: it has none.
 std::string host_words(const node_context& ctx, const app_spec& spec) {
-  if (ctx.apps.count(spec.name) == 0)
+  const auto* app = ctx.known.find_app(spec.name);
+  const auto some =
+      app == nullptr ? ctx.apps.end() : ctx.apps.lower_bound({app->id, 0});
+  if (some == ctx.apps.end() || some->first.first != app->id)
     return {};
   if (const auto why = why_no_code(ctx, spec); !why.empty())
     return why;
@@ -140,6 +143,47 @@ void modules_view(const node_context& ctx, writer& w, const app_spec& spec) {
   }
 }
 
+// The furthest from done that any group says of the newest version.
+void update_view(const node_context& ctx, writer& w, const directory::app& app,
+                 std::uint64_t newest) {
+  auto state = update_state::done;
+  std::string why;
+  bool begun = false;
+  const auto weight = [](update_state s) {
+    switch (s) {
+    case update_state::refused:
+      return 5;
+    case update_state::rolled_back:
+      return 4;
+    case update_state::canary:
+      return 3;
+    case update_state::rolling:
+      return 2;
+    case update_state::waiting:
+      return 1;
+    case update_state::done:
+      break;
+    }
+    return 0;
+  };
+  for (std::uint32_t s = 0; s < app.shards; ++s) {
+    const auto word = ctx.version_words.find({app.id, s});
+    if (word == ctx.version_words.end())
+      continue; // no leader spoke yet: as when it was deployed
+    const auto& v = word->second;
+    begun |= v.running == newest;
+    const auto here = v.number == newest ? v.state : update_state::waiting;
+    if (weight(here) > weight(state)) {
+      state = here;
+      why = v.number == newest ? v.why : "its leader doesn't know of it yet";
+    }
+  }
+  if (state == update_state::waiting && begun)
+    state = update_state::rolling;
+  w.map(3).text("number").uint(newest);
+  w.text("state").text(to_string(state)).text("why").text(why);
+}
+
 void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   const auto& spec = ctx.specs.at(app.name);
   auto worst = group_health::healthy;
@@ -147,9 +191,11 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     worst = std::max(worst, health_of(ctx, {app.id, s}));
   if (ctx.conflicts.count(app.name) != 0)
     worst = group_health::conflict;
-  w.map(11).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.map(12).text("name").text(app.name).text("id").text(to_string(app.id));
   w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
-  w.text("version").uint(ctx.versions.at(app.name));
+  const auto newest = ctx.versions.at(app.name);
+  w.text("version").uint(newest);
+  update_view(ctx, w.text("update"), app, newest);
   w.text("shards").uint(app.shards).text("replicas").uint(spec.replicas);
   w.text("health").text(to_string(worst));
   w.text("host_error");
@@ -167,7 +213,9 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   for (std::uint32_t s = 0; s < app.shards; ++s) {
     const group_id g{app.id, s};
     const auto* v = ctx.known.view(g);
-    w.map(7).text("shard").uint(s);
+    const auto word = ctx.version_words.find(g);
+    w.map(8).text("shard").uint(s).text("version");
+    w.uint(word == ctx.version_words.end() ? newest : word->second.running);
     w.text("term").uint(v == nullptr ? 0 : v->term.value());
     w.text("leader");
     if (v == nullptr || v->leader.node.is_none())

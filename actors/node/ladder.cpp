@@ -18,19 +18,15 @@ bool put(std::set<node_id>& where, const node_id& node, bool is) {
 
 } // namespace
 
-void group_supervisor::on_host_news(const host_news& m) {
-  if (m.message.empty())
-    ctx_.host_errors.erase(m.app);
-  else
-    ctx_.host_errors[m.app] = m.message;
-  auto& t = troubles_[m.app];
-  if (put(t.exhausted, ctx_.self(), m.exhausted))
+void group_supervisor::stand_here(const std::string& app, bool exhausted,
+                                  bool worn) {
+  auto& t = troubles_[app];
+  if (put(t.exhausted, ctx_.self(), exhausted))
     ctx_.broadcast(net::channel::group,
-                   encoded_control(host_state{m.app, m.exhausted}));
-  if (put(t.worn, ctx_.self(), m.worn))
-    ctx_.broadcast(net::channel::group,
-                   encoded_control(host_wear{m.app, m.worn}));
-  judge_hosts(m.app);
+                   encoded_control(host_state{app, exhausted}));
+  if (put(t.worn, ctx_.self(), worn))
+    ctx_.broadcast(net::channel::group, encoded_control(host_wear{app, worn}));
+  judge_hosts(app);
 }
 
 void group_supervisor::on_host_state(const node_id& from, const host_state& m) {
@@ -103,8 +99,12 @@ void group_supervisor::judge_hosts(const std::string& app) {
       all = all && where.count(v.node) != 0;
     everywhere |= all;
   }
-  if (everywhere)
-    ctx_.tell_app(app, park_host{});
+  if (!everywhere)
+    return;
+  for (auto s = seats_.lower_bound({known->id, 0});
+       s != seats_.end() && s->first.first == known->id; ++s)
+    if (s->second.exhausted)
+      ctx_.tell_host(s->first, park_host{});
 }
 
 // A host that can't run turns for longer than a hand-over takes: leadership

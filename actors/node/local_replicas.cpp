@@ -14,6 +14,9 @@ namespace {
 /// A newcomer is named as soon as its group has taken it in.
 constexpr duration left_out_patience = 5s;
 constexpr duration drop_retry_min = 200ms;
+/// So long a new group has to write down its version; later it counts as one
+/// that an older build may have made.
+constexpr duration newborn_for = 30s;
 constexpr duration drop_retry_max = 10s;
 
 /// What the trails of the app say about one group of it. One that was between
@@ -150,6 +153,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   c.shards = a.genesis.shards();
   c.raft = start_.raft;
   c.features = ctx_.settings.features;
+  c.base_version = base_of(a).number;
   const auto& voters = a.genesis.voters[shard];
   if (std::find(voters.begin(), voters.end(), c.self) != voters.end())
     c.genesis_voters = voters;
@@ -188,9 +192,11 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
     states_changed_ = true;
     return;
   }
-  start_app(a);
   local_replica r;
   r.id = id;
+  r.base = s.config.base_version;
+  if (s.fresh && !s.config.genesis_voters.empty())
+    r.newborn_until = ctx_.loop.now() + newborn_for;
   r.phase = s.fresh ? state_phase::whole : state_phase::pending;
   r.state_told = s.fresh;
   r.going = parting{{ctx_.self(), id}};
@@ -201,21 +207,29 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   if (states_)
     give_state(g, mine);
   states_changed_ = true;
+  if (ctx_.apps.count({a.id, mine.base}) == 0)
+    want_hosts(a.id);
   refresh_sharing();
 }
 
-void group_supervisor::start_app(const app_record& a) {
-  const auto& name = a.genesis.name;
-  if (ctx_.apps.count(name) != 0)
+void group_supervisor::start_host(const app_record& a, std::uint64_t number,
+                                  const app_spec& spec) {
+  const app_host_id host{a.id, number};
+  if (ctx_.apps.count(host) != 0)
     return;
-  auto o = options_of(a.version.spec, ctx_.settings.target);
-  o.app = name;
+  auto o = options_of(spec, ctx_.settings.target);
+  o.app = a.genesis.name;
   o.life = ctx_.incarnation;
-  if (!give_secrets(a, o))
+  auto& seat = seats_[host] = {};
+  if (!give_secrets(a, number, spec, o, seat.why))
     return;
-  auto actor = self_->system().spawn(app_actor, &ctx_, name, std::move(o));
+  auto actor = self_->system().spawn(app_actor, &ctx_, host, a.genesis.name,
+                                     std::move(o));
   self_->monitor(actor);
-  ctx_.apps.emplace(name, std::move(actor));
+  ctx_.apps.emplace(host, std::move(actor));
+  for (auto r = replicas_.lower_bound({a.id, 0});
+       r != replicas_.end() && r->first.app == a.id; ++r)
+    caf::anon_send(ctx_.apps.at(host), replica_joined{r->first});
 }
 
 void group_supervisor::stop_replica(const group_id& g) {
@@ -226,10 +240,10 @@ void group_supervisor::stop_replica(const group_id& g) {
   replicas_.erase(at);
   ctx_.replicas.erase(g);
   states_changed_ = true;
-  if (const auto app = apps_.find(g.app); app != apps_.end())
-    ctx_.tell_app(app->second.genesis.name, replica_joined{g, false});
+  ctx_.tell_hosts(g.app, replica_joined{g, false});
   self_->demonitor(actor);
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  hosts_changed_.insert(g.app);
   refresh_sharing();
 }
 

@@ -59,9 +59,16 @@ struct staged_in {
 struct turn_results_in {
   std::vector<turn_result> results;
 };
-struct host_up_in {};
+struct host_up_in {
+  std::uint64_t version = 0; ///< the app's
+};
 struct host_down_in {
   turn_suspects died_of;
+  std::uint64_t version = 0;
+};
+/// How do its turns fare?
+struct health_in {
+  std::function<void(const version_health&)> done;
 };
 /// `from` is where the answer goes: a node's router, this node's too.
 struct request_in {
@@ -101,14 +108,18 @@ struct group_order {
     start,
     park,
     unpark,
-    checkpoint
+    checkpoint,
+    features,
+    version
   };
   kind what = kind::transfer;
   std::uint64_t number = 0;
   std::optional<replica_ref> who;
   std::vector<replica_ref> in;
   std::vector<replica_ref> out;
-  std::vector<replica_ref> demoted; ///< voters that become learners
+  std::vector<replica_ref> demoted;     ///< voters that become learners
+  feature_bits bits = 0;                ///< features
+  std::optional<version_order> version; ///< version
 };
 /// The node stops: hand over what is led.
 struct stop_leading_in {};
@@ -307,13 +318,15 @@ struct replica_news {
       what;
 };
 struct host_news {
-  std::string app;
+  app_id app;
+  std::uint64_t version = 0;
   bool up = false;
   bool exhausted = false; ///< more failures than the ladder's budget
   /// It can't run turns for longer than a hand-over takes, or failed so often
   /// lately that the next time it couldn't.
   bool worn = false;
   std::string message;
+  std::uint32_t state_version = 0; ///< of the module, once it is up
 };
 
 } // namespace banyan::actors
@@ -333,6 +346,7 @@ BANYAN_LOCAL_MESSAGE(staged_in)
 BANYAN_LOCAL_MESSAGE(turn_results_in)
 BANYAN_LOCAL_MESSAGE(host_up_in)
 BANYAN_LOCAL_MESSAGE(host_down_in)
+BANYAN_LOCAL_MESSAGE(health_in)
 BANYAN_LOCAL_MESSAGE(request_in)
 BANYAN_LOCAL_MESSAGE(state_in)
 BANYAN_LOCAL_MESSAGE(row_damaged_in)

@@ -76,7 +76,7 @@ void operator_desk::set_stopped(const node_id& from, const operator_order& o) {
     const auto failing = s_.troubles_.find(name);
     if (failing != s_.troubles_.end()
         && failing->second.exhausted.count(s_.ctx_.self()) != 0)
-      s_.ctx_.tell_app(name, restart_host{});
+      s_.ctx_.tell_hosts(app->first, restart_host{});
   }
   group_order order;
   order.what = stop ? group_order::kind::stop : group_order::kind::start;

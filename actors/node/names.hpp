@@ -19,9 +19,10 @@ enum class document_kind : std::uint8_t {
   secret = 6,      ///< by app id: a group secret that a leader handed over
   key_file = 7,    ///< name empty: the inode of `node.key`, a number
   given_up = 8,    ///< name empty: why logs and votes here count no more
-
+  base = 11,    ///< by app id: `app_papers` of the version that groups here run
+                ///< whose logs name none, while a newer one is known
+  drained = 13, ///< name empty: this node is drained; whether by force
   app_key = 18, ///< by app id: the key of its secrets that a fellow handed over
-  drained = 13,    ///< name empty: this node is drained; whether by force
 };
 
 /// The change that stores a document, or erases it when there is no content.

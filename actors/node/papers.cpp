@@ -25,6 +25,7 @@ void group_supervisor::load_papers() {
       continue;
     }
     const auto id = opened->id;
+    load_base(*opened);
     apps_.insert_or_assign(id, std::move(*opened));
     install(apps_.at(id));
   }
@@ -65,6 +66,12 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
         return refuse(reply_status::conflict,
                       "version " + std::to_string(a.number)
                           + " exists with other contents: sign a higher one");
+      if (a.number < old.number && !a.deleted)
+        return refuse(reply_status::conflict,
+                      "version " + std::to_string(old.number) + " is there, "
+                          + std::to_string(a.number)
+                          + " is lower: sign a number above "
+                          + std::to_string(old.number));
       if (done) {
         deploy_answer same;
         same.app = a.id;
@@ -89,43 +96,44 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
   bytes name = a.id.view().copy();
   const node_id source = from == nullptr ? node_id{} : *from;
   const auto record = std::make_shared<app_record>(std::move(a));
-  put_documents({document(document_kind::papers, std::move(name),
-                          record->papers.encode())},
-                [this, record, source, done = std::move(done)] {
-                  // A newer one may have been stored meanwhile.
-                  if (const auto now = apps_.find(record->id);
-                      now != apps_.end()
-                      && (now->second.deleted
-                          || (!record->deleted
-                              && record->number <= now->second.number))) {
-                    if (done) {
-                      deploy_answer same;
-                      same.app = record->id;
-                      done(std::move(same));
-                    }
-                    return;
-                  }
-                  const bool born = apps_.count(record->id) == 0;
-                  apps_.insert_or_assign(record->id, *record);
-                  ctx_.event(record->deleted ? event_kind::removed
-                             : born          ? event_kind::deployed
-                                             : event_kind::updated,
-                             record->genesis.name,
-                             "version " + std::to_string(record->number));
-                  if (record->deleted)
-                    uninstall(apps_.at(record->id));
-                  else
-                    install(apps_.at(record->id));
-                  name_modules();
-                  for (const auto& l : ctx_.links->links())
-                    if (l.role == link_role::peer && l.node != source)
-                      tell_papers(l.node, record->papers);
-                  if (done) {
-                    deploy_answer ok;
-                    ok.app = record->id;
-                    done(std::move(ok));
-                  }
-                });
+  std::vector<store::documents::change> changes{document(
+      document_kind::papers, std::move(name), record->papers.encode())};
+  keep_base(*record, changes);
+  put_documents(std::move(changes), [this, record, source,
+                                     done = std::move(done)] {
+    // A newer one may have been stored meanwhile.
+    if (const auto now = apps_.find(record->id);
+        now != apps_.end()
+        && (now->second.deleted
+            || (!record->deleted && record->number <= now->second.number))) {
+      if (done) {
+        deploy_answer same;
+        same.app = record->id;
+        done(std::move(same));
+      }
+      return;
+    }
+    const bool born = apps_.count(record->id) == 0;
+    apps_.insert_or_assign(record->id, *record);
+    ctx_.event(record->deleted ? event_kind::removed
+               : born          ? event_kind::deployed
+                               : event_kind::updated,
+               record->genesis.name,
+               "version " + std::to_string(record->number));
+    if (record->deleted)
+      uninstall(apps_.at(record->id));
+    else
+      install(apps_.at(record->id));
+    name_modules();
+    for (const auto& l : ctx_.links->links())
+      if (l.role == link_role::peer && l.node != source)
+        tell_papers(l.node, record->papers);
+    if (done) {
+      deploy_answer ok;
+      ok.app = record->id;
+      done(std::move(ok));
+    }
+  });
 }
 
 void group_supervisor::install(const app_record& a) {
@@ -152,6 +160,8 @@ void group_supervisor::install(const app_record& a) {
   use_secret(a);
   forget_secrets(a.id, false);
   begin_replicas(a);
+  want_hosts(a.id);
+  look_at_updates(a.id);
 }
 
 void group_supervisor::use_secret(const app_record& a) {
@@ -191,13 +201,22 @@ void group_supervisor::uninstall(const app_record& a) {
     troubles_.erase(name);
     ctx_.versions.erase(name);
     ctx_.papers[name] = a.papers.encode();
-    if (const auto at = ctx_.apps.find(name); at != ctx_.apps.end()) {
-      self_->demonitor(at->second);
-      caf::anon_send_exit(at->second, caf::exit_reason::user_shutdown);
-      ctx_.apps.erase(at);
-    }
   }
   ctx_.app_lines.erase(name);
+  while (true) {
+    const auto host = ctx_.apps.lower_bound({a.id, 0});
+    if (host == ctx_.apps.end() || host->first.first != a.id)
+      break;
+    stop_host(app_host_id{host->first});
+  }
+  seats_.erase(seats_.lower_bound({a.id, 0}),
+               seats_.upper_bound({a.id, UINT64_MAX}));
+  forget_base(a.id);
+  ready_.erase(a.id);
+  for (std::uint32_t s = 0; s < a.genesis.shards(); ++s) {
+    ctx_.version_words.erase({a.id, s});
+    word_at_.erase({a.id, s});
+  }
   caf::anon_send(ctx_.router, app_gone_in{a.id});
   // Of two apps that bore this name the other one is served from now on.
   if (ctx_.conflicts.erase(name) != 0)

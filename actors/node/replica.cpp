@@ -47,7 +47,8 @@ void replica_shell::start() {
   }
   carry_out();
   flush_later();
-  ctx_.tell_app(start_.app, replica_joined{group_}); // it answers `host_up_in`
+  // They answer `host_up_in`.
+  ctx_.tell_hosts(group_.app, replica_joined{group_});
   for (const auto& l : ctx_.links->links())
     if (l.role == link_role::peer)
       input([&](auto& core, auto now, auto& out) {
@@ -145,6 +146,10 @@ void replica_shell::on_report(const report_in& in) const {
   in.done(r);
 }
 
+void replica_shell::on_health(const health_in& in) const {
+  in.done(core_.health(ctx_.loop.now()));
+}
+
 void replica_shell::on_request(request_in& in) {
   if (!started_) {
     reply r;
@@ -180,6 +185,10 @@ void replica_shell::on_order(const group_order& o) {
       return core.set_stopped(o.number, false, now, out);
     case group_order::kind::checkpoint:
       return core.checkpoint(o.number, now, out);
+    case group_order::kind::features:
+      return core.set_features(o.number, o.bits, now, out);
+    case group_order::kind::version:
+      return core.set_version(o.number, *o.version, now, out);
     case group_order::kind::park:
       parked_ = true;
       return core.set_parked(true, now, out);
@@ -305,7 +314,7 @@ void replica_shell::carry(order_turns& e) {
   const std::chrono::milliseconds now{ctx_.unix_ms()};
   for (auto& o : e.orders)
     o.now = now;
-  ctx_.tell_app(start_.app, turns_in{std::move(e.orders)});
+  ctx_.tell_host({group_.app, e.version}, turns_in{std::move(e.orders)});
 }
 
 void replica_shell::carry(answer_call& e) {
@@ -524,14 +533,15 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
           core.on_turn_results(std::move(m.results), now, out);
         });
       },
-      [r](host_up_in) {
+      [r](const host_up_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
-          core.on_host_up(now, out);
+          core.on_host_up(now, out, m.version);
         });
       },
+      [r](const health_in& m) { r->on_health(m); },
       [r](const host_down_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
-          core.on_host_down(m.died_of, now, out);
+          core.on_host_down(m.died_of, now, out, m.version);
         });
       },
       [r](request_in& m) { r->on_request(m); },

@@ -37,6 +37,7 @@ public:
   void on_request(request_in& in);
   void on_row_damaged(bytes key);
   void on_report(const report_in& in) const;
+  void on_health(const health_in& in) const;
   void on_order(const group_order& o);
   void on_stop();
 

@@ -17,17 +17,17 @@ constexpr auto kept_kind = static_cast<std::uint8_t>(document_kind::app_key);
 
 /// The first that opens this version's box.
 std::shared_ptr<const secret_bytes<32>>
-group_supervisor::find_secret_key(const app_record& a) {
+group_supervisor::find_secret_key(const app_record& a, const app_spec& spec) {
   const auto opens = [&](const secret_bytes<32>& key) {
     secret_values values;
-    return open_secrets(a.version.spec, a.genesis.nonce, key, values);
+    return open_secrets(spec, a.genesis.nonce, key, values);
   };
   if (const auto known = secret_keys_.find(a.id);
       known != secret_keys_.end() && opens(*known->second))
     return known->second;
   auto key = std::make_shared<secret_bytes<32>>();
-  bool found = own_secret_key(ctx_.key, a.version.spec, a.genesis.nonce, *key)
-               && opens(*key);
+  bool found =
+      own_secret_key(ctx_.key, spec, a.genesis.nonce, *key) && opens(*key);
   if (!found)
     if (const auto kept = ctx_.disk.documents->find(kept_kind, a.id.view()))
       found = secret_bytes<32>::from(kept->view(), *key) && opens(*key);
@@ -50,17 +50,19 @@ void group_supervisor::forget_secrets(const app_id& app, bool for_good) {
 // The host asks for the values each time that it starts: between two starts
 // only the key is here, and they stand in clear for no longer than it takes to
 // write them into the host's stream.
-bool group_supervisor::give_secrets(const app_record& a, host_options& o) {
-  const auto& spec = a.version.spec;
+bool group_supervisor::give_secrets(const app_record& a, std::uint64_t number,
+                                    const app_spec& spec, host_options& o,
+                                    std::string& why) {
   if (spec.secrets.empty())
     return true;
-  const auto key = find_secret_key(a);
-  std::string why = why_no_secrets(spec);
+  const auto key = find_secret_key(a, spec);
+  why = why_no_secrets(spec);
   secret_values values;
   if (why.empty() && key == nullptr) {
     why = "secrets: this node lacks their key and asks the others that host "
           "the app; if none has it, deploy again with --secret NAME=FILE";
-    secrets_wanted_.try_emplace(a.id, ctx_.loop.now());
+    if (number == a.number)
+      secrets_wanted_.try_emplace(a.id, ctx_.loop.now());
   } else if (why.empty() && open_secrets(spec, a.genesis.nonce, *key, values)) {
     if (const auto name = missing_secret(spec, values); !name.empty())
       why = no_value_for(name);
@@ -125,7 +127,7 @@ void group_supervisor::on_secret_wanted(const node_id& from,
     ++ctx_.counters.frames_unproven;
     return;
   }
-  const auto key = find_secret_key(a);
+  const auto key = find_secret_key(a, a.version.spec);
   secret_key answer{a.id, a.number, {}};
   if (key != nullptr
       && seal_secret(from, app_secrets_context(a.genesis.nonce), *key,
@@ -157,10 +159,7 @@ void group_supervisor::on_secret_key(const secret_key& m) {
                   ctx_.log(log_level::info,
                            "app " + at->second.genesis.name
                                + ": the key of its secrets has come");
-                  start_app(at->second);
-                  for (const auto& [g, r] : replicas_)
-                    if (g.app == id)
-                      ctx_.tell_app(at->second.genesis.name, replica_joined{g});
+                  want_hosts(id);
                 });
 }
 

@@ -58,6 +58,7 @@ void group_supervisor::on_peer_up(const node_id& node) {
     std::sort(mine_too.owners.begin(), mine_too.owners.end());
     ctx_.send(node, net::channel::group, encoded_control(mine_too));
   }
+  tell_versions(node);
   refresh_sharing();
 }
 
@@ -93,6 +94,10 @@ void group_supervisor::on_control(control_in& m) {
     desk_->on_answer(m.from, *answer);
   else if (const auto* trust = std::get_if<owners_trusted>(&f))
     trusts_[m.from] = trust->owners;
+  else if (const auto* ready = std::get_if<version_ready>(&f))
+    on_version_ready(m.from, *ready);
+  else if (const auto* word = std::get_if<version_word>(&f))
+    on_version_word(m.from, *word);
   else if (const auto* wanted_part = std::get_if<backup_wanted>(&f)) {
     const auto app = apps_.find(wanted_part->group.app);
     backups_.on_wanted(m.from, *wanted_part,
@@ -161,6 +166,8 @@ void group_supervisor::on_news(replica_news& m) {
         ctx_.tell_replica(m.group, std::move(o));
       }
     }
+    if (role->serving != r.role.serving || role->term != r.role.term)
+      r.roll = {};
     r.role = *role;
     if (const auto a = apps_.find(m.group.app); a != apps_.end())
       judge_host(a->second.genesis.name, m.group, r);
@@ -176,6 +183,8 @@ void group_supervisor::on_news(replica_news& m) {
       r.going.set_voters({voters.begin(), voters.end()},
                          {outgoing.begin(), outgoing.end()});
       refresh_sharing();
+      r.roll.dirty = true;
+      roll_out(m.group, r, ctx_.loop.now());
     }
   } else if (const auto* f = std::get_if<failover_report>(&m.what)) {
     on_failover(m.group, *f);
@@ -187,7 +196,7 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (const auto* t = std::get_if<host_trouble>(&m.what)) {
     on_host_trouble(m.group, r, *t);
   } else if (const auto* d = std::get_if<change_done>(&m.what)) {
-    if (!desk_->on_change_done(*d))
+    if (!on_rolled(m.group, r, *d) && !desk_->on_change_done(*d))
       on_change_done(m.group, *d);
   } else if (const auto* bad = std::get_if<replica_failed>(&m.what)) {
     if (bad->at_start) {
@@ -201,7 +210,7 @@ void group_supervisor::on_news(replica_news& m) {
     }
     start_.fatal(bad->newer ? exit_newer_data : 1, bad->message);
   } else if (auto* version = std::get_if<version_changed>(&m.what)) {
-    r.version = std::move(*version);
+    on_version(m.group, r, *version);
   } else if (const auto* refused = std::get_if<entry_refused>(&m.what)) {
     ctx_.log(log_level::error, refused->why);
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
@@ -227,19 +236,11 @@ void group_supervisor::on_down(const caf::down_msg& m) {
     if (r.actor.address() == m.source)
       return start_.fatal(1, "a replica ended by a fault of its own; the peer "
                              "starts again from its disk");
-  for (auto i = ctx_.apps.begin(); i != ctx_.apps.end(); ++i)
-    if (i->second.address() == m.source) {
-      const auto name = i->first;
-      ctx_.apps.erase(i);
-      for (const auto& [id, a] : apps_)
-        if (!a.deleted && a.genesis.name == name) {
-          start_app(a);
-          for (const auto& [g, r] : replicas_)
-            if (g.app == id)
-              ctx_.tell_app(name, replica_joined{g});
-          return;
-        }
-      return;
+  for (const auto& [host, actor] : ctx_.apps)
+    if (actor.address() == m.source) {
+      const app_host_id id{host};
+      stop_host(id);
+      return want_hosts(id.first);
     }
 }
 
@@ -268,6 +269,7 @@ void group_supervisor::on_tick() {
   end_trials(now);
   ask_for_secrets(now);
   end_waits(now);
+  tick_hosts(now);
   if (std::exchange(states_changed_, false))
     tell_states(nullptr);
   clear_aside(now);
@@ -299,6 +301,7 @@ void group_supervisor::on_tick() {
       repair(g, r, now);
       hand_over_if_cut_off(g, r, now);
       lead_where_the_code_is(g, r, now);
+      roll_out(g, r, now);
     }
 }
 

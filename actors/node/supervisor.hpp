@@ -4,6 +4,7 @@
 #include "actors/node/replica.hpp"
 #include "actors/pure/parting.hpp"
 #include "actors/pure/placement.hpp"
+#include "actors/pure/rollout.hpp"
 #include "actors/pure/supervision.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -63,6 +64,21 @@ public:
 
 private:
   friend class operator_desk; ///< what operators order (operator_desk.hpp)
+  /// Where a leader is with its group's version.
+  struct rollout_seat {
+    std::uint64_t number = 0;               ///< of the order under way, or 0
+    rollout_step step;                      ///< that it is for
+    time_point give_up = never;             ///< on it
+    time_point retry_at{};                  ///< after one that came to nothing
+    bool dirty = true;                      ///< something changed
+    bool pending = false;                   ///< the last step was not to rest
+    std::uint64_t watched = 0;              ///< this version,
+    time_point since{};                     ///< since then
+    std::map<node_id, time_point> away;     ///< members unheard, since
+    std::unique_ptr<version_health> health; ///< while that matters
+    std::optional<version_word> told;
+    time_point told_at{};
+  };
   struct local_replica {
     replica_id id;
     caf::actor actor;
@@ -83,7 +99,11 @@ private:
     std::uint64_t number = 0;  ///< of the order that is under way
     time_point give_up = never;
     std::optional<replica_ref> newcomer;
-    version_changed version;        ///< what its log says of it
+    version_changed version;    ///< what its log says of it
+    bool version_known = false; ///< it said so
+    std::uint64_t base = 0;     ///< the version that it runs otherwise
+    time_point newborn_until{}; ///< made with its group, just now
+    rollout_seat roll;
     std::vector<node_id> refused;   ///< candidates that could not
     time_point gave_way{};          ///< last, as its node lacked the code
     time_point left_out_at = never; ///< asks then whether it was removed
@@ -99,8 +119,11 @@ private:
 
   // ---- secrets of apps (secrets.cpp)
   /// False: the host can't start without them; `host_errors` says which.
-  [[nodiscard]] bool give_secrets(const app_record& a, host_options& o);
-  std::shared_ptr<const secret_bytes<32>> find_secret_key(const app_record& a);
+  [[nodiscard]] bool give_secrets(const app_record& a, std::uint64_t number,
+                                  const app_spec& spec, host_options& o,
+                                  std::string& why);
+  std::shared_ptr<const secret_bytes<32>> find_secret_key(const app_record& a,
+                                                          const app_spec& spec);
   void forget_secrets(const app_id& app, bool for_good);
   void ask_for_secrets(time_point now);
   void on_secret_wanted(const node_id& from, const secret_wanted& m);
@@ -121,7 +144,8 @@ private:
   void drop_log(const group_id& g, const replica_id& id);
   void on_log_dropped(const group_id& g, std::optional<store::store_errc> e);
   void spawn(const app_record& a, std::uint32_t shard, const replica_id& id);
-  void start_app(const app_record& a);
+  void start_host(const app_record& a, std::uint64_t number,
+                  const app_spec& spec);
   void stop_replica(const group_id& g);
   void forget_replica(const group_id& g);
   /// A replica that its group's leader doesn't name asks it whether it was
@@ -130,6 +154,57 @@ private:
   /// This node's log or vote of a group can't be trusted any more: the replica
   /// ends here and its leader replaces it. Log and rows stay, for `recover`.
   void give_up_replica(const group_id& g, const std::string& why);
+
+  // ---- the hosts of apps' versions (app_hosts.cpp)
+  struct app_base { ///< what groups run whose logs name no version
+    std::uint64_t number = 0;
+    app_spec spec;
+  };
+  struct host_seat {
+    bool up = false;
+    bool exhausted = false;
+    bool worn = false;
+    std::string why = "its host starts"; ///< it isn't up
+    std::uint32_t state_version = 0;
+    time_point stop_at = never; ///< no group here needs it any more
+  };
+  [[nodiscard]] app_base base_of(const app_record& a) const;
+  void load_base(const app_record& a);
+  /// Some group here may run a version that its log doesn't name.
+  [[nodiscard]] bool runs_unnamed(const app_id& app) const;
+  void keep_base(const app_record& newer,
+                 std::vector<store::documents::change>& changes);
+  void forget_base(const app_id& app);
+  [[nodiscard]] std::optional<app_spec> spec_of(const app_record& a,
+                                                std::uint64_t number) const;
+  [[nodiscard]] static std::uint64_t running(const local_replica& r);
+  /// Starts the hosts that this node's groups need and marks others to stop.
+  void want_hosts(const app_id& app);
+  void stop_host(const app_host_id& id);
+  void tick_hosts(time_point now);
+  void sum_up_hosts(const app_id& app);
+
+  // ---- updates (rollout.cpp)
+  void roll_out(const group_id& g, local_replica& r, time_point now);
+  [[nodiscard]] rollout_facts facts_of(const group_id& g, const app_record& a,
+                                       local_replica& r, time_point now);
+  void carry_out(const group_id& g, const app_record& a, local_replica& r,
+                 const rollout_facts& f, const rollout_step& step,
+                 time_point now);
+  /// True when the order was one of these.
+  bool on_rolled(const group_id& g, local_replica& r, const change_done& d);
+  void on_version(const group_id& g, local_replica& r, version_changed& v);
+  void look_at_updates(const app_id& app);
+  void tell_word(const group_id& g, const app_record& a, local_replica& r,
+                 const rollout_step& step, time_point now);
+  void tell_ready(const app_id& app, const node_id* to);
+  void tell_versions(const node_id& to);
+  void on_version_ready(const node_id& from, const version_ready& m);
+  void on_version_word(const node_id& from, const version_word& m);
+  /// Why a module that writes this state version can't take over any more;
+  /// empty: it can.
+  [[nodiscard]] std::string why_too_low(const app_record& a,
+                                        std::uint32_t state_version) const;
 
   // ---- what the disk has lost (damage.cpp)
   void on_state_open(const store::state_opening& o);
@@ -165,14 +240,17 @@ private:
   };
   struct module_trial { ///< a host that only shows whether a module opens
     std::unique_ptr<host> on;
-    std::function<void(std::string why)> done; ///< null: over
+    /// Why it doesn't open, or its state version; null: over.
+    std::function<void(std::string why, std::uint32_t state_version)> done;
     time_point until;
   };
   /// Opens the module with the spec's configuration, here; `why` is empty if
   /// that went well.
-  void try_module(const app_spec& s, std::function<void(std::string why)> done);
+  void try_module(
+      const app_spec& s,
+      std::function<void(std::string why, std::uint32_t state_version)> done);
   void end_trials(time_point now);
-  void deploy_tried(deploy_in& m);
+  void deploy_tried(deploy_in& m, std::uint32_t state_version);
   /// For a replica of `s`, if given: its modules decide, too.
   [[nodiscard]] std::vector<candidate>
   candidates(const app_spec* s = nullptr) const;
@@ -246,6 +324,8 @@ private:
                        const host_trouble& t);
   /// Moves leaderships, parks and unparks, as far as this node leads.
   void judge_hosts(const std::string& app);
+  /// How the hosts that this node's groups of the app run on stand.
+  void stand_here(const std::string& app, bool exhausted, bool worn);
   void judge_host(const std::string& app, const group_id& g, local_replica& r);
   void move_for_host(const std::string& app, const group_id& g,
                      local_replica& r, const node_id& to, bool worn_only);
@@ -287,6 +367,12 @@ private:
   time_point modules_named_at_{};
   std::map<std::string, app_trouble> troubles_; ///< by app
   std::set<std::string> parked_;                ///< apps, as was said
+  std::map<app_id, app_base> bases_; ///< where it isn't the newest version
+  std::map<app_host_id, host_seat> seats_;
+  std::set<app_id> hosts_changed_; ///< what is wanted has to be looked at
+  std::map<app_id, std::map<node_id, version_ready>> ready_;
+  std::map<group_id, time_point> word_at_;
+  time_point ready_again_{};
   backup_service backups_;
   /// Of present versions, as far as they were needed.
   std::map<app_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;

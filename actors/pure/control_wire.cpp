@@ -146,6 +146,12 @@ struct frame_writer {
     w.uint(static_cast<std::uint64_t>(f.what)).boolean(f.last).blob(f.data);
     w.text(one_line(f.error));
   }
+  void operator()(const version_ready& f) {
+    write_body(head(w, control_kind::version_ready, 3), f);
+  }
+  void operator()(const version_word& f) {
+    write_body(head(w, control_kind::version_word, 5), f);
+  }
 };
 
 // ---- reading: what follows the kind
@@ -438,6 +444,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<backup_wanted>(r, 6, count, out);
   case control_kind::backup_given:
     return take<backup_given>(r, 6, count, out);
+  case control_kind::version_ready:
+    return take<version_ready>(r, 3, count, out);
+  case control_kind::version_word:
+    return take<version_word>(r, 5, count, out);
   }
   return true;
 }

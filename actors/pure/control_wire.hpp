@@ -5,6 +5,7 @@
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
 #include "actors/pure/replica_core.hpp"
+#include "actors/pure/version_wire.hpp"
 
 #include <map>
 #include <optional>
@@ -40,6 +41,10 @@ enum class control_kind : std::uint8_t {
   order_answer = 24,
   backup_wanted = 26, ///< the next part of a shard's copy, please
   backup_given = 27,  ///< that part, sealed; on the bulk lane
+
+  // Versions of apps (version_wire.hpp).
+  version_ready = 18, ///< the sender's host of a new version is up, or why not
+  version_word = 19,  ///< a leader tells which version its group runs
 
   // For those who run the nodes (operator_wire.hpp).
   logs_wanted = 30,   ///< which lines did an app print there?
@@ -191,14 +196,13 @@ inline constexpr std::size_t backup_part_bytes_max = std::size_t{18} << 20;
 /// A kind of a later version: skipped.
 struct unknown_control {};
 
-using control_frame =
-    std::variant<unknown_control, secret_proof, group_view, documents_held,
-                 app_papers, make_replicas, replicas_made, failover_record,
-                 host_state, host_wear, unready_replicas, compare_wanted,
-                 stay_wanted, stay_promised, modules_held, module_wanted,
-                 module_refused, owners_trusted, drain_notice, operator_order,
-                 operator_answer, backup_wanted, backup_given, logs_wanted,
-                 logs_held, event_told, secret_wanted, secret_key>;
+using control_frame = std::variant<
+    unknown_control, secret_proof, group_view, documents_held, app_papers,
+    make_replicas, replicas_made, failover_record, host_state, host_wear,
+    unready_replicas, compare_wanted, stay_wanted, stay_promised, modules_held,
+    module_wanted, module_refused, owners_trusted, drain_notice, operator_order,
+    operator_answer, backup_wanted, backup_given, logs_wanted, logs_held,
+    event_told, secret_wanted, secret_key, version_ready, version_word>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

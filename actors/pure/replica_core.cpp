@@ -185,8 +185,8 @@ time_point replica_core::deadline() const {
 replica_status replica_core::status() const {
   return impl_->status();
 }
-const version_health& replica_core::health() const {
-  return impl_->health();
+version_health replica_core::health(time_point now) const {
+  return impl_->health(now);
 }
 const replica_config& replica_core::config() const noexcept {
   return impl_->config();

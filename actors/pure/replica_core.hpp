@@ -564,7 +564,7 @@ public:
 
   [[nodiscard]] replica_status status() const;
   /// How turns fare here, as long as this replica leads.
-  [[nodiscard]] const version_health& health() const;
+  [[nodiscard]] version_health health(time_point now) const;
   [[nodiscard]] const replica_config& config() const noexcept;
 
 private:

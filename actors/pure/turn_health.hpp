@@ -31,7 +31,9 @@ private:
 struct version_health {
   std::uint64_t version = 0;
   turn_health now;    ///< since `version` took over here
-  turn_health before; ///< the last one or two minutes of the former one
+  turn_health recent; ///< the last one or two minutes of it
+  turn_health before; ///< and of the former one, when it ended
+  duration longest{}; ///< how long the oldest turn takes that runs now
 };
 
 } // namespace banyan

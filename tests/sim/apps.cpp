@@ -5,6 +5,7 @@
 #include "kv/kv.hpp"
 #include "ledger/ledger.hpp"
 #include "sim/list.hpp"
+#include "sim/tally.hpp"
 
 namespace banyan::sim {
 
@@ -13,6 +14,10 @@ void add_apps(host_catalog& catalog) {
   catalog.add(module_table<::kv>());
   catalog.add(module_table<::ledger>());
   catalog.add(module_table<::list>());
+  catalog.add(module_table<::tally1>());
+  catalog.add(module_table<::tally2>());
+  catalog.add(module_table<::tally_throws>());
+  catalog.add(module_table<::tally_trap>());
 }
 
 } // namespace banyan::sim

@@ -193,7 +193,7 @@ TEST_F(ladder, a_parked_host_that_goes_on_failing_is_tried_ever_more_seldom) {
 TEST_F(ladder, what_an_operator_does_consumes_nothing) {
   const auto before = leader();
   for (int i = 0; i < 20; ++i) {
-    context(before).tell_app("counter", actors::restart_host{});
+    context(before).tell_hosts(app, actors::restart_host{});
     w.run_for(100ms);
   }
   EXPECT_EQ(leader(), before);

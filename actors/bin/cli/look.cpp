@@ -1,5 +1,7 @@
 #include "actors/bin/cli/commands.hpp"
 
+#include <algorithm>
+
 namespace banyan::cli {
 namespace {
 
@@ -50,6 +52,20 @@ std::string replicas(const value& list) {
   return out;
 }
 
+/// How far the newest version is, unless all run it; a line, or nothing.
+std::string update_line(const value& app) {
+  const auto& u = app["update"];
+  auto state = u["state"].text();
+  if (state.empty() || state == "done")
+    return {};
+  std::replace(state.begin(), state.end(), '_', ' ');
+  std::string out = printable(app["name"].text()) + ": update: version "
+                    + u["number"].shown() + " " + printable(state);
+  if (const auto& why = u["why"].text(); !why.empty())
+    out += ": " + printable(why);
+  return out + "\n";
+}
+
 std::string app_list(const value& v) {
   if (v.items().empty())
     return "no apps yet; `banyan deploy SPEC.toml` makes one";
@@ -59,20 +75,23 @@ std::string app_list(const value& v) {
     t.row({a["name"].text(), a["kind"].text(), a["version"].shown(),
            a["shards"].shown(), a["replicas"].shown(), leaders(a),
            a["health"].text()});
-  return t.text();
+  auto out = t.text();
+  for (const auto& a : v.items())
+    out += update_line(a);
+  return out;
 }
 
 std::string one_app(const value& v) {
-  table t{
-      {"SHARD", "TERM", "LEADER", "COMMITTED", "HEALTH", "VOTERS", "LEARNERS"}};
+  table t{{"SHARD", "VERSION", "TERM", "LEADER", "COMMITTED", "HEALTH",
+           "VOTERS", "LEARNERS"}};
   for (const auto& g : v["groups"].items())
-    t.row({g["shard"].shown(), g["term"].shown(), brief(g["leader"]),
-           g["committed"].shown(), g["health"].text(), replicas(g["voters"]),
-           replicas(g["learners"])});
+    t.row({g["shard"].shown(), g["version"].shown(), g["term"].shown(),
+           brief(g["leader"]), g["committed"].shown(), g["health"].text(),
+           replicas(g["voters"]), replicas(g["learners"])});
   const auto& trouble = v["host_error"].text();
   return printable(v["name"].text()) + ": " + v["kind"].text() + ", version "
          + v["version"].shown() + ", " + v["replicas"].shown() + " replicas, "
-         + v["health"].text() + "\n"
+         + v["health"].text() + "\n" + update_line(v)
          + (trouble.empty()
                 ? ""
                 : "its host on this peer: " + printable(trouble) + "\n")

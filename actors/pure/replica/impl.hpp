@@ -60,7 +60,7 @@ public:
   // versions.cpp
   void set_features(std::uint64_t number, feature_bits bits, time_point now);
   void set_version(std::uint64_t number, version_order order, time_point now);
-  [[nodiscard]] const version_health& health() const;
+  [[nodiscard]] version_health health(time_point now) const;
 
   // rows (row_reads.cpp)
   void on_state_read(const store::order_id& order,

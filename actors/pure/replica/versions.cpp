@@ -198,9 +198,18 @@ void replica_core::impl::hand_out_turns(time_point now) {
 
 // ---- how turns fare ---------------------------------------------------------
 
-const version_health& replica_core::impl::health() const {
-  static const version_health nothing;
-  return health_ ? health_->seen : nothing;
+version_health replica_core::impl::health(time_point now) const {
+  version_health out;
+  if (health_) {
+    out = health_->seen;
+    out.recent = health_->recent;
+    out.recent.add(health_->earlier);
+  }
+  out.version = version();
+  for (const auto& [number, r] : runs_)
+    if (r->launched && r->launched_at != time_point{})
+      out.longest = std::max(out.longest, now - r->launched_at);
+  return out;
 }
 
 void replica_core::impl::note_turn(const run& r, const turn_result& result,

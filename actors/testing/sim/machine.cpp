@@ -134,6 +134,7 @@ void machine::boot() {
   settings.version = "sim";
   if (const auto& targets = world_.how.targets; !targets.empty())
     settings.target = targets[std::min(number_, targets.size() - 1)];
+  settings.features = features_;
   settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)
@@ -229,6 +230,7 @@ void machine::on_fatal(int code, const std::string& why) {
   else
     world_.problem(what);
   fault_ = why;
+  fault_code_ = code;
   // As its runner would have it: the process ends, and begins anew.
   world_.after(0ms, [this, before = boots_] {
     if (boots_ == before && up())

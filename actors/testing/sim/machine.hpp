@@ -77,6 +77,9 @@ public:
   void expect_fatal() { fatal_expected_ = true; }
   /// Why it ended by itself; empty if it didn't.
   [[nodiscard]] const std::string& fault() const { return fault_; }
+  [[nodiscard]] int fault_code() const { return fault_code_; }
+  /// Its next processes are of a build that knows these alone.
+  void set_features(feature_bits bits) { features_ = bits; }
 
 private:
   class sim_host;
@@ -108,6 +111,8 @@ private:
   bool fatal_expected_ = false;
   unsigned fatals_ = 0;
   std::string fault_;
+  int fault_code_ = 0;
+  feature_bits features_ = features_known;
 };
 
 } // namespace banyan::sim

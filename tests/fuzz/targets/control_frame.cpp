@@ -118,6 +118,13 @@ struct bounds {
     if (decode(f.data, b))
       BANYAN_ASSERT(encode(b) == f.data);
   }
+  void operator()(const version_ready& f) const {
+    BANYAN_ASSERT(f.ready.why.size() <= version_why_bytes_max);
+  }
+  void operator()(const version_word& f) const {
+    group(f.group);
+    BANYAN_ASSERT(f.why.size() <= version_why_bytes_max);
+  }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -171,6 +178,15 @@ std::vector<bytes> seeds() {
   event_told bare;
   bare.what.node = node;
   bare.what.kind = "peer_stops";
+  version_word word;
+  word.group = g;
+  word.running = 2;
+  word.state_version = 2;
+  word.written = state_written{2, log_index{77}};
+  word.number = 3;
+  word.state = update_state::canary;
+  word.why = "watched for 10 s";
+  word.health = {1000, 3, 1, 120us, 4ms};
   const std::vector<control_frame> frames{
       secret_proof{g, {}},
       view,
@@ -209,7 +225,9 @@ std::vector<bytes> seeds() {
       told,
       bare,
       secret_wanted{g.app, 2},
-      secret_key{g.app, 2, {}}};
+      secret_key{g.app, 2, {}},
+      version_ready{g.app, 3, {false, 0, "fetching module 40 %"}},
+      word};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

@@ -208,6 +208,29 @@ TEST_F(Program, ALookShowsATableOrTheJsonAsItIs) {
   EXPECT_EQ(banyan({"nodes", "--json"}).out, "[{\"node\":\"x\"}]\n");
 }
 
+TEST_F(Program, AppsShowHowFarAnUpdateIs) {
+  play([](const io::http_request&, io::http_responder& r) {
+    bytes b;
+    writer w{b};
+    const auto app = [&](const char* name, int n, const char* state,
+                         const char* why) {
+      w.map(4).text("name").text(name).text("version").sint(n);
+      w.text("groups").array(0).text("update").map(3).text("number").sint(n);
+      w.text("state").text(state).text("why").text(why);
+    };
+    w.array(2);
+    app("ledger", 3, "rolled_back", "3 of 10 turns failed");
+    app("quiet", 1, "done", "");
+    send_msgpack(r, b);
+  });
+  const auto a = banyan({"apps"});
+  EXPECT_EQ(a.code, 0) << a.err;
+  EXPECT_TRUE(contains(a.out, "ledger: update: version 3 rolled back: 3 of 10 "
+                              "turns failed\n"))
+      << a.out;
+  EXPECT_FALSE(contains(a.out, "quiet: update")) << a.out;
+}
+
 TEST_F(Program, AnAnswerThatMakesNoSenseIsExit1) {
   play_json(200, "not msgpack");
   for (const auto* look : {"status", "nodes", "apps", "failovers"}) {

@@ -224,9 +224,9 @@ TEST_F(replica_versions, turns_run_on_the_host_of_the_groups_version) {
   ASSERT_EQ(status(w.command("a", "append", "2")), reply_status::ok);
   EXPECT_EQ(w.nodes[leader].ran_on[1], 1U);
   EXPECT_EQ(w.nodes[leader].ran_on[2], 1U);
-  EXPECT_EQ(core().health().version, 2U);
-  EXPECT_EQ(core().health().now.turns, 1U);
-  EXPECT_EQ(core().health().before.turns, 1U);
+  EXPECT_EQ(core().health(w.now).version, 2U);
+  EXPECT_EQ(core().health(w.now).now.turns, 1U);
+  EXPECT_EQ(core().health(w.now).before.turns, 1U);
   // The next leader runs it as well.
   w.crash(leader);
   leader = w.await_leader();
@@ -320,7 +320,7 @@ TEST_F(replica_versions, goes_back_before_the_first_write_and_remembers_why) {
   ASSERT_TRUE(give(take(2, 2)).done);
   // An entry, but no write: what throws changes nothing.
   EXPECT_EQ(status(w.command("a", "throw", "")), reply_status::app_failed);
-  EXPECT_EQ(core().health().now.failed, 1U);
+  EXPECT_EQ(core().health(w.now).now.failed, 1U);
   ASSERT_TRUE(give(go_back(2)).done);
   const auto& v = told(leader).versions;
   EXPECT_EQ(v->now.number, 1U);
@@ -430,7 +430,7 @@ TEST_F(replica_versions, only_the_host_of_its_version_counts) {
   core().on_host_down({}, w.now, out, 1); // the old one ends
   w.carry(leader, out);
   w.run_for(5ms);
-  EXPECT_EQ(core().health().now.crashes, 0U);
+  EXPECT_EQ(core().health(w.now).now.crashes, 0U);
   core().on_turn_results({run_app(w.nodes[leader].held[0])}, w.now, out);
   w.carry(leader, out);
   w.touch(leader);
@@ -439,7 +439,7 @@ TEST_F(replica_versions, only_the_host_of_its_version_counts) {
   EXPECT_EQ(w.answered(call)->status, reply_status::ok);
   core().on_host_down({}, w.now, out, 2);
   w.carry(leader, out);
-  EXPECT_EQ(core().health().now.crashes, 1U);
+  EXPECT_EQ(core().health(w.now).now.crashes, 1U);
   w.call(leader, w.command("a", "append", "2"));
   w.run_for(5ms);
   EXPECT_EQ(w.nodes[leader].held.size(), 1U); // waits for its host

@@ -74,6 +74,20 @@ owner_id owner(std::uint8_t n) {
   return owner_id{std::array<std::uint8_t, 32>{n}};
 }
 
+version_word word_of_3() {
+  version_word f;
+  f.group = shard_3;
+  f.term = banyan::term{9};
+  f.running = 2;
+  f.state_version = 2;
+  f.written = state_written{2, log_index{77}};
+  f.number = 3;
+  f.state = update_state::waiting;
+  f.why = "update waits for node n3";
+  f.health = {1000, 3, 1, 120us, 4ms};
+  return f;
+}
+
 std::vector<control_frame> one_of_each() {
   return {
       secret_proof{shard_3, digest{std::array<std::uint8_t, 32>{5}}},
@@ -106,7 +120,9 @@ std::vector<control_frame> one_of_each() {
       lines(),
       event_of_2(),
       secret_wanted{app(1), 3},
-      secret_key{app(1), 3, sealed_secret{std::array<std::uint8_t, 80>{9}}}};
+      secret_key{app(1), 3, sealed_secret{std::array<std::uint8_t, 80>{9}}},
+      version_ready{app(1), 3, {true, 2, ""}},
+      word_of_3()};
 }
 
 /// A frame that isn't of a later kind: it can be encoded again.
@@ -228,6 +244,28 @@ TEST(control_wire, what_operators_are_shown_is_bounded_and_plain) {
   l.lines.assign(log_lines_max + 1, {});
   EXPECT_TRUE(refused(l));
   EXPECT_TRUE(refused(logs_wanted{1, "No App", 0, 0}));
+}
+
+TEST(control_wire, versions_come_as_they_were_sent) {
+  const auto w = through_the_wire(word_of_3());
+  EXPECT_TRUE(same_word(w, word_of_3()));
+  EXPECT_EQ(w.written->index, log_index{77});
+  EXPECT_EQ(w.health.turns, 1000U);
+  EXPECT_EQ(w.health.p99, 4ms);
+  auto unwritten = word_of_3();
+  unwritten.written.reset();
+  EXPECT_FALSE(through_the_wire(unwritten).written);
+  const auto r =
+      through_the_wire(version_ready{app(1), 3, {false, 0, "no module"}});
+  EXPECT_EQ(r.number, 3U);
+  EXPECT_FALSE(r.ready.ok);
+  EXPECT_EQ(r.ready.why, "no module");
+  auto bad = word_of_3();
+  bad.group.shard = shards_max;
+  EXPECT_TRUE(refused(bad));
+  bad = word_of_3();
+  bad.state = static_cast<update_state>(9);
+  EXPECT_TRUE(refused(bad));
 }
 
 TEST(control_wire, what_is_left_out_stays_out) {

@@ -56,7 +56,7 @@ protected:
     info.app = "ledger";
     info.handlers.push_back(handler("deposit", false));
     info.handlers.push_back(handler("balance", true));
-    ctx.handlers["ledger"] = info;
+    ctx.handlers["ledger"][1] = info;
     ctx.router =
         system.get().spawn([this](caf::event_based_actor*) -> caf::behavior {
           return {[this](call_in& m) {
