@@ -1,5 +1,6 @@
 // A peer's answers as the command line reads and shows them.
 #include "actors/bin/cli/answers.hpp"
+#include "actors/bin/cli/sse.hpp"
 #include "actors/bin/cli/text.hpp"
 #include "actors/bin/cli/value.hpp"
 #include "actors/host/json.hpp"
@@ -28,7 +29,23 @@ void show(const cli::value& v, cli::table& out) {
     show(i, out);
 }
 
+/// The messages of a stream, however it is cut into pieces.
+std::vector<std::string> messages(std::string_view stream, std::size_t piece) {
+  std::vector<std::string> out;
+  cli::sse_reader r;
+  for (std::size_t at = 0; at < stream.size(); at += piece)
+    r.put(stream.substr(at, piece),
+          [&](std::string_view id, std::string_view data) {
+            BANYAN_ASSERT(data.find('\n') == std::string_view::npos);
+            out.push_back(std::string{id} + '=' + std::string{data});
+            return true;
+          });
+  return out;
+}
+
 void run(const_bytes in) {
+  BANYAN_ASSERT(messages(as_text(in), 1)
+                == messages(as_text(in), std::max<std::size_t>(in.size(), 1)));
   input i{in};
   bytes answer;
   if (i.u8() % 2 == 0) {
@@ -83,7 +100,9 @@ std::vector<bytes> seeds() {
                          R"("rows":70,"state_bytes":9000000,"log_bytes":5,)"
                          R"("found":2,"open":1,"rows_damaged":2,)"
                          R"("findings":["ledger/0: row 01 is damaged"]})")),
-      tagged(1, bytes{0x81, 0xa1, 'a', 0xc4, 1, 9})};
+      tagged(1, bytes{0x81, 0xa1, 'a', 0xc4, 1, 9}),
+      to_bytes("id: 1\ndata: {\"a\":1}\n\n: still here\n\nid: 2\r\ndata: "
+               "x\r\n\r\n")};
 }
 
 } // namespace
