@@ -1,12 +1,15 @@
 // The host on a thread and its virtual twin: slow, hung, dead, restarted.
 #include "actors/host/thread_host.hpp"
+#include "actors/host/turn_trail.hpp"
 #include "actors/host/virtual_host.hpp"
 
 #include <banyan/app.hpp>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -14,6 +17,7 @@
 namespace host_test {
 
 std::atomic<bool> stuck{false};
+std::atomic<bool> inside{false}; ///< of a turn that is stuck
 
 struct nothing {
   std::int64_t n = 0;
@@ -23,8 +27,10 @@ struct patient : banyan::app<patient, nothing> {
   static std::int64_t next(nothing& s) { return ++s.n; }
   static void fail(nothing&) { throw std::runtime_error{"broke"}; }
   static void hang(nothing&) {
+    inside = true;
     while (stuck)
       std::this_thread::yield();
+    inside = false;
   }
 };
 BANYAN_APP(patient, next, fail, hang)
@@ -178,6 +184,36 @@ TEST_F(threads, a_hung_turn_is_seen_and_left_behind) {
   EXPECT_EQ(seen.results[0].key.number, 30U);
   EXPECT_EQ(seen.ready.size(), 2U);
   stuck = false; // lets the old thread end
+}
+
+// As in a process of its own: the file outlives the peer that a turn ended.
+TEST_F(threads, a_turn_that_runs_is_named_in_the_trail) {
+  const auto dir = std::filesystem::temp_directory_path()
+                   / ("banyan-thread-trail-" + std::to_string(::getpid()));
+  std::filesystem::create_directory(dir);
+  while (inside) // another test's thread, which was left behind
+    std::this_thread::yield();
+  stuck = true;
+  host_options o;
+  o.module = "patient";
+  o.life = incarnation{4};
+  o.trail = (dir / trail_name("patient", 1)).string();
+  auto h = make(o);
+  h->start();
+  auto one = orders("hang", 7, 1);
+  one[0].request = {'r'};
+  h->submit(std::move(one));
+  while (!inside)
+    std::this_thread::yield();
+  const auto left = take_trails(dir);
+  std::filesystem::remove_all(dir);
+  stuck = false;
+  ASSERT_TRUE(loop.until([&] { return seen.results.size() == 1; }));
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_TRUE(left[0].running);
+  EXPECT_EQ(left[0].since, incarnation{4});
+  EXPECT_EQ(left[0].requests,
+            std::vector<bytes>{trail_request(group_id{}, bytes{'r'})});
 }
 
 TEST_F(threads, progress_is_no_hang) {
