@@ -224,9 +224,11 @@ operator_answer operator_desk::wish_for(const operator_order& o) {
     }
     standing.candidate = true;
     if (!known && (r.adding || r.configuration.joint()))
-      return refused(reply_status::conflict,
-                     "a change of " + standing.name
-                         + "'s replicas is under way; try again later");
+      return o.force
+                 ? said(operator_progress::later, "another change ends first")
+                 : refused(reply_status::conflict,
+                           "a change of " + standing.name
+                               + "'s replicas is under way; try again later");
   }
   const auto d = judge_departure(standing, o.from, o.force);
   switch (d.what) {
@@ -234,7 +236,7 @@ operator_answer operator_desk::wish_for(const operator_order& o) {
     wishes_.erase(o.group);
     return said(operator_progress::done);
   case departure::kind::wait:
-    if (named && !known)
+    if (named && !known && !o.force)
       return refused(reply_status::conflict, d.why);
     if (!known) // the one that it waits for may need its only change
       return said(operator_progress::later, d.why);

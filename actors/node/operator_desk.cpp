@@ -212,6 +212,9 @@ void operator_desk::on_move_answer(move_order& m, const operator_answer& a) {
     report->over = a.progress == operator_progress::done
                    || a.progress == operator_progress::refused;
   }
+  // A leader that comes after this one waits for whom it missed meanwhile.
+  if (a.progress == operator_progress::under_way)
+    m.order.force = true;
   if (a.progress == operator_progress::later) {
     m.next = m.heard + 200ms;
     return;

@@ -47,7 +47,9 @@ struct operator_order {
   group_id group;          ///< of stop, start and move; else none
   node_id from;            ///< of move, drain and keep; else none
   node_id to;              ///< of move; none: the next in placement order
-  bool force = false;      ///< a group may have fewer voters behind it
+  /// Of drains: a group may have fewer voters behind it. Of a move to `to`: it
+  /// has begun, so that what stands against it now is waited for.
+  bool force = false;
 };
 
 enum class operator_progress : std::uint8_t {
