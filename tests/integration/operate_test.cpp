@@ -220,5 +220,31 @@ TEST_F(operated, by_force_a_group_goes_on_with_fewer_voters) {
   EXPECT_EQ(deposit().status, 200);
 }
 
+// SIGTERM hands over leads and keeps every replica; it doesn't wait for groups
+// without another voter that can be reached.
+TEST_F(operated, SIGTERM_keeps_replicas_and_waits_for_nobody_who_is_gone) {
+  begin(3);
+  ASSERT_EQ(deposit().status, 200);
+  const auto leader = *mesh->leader_of("ledger");
+  const auto id = mesh->node(leader);
+  EXPECT_EQ(mesh->terminate(leader), 0);
+  const auto other = (leader + 1) % 3;
+  const auto in = voters(0, other);
+  EXPECT_NE(std::find(in.begin(), in.end(), id), in.end());
+  EXPECT_EQ(deposit(other).status, 200);
+  mesh->start(leader);
+  mesh->wait_members(3);
+  mesh->wait_healthy("ledger", 3);
+  mesh->kill(leader);
+  mesh->kill(other);
+  const auto last = (leader + 2) % 3;
+  const auto asked = now();
+  EXPECT_EQ(mesh->terminate(last), 0);
+  EXPECT_LT(now() - asked, 10s);
+  mesh->start_all();
+  mesh->wait_healthy("ledger", 3);
+  EXPECT_EQ(deposit().status, 200);
+}
+
 } // namespace
 } // namespace banyan::test
