@@ -26,6 +26,7 @@ protected:
     mesh->wait_members(peers);
     write("spec.toml", "name = \"speaker\"\nmodule = \"speaker\"\n"
                        "shards = 1\nreplicas = 3\nreplace_after = \"2s\"\n"
+                       "update_watch = \"100ms\"\n"
                        "secrets = [\"db_password\"]\n");
     write("password", password + "\n");
   }
@@ -203,10 +204,6 @@ TEST_F(secrets, are_sealed_anew_with_every_change_and_kept_without_one) {
   const auto changed = deploy({"--secrets", file("secrets.toml")});
   ASSERT_EQ(changed.end.code, 0) << changed.err;
   EXPECT_NE(changed.out.find("version 2"), std::string::npos) << changed.out;
-  for (std::size_t i = 0; i < 3; ++i) {
-    mesh->kill(i); // a host that starts has the newest
-    mesh->start(i);
-  }
   EXPECT_TRUE(
       wait_until([&] { return asked() == "\"" + newer + "\"\n"; }, 20s, 200ms))
       << asked();
@@ -215,10 +212,8 @@ TEST_F(secrets, are_sealed_anew_with_every_change_and_kept_without_one) {
   const auto kept = deploy({});
   ASSERT_EQ(kept.end.code, 0) << kept.err;
   EXPECT_NE(kept.out.find("version 3"), std::string::npos) << kept.out;
-  for (std::size_t i = 0; i < 3; ++i) {
-    mesh->kill(i);
-    mesh->start(i);
-  }
+  mesh->kill(1); // and after a start
+  mesh->start(1);
   EXPECT_TRUE(
       wait_until([&] { return asked() == "\"" + newer + "\"\n"; }, 20s, 200ms))
       << asked();
