@@ -189,9 +189,9 @@ TEST_F(code, a_peer_that_never_saw_it_takes_over_the_app) {
 }
 
 TEST_F(code, a_fetch_goes_on_through_a_bad_network_and_deaths) {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     begin(4, 4, {}, seed);
-    const auto b = library(target_here(), 4'000'000, seed);
+    const auto b = library(target_here(), 2'000'000, seed);
     upload(0, b);
     auto bad = w->how.within;
     bad.delay_low = 1ms;
@@ -353,10 +353,10 @@ TEST_F(code, papers_whose_module_is_not_here_are_refused) {
 
 TEST_F(code, a_leader_that_lost_it_gives_way_to_a_voter_that_has_it) {
   begin(3, 3);
-  const auto b = library(target_here(), 20'000'000); // takes a while
+  const auto b = library(target_here(), 5'000'000); // takes a while
   auto slow = w->how.within;
-  slow.delay_low = 10ms;
-  slow.delay_high = 20ms;
+  slow.delay_low = 30ms;
+  slow.delay_high = 50ms;
   for (const auto& x : w->machines)
     for (const auto& y : w->machines)
       if (x != y)
