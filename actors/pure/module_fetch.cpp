@@ -33,8 +33,7 @@ void module_fetch::pause(const digest& hash, time_point until) {
   at->second.not_before = until;
 }
 
-void module_fetch::on_held(const digest& hash, std::uint64_t have,
-                           bool whole) {
+void module_fetch::on_held(const digest& hash, std::uint64_t have, bool whole) {
   const auto at = fetches_.find(hash);
   if (at == fetches_.end())
     return;
