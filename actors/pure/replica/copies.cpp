@@ -48,7 +48,6 @@ void replica_core::impl::on_copy(std::uint64_t token, copy_step step,
     auto& c = copies_[token];
     c.pin = raft_->pin(state_meta_.index);
     c.log_bytes = log_bytes_;
-    c.next_entry = state_meta_.index.next();
     c.heard = now;
   }
   auto& c = copies_.at(token);
@@ -80,6 +79,8 @@ void replica_core::impl::copy_page(const read_wait& w,
   chunk.applied = w.applied;
   chunk.rows = page.rows;
   chunk.hash = replica::hash_rows(chunk.rows);
+  if (w.key.empty()) // what the rows lack begins behind where the first stood
+    c.next_entry = w.applied.next();
   c.position = page.next;
   c.rows_done = page.next.empty();
   auto g = given(w.copy, copy_given::what::rows);

@@ -50,6 +50,11 @@ struct backup_copy : replica_rules {
     }
     return "no end";
   }
+  void ask_end(std::size_t n) {
+    replica_effects out;
+    w.nodes[n].core->on_copy(9, copy_step::end, w.now, out);
+    w.carry(n, out);
+  }
   std::size_t follower() const { return (leader + 1) % 3; }
 };
 
@@ -84,6 +89,23 @@ TEST_F(backup_copy, ends_no_earlier_than_what_was_committed_when_asked) {
   EXPECT_GE(image.meta().index, committed);
   EXPECT_EQ(image.finish(), "");
   EXPECT_EQ(image.rows().count(replica::actor_row("late")), 1U);
+}
+
+// Found by a backup under load: entries came from where the state stood, rows
+// from where a commit on its way was about to bring it.
+TEST_F(backup_copy, begun_while_a_commit_is_on_its_way_lacks_no_entry) {
+  w.options.disk_low = 20ms;
+  w.options.disk_high = 40ms;
+  boot();
+  for (int i = 0; i < 30; ++i) {
+    fill(2);
+    backup::shard_image image{w.base.group};
+    ASSERT_EQ(take(follower(), copy_step::rows, image), "") << i;
+    ASSERT_EQ(take(follower(), copy_step::entries, image), "") << i;
+    ASSERT_EQ(image.finish(), "") << i;
+    w.run_for(std::chrono::milliseconds{7 * i});
+    ask_end(follower());
+  }
 }
 
 TEST_F(backup_copy, a_leader_serves_one_too) {
