@@ -21,6 +21,9 @@ struct arguments {
   deploy_options deploy;
   remove_options remove;
   verify_options verify;
+  restore_options restore;
+  recover_options recover;
+  undelete_options undelete;
   call_options call;
   query_options query;
   events_options events;
@@ -167,6 +170,28 @@ private:
         [this](const session& s) { return backup(s, a_.name); })
         ->add_option("APP", a_.name, "its name")
         ->required();
+    auto* r = add(app_, "restore", "make an app of a backup",
+                  [this](const session& s) { return restore(s, a_.restore); });
+    r->add_option("FILE", a_.restore.file, "the backup")->required();
+    r->add_option("--as", a_.restore.as, "another name than it had");
+    r->add_option("--owner", a_.restore.owner,
+                  "NAME.owner of this mesh; without it only in mesh `local`");
+    r->add_option("--from-owner", a_.restore.from_owner,
+                  "NAME.owner that it is sealed for, if that is another");
+    auto* v = add(app_, "recover",
+                  "go on from a survivor after a majority was lost for good",
+                  [this](const session& s) { return recover(s, a_.recover); });
+    v->add_option("APP", a_.recover.app, "its name")->required();
+    v->add_flag("--accept-loss", a_.recover.accept_loss,
+                "give up what only the lost voters had");
+    v->add_option("--owner", a_.recover.owner, "NAME.owner to sign with");
+    v->add_option("--shard", a_.recover.shard, "only this shard");
+    v->add_flag("--yes", a_.recover.yes, "don't ask for the name again");
+    auto* u =
+        add(app_, "undelete", "take back the removal of an app",
+            [this](const session& s) { return undelete(s, a_.undelete); });
+    u->add_option("APP", a_.undelete.app, "its name")->required();
+    u->add_option("--owner", a_.undelete.owner, "NAME.owner to sign with");
   }
 
   void calls() {

@@ -37,6 +37,8 @@ enum spec_key : std::int64_t {
   key_update_watch = 4,
   key_secret_box = 5,
   key_secret_keys = 6,
+  key_restoring = 16,
+  key_undeletes = 17,
 };
 
 std::uint64_t to_milliseconds(duration d) {
@@ -70,7 +72,10 @@ void encode_additions(writer& w, const app_spec& s) {
   const bool watch = s.update_watch != usual.update_watch;
   const bool box = !s.secret_box.empty();
   const bool keys = !s.secret_keys.empty();
-  const auto n = std::size_t{modules} + memory + turn + watch + box + keys;
+  const bool restoring = !s.restoring.empty();
+  const bool undeletes = s.undeletes != 0;
+  const auto n = std::size_t{modules} + memory + turn + watch + box + keys
+                 + restoring + undeletes;
   if (n == 0) {
     w.nil();
     return;
@@ -91,6 +96,10 @@ void encode_additions(writer& w, const app_spec& s) {
     w.uint(key_secret_box).blob(s.secret_box);
   if (keys)
     encode_sealed(w.uint(key_secret_keys), s.secret_keys);
+  if (restoring)
+    w.uint(key_restoring).blob(s.restoring);
+  if (undeletes)
+    w.uint(key_undeletes).uint(s.undeletes);
 }
 
 void decode_additions(reader& r, app_spec& s) {
@@ -124,6 +133,13 @@ void decode_additions(reader& r, app_spec& s) {
       break;
     case key_secret_keys:
       decode_sealed(r, s.secret_keys);
+      break;
+    case key_restoring:
+      s.restoring = r.blob(16).copy();
+      r.require(s.restoring.size() == 16);
+      break;
+    case key_undeletes:
+      s.undeletes = r.uint();
       break;
     default:
       r.skip();
@@ -307,6 +323,52 @@ bool app_deletion::decode(const_bytes in, app_deletion& out) {
   return r.done();
 }
 
+namespace {
+
+void encode_replica(writer& w, const replica_ref& r) {
+  w.array(2).id(r.node).id(r.replica);
+}
+void decode_replica(reader& r, replica_ref& out) {
+  r.require(r.array(2) == 2);
+  r.id(out.node);
+  r.id(out.replica);
+}
+
+} // namespace
+
+bytes app_recovery::encode() const {
+  bytes out;
+  writer w{out};
+  w.array(10).id(app).uint(shard).id(parent).id(lineage);
+  encode_replica(w, survivor);
+  w.id(term).id(last).id(committed);
+  for (const auto* list : {&asked, &silent}) {
+    w.array(list->size());
+    for (const auto& r : *list)
+      encode_replica(w, r);
+  }
+  return out;
+}
+
+bool app_recovery::decode(const_bytes in, app_recovery& out) {
+  reader r{in};
+  r.require(r.array(10) == 10);
+  r.id(out.app);
+  out.shard = static_cast<std::uint32_t>(r.uint(shards_max - 1));
+  r.id(out.parent);
+  r.id(out.lineage);
+  decode_replica(r, out.survivor);
+  r.id(out.term);
+  r.id(out.last);
+  r.id(out.committed);
+  for (auto* list : {&out.asked, &out.silent}) {
+    list->resize(r.array(replicas_listed_max));
+    for (auto& x : *list)
+      decode_replica(r, x);
+  }
+  return r.done() && out.parent != out.lineage && !out.lineage.is_none();
+}
+
 bytes group_secret_context(const std::array<std::uint8_t, 16>& nonce) {
   constexpr std::string_view words = "group secret ";
   bytes out(words.size() + nonce.size());
@@ -367,7 +429,7 @@ open_papers(const app_papers& p, const mesh_id& mesh,
     if (p.deletion->kind != sign_kind::deletion || p.deletion->signer != owner
         || !app_deletion::decode(p.deletion->body, d) || d.app != a.id)
       return failure{papers_errc::malformed};
-    a.deleted = true;
+    a.deleted = a.version.spec.undeletes < p.deletion->version;
   }
   if (std::find(trusted.begin(), trusted.end(), owner) == trusted.end())
     return failure{papers_errc::untrusted};

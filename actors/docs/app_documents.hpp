@@ -71,6 +71,12 @@ struct app_spec {
   duration update_watch = std::chrono::seconds{10};
   bytes secret_box; ///< the secrets' values, under a key of their own
   std::vector<sealed_for> secret_keys; ///< that key, for each voter's node
+  /// The number of the backup that is being loaded into it, 16 bytes: it is
+  /// closed until a version without. Empty: it is open.
+  bytes restoring;
+  /// The deletion's version that this and each later version takes back; 0:
+  /// none.
+  std::uint64_t undeletes = 0;
 };
 /// 1 to 63 of a–z, 0–9, `_` and `-`, a letter first.
 bool is_app_name(std::string_view name) noexcept;
@@ -114,11 +120,32 @@ struct app_version {
   [[nodiscard]] static bool decode(const_bytes in, app_version& out);
 };
 
-/// Ends an app; its data is kept for a while.
+/// Ends an app; its data is kept for a while, and a version that says so
+/// (`app_spec::undeletes`) takes it back. The tombstone stays.
 struct app_deletion {
   app_id app;
   [[nodiscard]] bytes encode() const;
   [[nodiscard]] static bool decode(const_bytes in, app_deletion& out);
+};
+
+/// One shard begins a new line of descent after a majority of its voters was
+/// lost for good: from what one survivor has. Accepts loss.
+struct app_recovery {
+  app_id app;
+  std::uint32_t shard = 0;
+  lineage_id parent;    ///< refused from now on by who holds this
+  lineage_id lineage;   ///< the new one
+  replica_ref survivor; ///< the only voter of the new lineage, with its log
+  banyan::term term;    ///< of its last entry
+  log_index last;
+  log_index committed; ///< as known there
+  /// Who was asked and has less or as much, and which voters did not answer.
+  std::vector<replica_ref> asked;
+  std::vector<replica_ref> silent;
+
+  static constexpr std::size_t replicas_listed_max = 64;
+  [[nodiscard]] bytes encode() const;
+  [[nodiscard]] static bool decode(const_bytes in, app_recovery& out);
 };
 
 /// What the context of a sealed group secret is.

@@ -38,10 +38,35 @@ sign_birth(const identity& owner, const mesh_id& mesh, const app_spec& spec,
 app_papers sign_update(const identity& owner, const mesh_id& mesh,
                        const app_record& old, const app_spec& spec,
                        std::uint64_t number) {
-  const app_version v{old.id, spec, old.version.secrets};
+  app_version v{old.id, spec, old.version.secrets};
+  v.spec.undeletes = old.version.spec.undeletes; // once and for all later ones
+  v.spec.restoring = old.version.spec.restoring; // only a restore ends itself
   app_papers p = old.papers;
   p.version =
       signed_document::make(owner, sign_kind::spec, mesh, number, v.encode());
+  return p;
+}
+
+app_papers sign_restored(const identity& owner, const mesh_id& mesh,
+                         const app_record& old) {
+  app_version v = old.version;
+  v.spec.restoring.clear();
+  app_papers p = old.papers;
+  p.version = signed_document::make(owner, sign_kind::spec, mesh,
+                                    old.number + 1, v.encode());
+  return p;
+}
+
+app_papers sign_undeletion(const identity& owner, const mesh_id& mesh,
+                           const app_record& old) {
+  app_papers p = old.papers;
+  if (!p.deletion)
+    return p;
+  app_version v = old.version;
+  v.spec.undeletes = p.deletion->version;
+  p.version = signed_document::make(
+      owner, sign_kind::spec, mesh,
+      std::max(old.number, p.deletion->version) + 1, v.encode());
   return p;
 }
 

@@ -31,6 +31,15 @@ app_papers sign_update(const identity& owner, const mesh_id& mesh,
                        const app_record& old, const app_spec& spec,
                        std::uint64_t number);
 
+/// The papers of `old`, into which a backup was loaded, with a version that
+/// opens it.
+app_papers sign_restored(const identity& owner, const mesh_id& mesh,
+                         const app_record& old);
+
+/// The papers of `old`, which is removed, with a version that takes that back.
+app_papers sign_undeletion(const identity& owner, const mesh_id& mesh,
+                           const app_record& old);
+
 /// The papers of `old` with its deletion.
 app_papers sign_removal(const identity& owner, const mesh_id& mesh,
                         const app_record& old);

@@ -269,6 +269,9 @@ template bool node_context::tell_replica(const group_id&,
                                          state_inconsistent_in);
 template bool node_context::tell_replica(const group_id&, report_in);
 template bool node_context::tell_replica(const group_id&, copy_step_in);
+template bool node_context::tell_replica(const group_id&, closing_in);
+template bool node_context::tell_replica(const group_id&, recovery_in);
+template bool node_context::tell_replica(const group_id&, standing_in);
 template bool node_context::tell_replica(const group_id&, group_order);
 template bool node_context::tell_replica(const group_id&, stop_leading_in);
 template void node_context::tell_host(const app_host_id&, turns_in);

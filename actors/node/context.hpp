@@ -156,6 +156,12 @@ public:
   std::map<std::string, lineage_id> lineages;
   std::map<std::string, app_spec> specs;
   std::map<std::string, std::uint64_t> versions;
+  /// Apps that were removed and whose data is kept here.
+  struct removed_app {
+    app_id id;
+    duration left{}; ///< of the peers' running time
+  };
+  std::map<std::string, removed_app> removed;
   /// Encoded `app_papers`; those of a removed app until its name is taken.
   std::map<std::string, bytes> papers;
   std::map<std::string, std::string> host_errors;
@@ -166,6 +172,8 @@ public:
   /// What leaders say of the versions that their groups run, this node's too;
   /// the supervisor's.
   std::map<group_id, version_word> version_words;
+  /// Two recoveries of one parent: neither serves. The supervisor's.
+  std::set<group_id> lineage_conflicts;
   /// Replicas of a node whose state can't be relied upon right now, as it says
   /// itself; this node's too. The supervisor's.
   struct unready {

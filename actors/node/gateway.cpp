@@ -26,6 +26,13 @@ result<app_spec, config_error> read_spec(const io::http_request& q) {
           "send the spec as JSON, with the hashes of its modules"}};
     return std::move(file->spec);
   }
+  if (q.header("content-type").find("banyan-version")
+      != std::string_view::npos) { // of a restore
+    app_version v;
+    if (!app_version::decode(as_bytes(q.body), v))
+      return failure{config_error{"spec: this is no version of an app"}};
+    return std::move(v.spec);
+  }
   if (q.header("content-type").find("msgpack") != std::string_view::npos)
     return parse_spec_map(as_bytes(q.body));
   const auto map = json_to_msgpack(q.body);
@@ -148,6 +155,8 @@ void http_gateway::handle(io::http_request q, responder r) {
       return void(r.send(answer(q, view_nodes(ctx_))));
     if (what == "apps")
       return void(r.send(answer(q, view_apps(ctx_))));
+    if (what == "removed")
+      return void(r.send(answer(q, view_removed(ctx_))));
     if (what == "failovers")
       return void(r.send(answer(q, view_failovers(ctx_))));
     if (what == "moves")
@@ -191,6 +200,11 @@ void http_gateway::handle(io::http_request q, responder r) {
     return list(q, std::move(r));
   if (path.size() == 6 && path[3] == "actors" && path[5].substr(0, 1) == "_")
     return look(q, std::move(r));
+  if (path.size() == 4 && path[3] == "_restore" && q.method == "POST")
+    return load(q, r);
+  if (path.size() == 4 && path[3] == "recover"
+      && (q.method == "POST" || q.method == "PUT"))
+    return recover(q, r);
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();

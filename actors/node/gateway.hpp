@@ -34,7 +34,10 @@ private:
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);
   void papers(io::http_request& q, responder r);
-  void backup(io::http_request& q, responder r); // gateway_backup.cpp
+  // gateway_backup.cpp
+  void backup(io::http_request& q, responder r);
+  void load(io::http_request& q, responder r);
+  void recover(io::http_request& q, responder r);
   void verify(io::http_request& q, responder r, bool begin);
   void modules(io::http_request& q, responder r); // gateway_modules.cpp
   // What operators ask for (gateway_operator.cpp)
@@ -52,6 +55,14 @@ private:
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
 
+  /// What comes of one load: an entry may be larger than one request.
+  struct upload {
+    std::string body;
+    time_point at;
+  };
+  static constexpr std::size_t uploads_max = 16;
+  std::map<std::string, upload> uploads_; ///< by app and shard
+
   node_context& ctx_;
   gateway_start start_;
   time_point started_;
@@ -67,6 +78,7 @@ bytes view_nodes(const node_context& ctx);
 bytes view_apps(const node_context& ctx);
 /// Empty when there is no such app.
 bytes view_app(const node_context& ctx, const std::string& name);
+bytes view_removed(const node_context& ctx);
 bytes view_failovers(const node_context& ctx);
 bytes view_modules(const node_context& ctx);
 bytes view_moves(const node_context& ctx);

@@ -53,6 +53,8 @@ roles roles_of(const node_context& ctx, const node_id& node) {
 // A leader that is gone leaves its last view behind: then the group has no
 // leader, and without a majority of living voters no quorum either.
 group_health health_of(const node_context& ctx, const group_id& g) {
+  if (ctx.lineage_conflicts.count(g) != 0)
+    return group_health::conflict;
   const auto* v = ctx.known.view(g);
   const auto well = [&](const replica_view& r) {
     return ctx.state_of(g, r.who) == state_phase::whole;
@@ -339,6 +341,18 @@ bytes view_app(const node_context& ctx, const std::string& name) {
   bytes out;
   writer w{out};
   app_view(ctx, w, *app);
+  return out;
+}
+
+bytes view_removed(const node_context& ctx) {
+  bytes out;
+  writer w{out};
+  w.array(ctx.removed.size());
+  for (const auto& [name, a] : ctx.removed) {
+    w.map(3).text("name").text(name).text("id").text(to_string(a.id));
+    w.text("left_s").uint(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(a.left).count()));
+  }
   return out;
 }
 

@@ -90,7 +90,7 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
         [this, app, shard, id, then] {
           first_writes_.erase({app, shard});
           const auto found = apps_.find(app);
-          if (found != apps_.end() && !found->second.deleted)
+          if (found != apps_.end())
             spawn(found->second, shard, id);
           if (then)
             then();
@@ -145,7 +145,10 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   s.voters_wanted = a.version.spec.replicas;
   auto& c = s.config;
   c.group = g;
-  c.lineage = a.genesis.lineage;
+  const auto lineage = lineage_of(g);
+  c.lineage = lineage.lineage;
+  c.stream_lineage = a.genesis.lineage;
+  c.closed = closed(g);
   c.self = {ctx_.self(), id};
   c.incarnation = ctx_.incarnation;
   c.app_name = a.genesis.name;
@@ -206,6 +209,14 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   auto& mine = replicas_.emplace(g, std::move(r)).first->second;
   if (states_)
     give_state(g, mine);
+  if (lineage.recovery
+      && lineage.recovery->survivor == replica_ref{ctx_.self(), id}) {
+    const auto taken_up = ctx_.disk.documents->find(
+        static_cast<std::uint8_t>(document_kind::recovered),
+        shard_name(g.app.view(), shard));
+    if (!taken_up || taken_up->view() != lineage.lineage.view())
+      ctx_.tell_replica(g, recovery_in{lineage.lineage});
+  }
   states_changed_ = true;
   if (ctx_.apps.count({a.id, mine.base}) == 0)
     want_hosts(a.id);
@@ -313,7 +324,7 @@ void group_supervisor::ask_if_left_out(const group_id& g, local_replica& r,
   r.left_out_at = now + left_out_patience;
   group_frame f;
   f.group = g;
-  f.lineage = app->second.genesis.lineage;
+  f.lineage = lineage_of(g).lineage;
   f.from = r.id;
   f.to = v->leader.replica;
   f.kind = group_frame_kind::left_out;

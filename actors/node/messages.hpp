@@ -91,6 +91,17 @@ struct state_inconsistent_in {};
 struct report_in {
   std::function<void(const scrubbed_replica&)> done;
 };
+/// For `replica_core::set_closed` and `recover`.
+struct closing_in {
+  bool closed = false;
+};
+struct recovery_in {
+  lineage_id lineage;
+};
+/// How does the replica stand?
+struct standing_in {
+  std::function<void(const surviving_replica&)> done;
+};
 /// For `replica_core::on_copy`.
 struct copy_step_in {
   std::uint64_t token = 0;
@@ -267,6 +278,25 @@ struct log_damaged_in {
   replica_id id;
 };
 
+/// What a recovery would do, or did.
+struct recover_answer {
+  reply_status status = reply_status::ok;
+  std::string message;               ///< why not
+  std::vector<app_recovery> shards;  ///< to be signed, or taken
+  std::vector<std::string> left_out; ///< shards that it leaves alone, and why
+};
+using recover_function = std::function<void(recover_answer)>;
+/// What is left of the app's shards that lost their majority?
+struct recover_plan_in {
+  std::string app;
+  std::optional<std::uint32_t> shard; ///< only this one
+  recover_function done;
+};
+/// Recoveries that the owner signed.
+struct recover_in {
+  std::vector<signed_document> documents;
+  recover_function done;
+};
 /// Where a long answer goes, as fast as its reader takes it.
 class download {
 public:
@@ -357,6 +387,11 @@ BANYAN_LOCAL_MESSAGE(log_damaged_in)
 BANYAN_LOCAL_MESSAGE(verify_in)
 BANYAN_LOCAL_MESSAGE(scrub_state_in)
 BANYAN_LOCAL_MESSAGE(scrub_log_in)
+BANYAN_LOCAL_MESSAGE(closing_in)
+BANYAN_LOCAL_MESSAGE(recovery_in)
+BANYAN_LOCAL_MESSAGE(standing_in)
+BANYAN_LOCAL_MESSAGE(recover_plan_in)
+BANYAN_LOCAL_MESSAGE(recover_in)
 BANYAN_LOCAL_MESSAGE(copy_step_in)
 BANYAN_LOCAL_MESSAGE(backup_in)
 BANYAN_LOCAL_MESSAGE(copy_in)

@@ -18,6 +18,9 @@ enum class document_kind : std::uint8_t {
   reservation = 5, ///< by nonce ‖ shard: a replica id without a group yet
   secret = 6,      ///< by app id: a group secret that a leader handed over
   key_file = 7,    ///< name empty: the inode of `node.key`, a number
+  removed = 15,    ///< by app id: how long its data was kept, ms of running
+  recovery = 16,   ///< by app id ‖ shard ‖ lineage: a signed recovery
+  recovered = 17,  ///< by app id ‖ shard: the lineage that this node took up
   given_up = 8,    ///< name empty: why logs and votes here count no more
   base = 11,    ///< by app id: `app_papers` of the version that groups here run
                 ///< whose logs name none, while a newer one is known

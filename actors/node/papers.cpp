@@ -12,6 +12,7 @@ namespace banyan::actors {
 
 void group_supervisor::load_papers() {
   desk_->load();
+  load_recoveries();
   for (const auto& [name, content] : ctx_.disk.documents->list(
            static_cast<std::uint8_t>(document_kind::papers))) {
     app_papers p;
@@ -57,15 +58,27 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     }
   auto& a = *opened;
   const auto had = apps_.find(a.id);
-  if (had != apps_.end()) {
+  if (had != apps_.end()) { // each document at its newest; tombstones stay
     const auto& old = had->second;
-    const bool newer = a.number > old.number || (a.deleted && !old.deleted);
-    if (!newer) {
-      if (a.number == old.number && !(a.papers.version == old.papers.version)
-          && a.deleted == old.deleted)
+    auto merged = old.papers;
+    if (a.number > old.number)
+      merged.version = a.papers.version;
+    if (a.papers.deletion
+        && (!merged.deletion
+            || a.papers.deletion->version > merged.deletion->version))
+      merged.deletion = a.papers.deletion;
+    const bool same_number = a.number == old.number;
+    const bool equal = a.papers.version == old.papers.version;
+    if (merged.version == old.papers.version
+        && merged.deletion == old.papers.deletion) {
+      if (same_number && !equal)
         return refuse(reply_status::conflict,
                       "version " + std::to_string(a.number)
                           + " exists with other contents: sign a higher one");
+      if (!a.deleted && old.deleted)
+        return refuse(reply_status::conflict,
+                      "the app was removed; `banyan undelete "
+                          + old.genesis.name + "` takes that back");
       if (a.number < old.number && !a.deleted)
         return refuse(reply_status::conflict,
                       "version " + std::to_string(old.number) + " is there, "
@@ -79,15 +92,28 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
       }
       return;
     }
-    if (old.deleted)
-      return refuse(reply_status::conflict, "the app was removed");
+    auto again = open_papers(merged, ctx_.settings.mesh, start_.trusted);
+    if (!again.ok())
+      return refuse(reply_status::invalid_argument,
+                    "these documents don't go with those that are here");
+    a = std::move(*again);
   }
   // A deploy is told; what peers pass on is kept as it is, and its host says
   // what it lacks.
   if (auto why = why_no_secrets(a.version.spec);
       done && !a.deleted && !why.empty())
     return refuse(reply_status::invalid_argument, std::move(why));
-  if (!a.deleted && had == apps_.end())
+  const bool back = had != apps_.end() && had->second.deleted && !a.deleted;
+  if (back && done && kept_for(a.id) >= 7 * 24h)
+    return refuse(reply_status::expired,
+                  "its data was kept for 7 days of this peer's running time "
+                  "and is gone; restore a backup");
+  if (had != apps_.end() && had->second.deleted && a.deleted && done
+      && a.papers.deletion == had->second.papers.deletion)
+    return refuse(reply_status::conflict,
+                  "the app was removed; `banyan undelete " + a.genesis.name
+                      + "` takes that back");
+  if (!a.deleted && (had == apps_.end() || back))
     if (const auto* other = ctx_.known.find_app(a.genesis.name);
         other != nullptr && other->id != a.id && done)
       return refuse(reply_status::conflict,
@@ -104,14 +130,13 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     // A newer one may have been stored meanwhile.
     if (const auto now = apps_.find(record->id);
         now != apps_.end()
-        && (now->second.deleted
-            || (!record->deleted && record->number <= now->second.number))) {
-      if (done) {
-        deploy_answer same;
-        same.app = record->id;
-        done(std::move(same));
-      }
-      return;
+        && (record->number < now->second.number
+            || (record->number == now->second.number
+                && (now->second.deleted || !record->deleted)))) {
+      put_documents({document(document_kind::papers, record->id.view().copy(),
+                              now->second.papers.encode())},
+                    nullptr);
+      return adopt(record->papers, nullptr, done);
     }
     const bool born = apps_.count(record->id) == 0;
     apps_.insert_or_assign(record->id, *record);
@@ -138,6 +163,11 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
 
 void group_supervisor::install(const app_record& a) {
   if (a.deleted) { // an older one of its name never hides a living one
+    if (const auto kept = kept_for(a.id); kept < 7 * 24h) {
+      ctx_.removed[a.genesis.name] = {a.id, 7 * 24h - kept};
+      use_secret(a);
+      begin_replicas(a); // closed: its data is looked after as any other
+    }
     ctx_.papers.emplace(a.genesis.name, a.papers.encode());
     return;
   }
@@ -159,9 +189,14 @@ void group_supervisor::install(const app_record& a) {
       {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
   use_secret(a);
   forget_secrets(a.id, false);
+  for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
+    if (recoveries_.count({a.id, s}) != 0
+        && !lineage_of({a.id, s}).conflicting.empty())
+      ctx_.lineage_conflicts.insert({a.id, s});
   begin_replicas(a);
   want_hosts(a.id);
   look_at_updates(a.id);
+  reopen(a);
 }
 
 void group_supervisor::use_secret(const app_record& a) {
@@ -190,8 +225,10 @@ void group_supervisor::use_secret(const app_record& a) {
 
 void group_supervisor::uninstall(const app_record& a) {
   const auto& name = a.genesis.name;
-  for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
-    stop_replica({a.id, s});
+  // Replicas stay, closed, for as long as the data is kept.
+  refresh_closed(a);
+  if (const auto kept = kept_for(a.id); kept < 7 * 24h)
+    ctx_.removed[name] = {a.id, 7 * 24h - kept};
   forget_secrets(a.id, true);
   if (const auto* known = ctx_.known.find_app(name);
       known != nullptr && known->id == a.id) {
@@ -211,7 +248,6 @@ void group_supervisor::uninstall(const app_record& a) {
   }
   seats_.erase(seats_.lower_bound({a.id, 0}),
                seats_.upper_bound({a.id, UINT64_MAX}));
-  forget_base(a.id);
   ready_.erase(a.id);
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s) {
     ctx_.version_words.erase({a.id, s});

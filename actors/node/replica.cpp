@@ -150,6 +150,29 @@ void replica_shell::on_health(const health_in& in) const {
   in.done(core_.health(ctx_.loop.now()));
 }
 
+void replica_shell::on_standing(const standing_in& in) const {
+  const auto s = core_.status();
+  surviving_replica r;
+  r.group = group_;
+  r.who = start_.config.self;
+  r.lineage = core_.config().lineage;
+  r.term = s.last_term;
+  r.last = s.last;
+  r.committed = s.committed;
+  r.whole = s.state == state_phase::whole;
+  r.serving = s.serving;
+  r.voters = {s.configuration.voters.begin(), s.configuration.voters.end()};
+  in.done(r);
+}
+
+void replica_shell::on_closing(const closing_in& in) {
+  input([&](auto& core, auto now, auto& out) {
+    core.set_closed(in.closed, now, out);
+  });
+  if (!in.closed)
+    publish_now(); // who forgot the app has forgotten who leads it
+}
+
 void replica_shell::on_request(request_in& in) {
   if (!started_) {
     reply r;
@@ -545,6 +568,13 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
         });
       },
       [r](request_in& m) { r->on_request(m); },
+      [r](const closing_in& m) { r->on_closing(m); },
+      [r](const recovery_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.recover(m.lineage, now, out);
+        });
+      },
+      [r](const standing_in& m) { r->on_standing(m); },
       [r](const copy_step_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
           core.on_copy(m.token, m.step, now, out);

@@ -40,6 +40,8 @@ public:
   void on_health(const health_in& in) const;
   void on_order(const group_order& o);
   void on_stop();
+  void on_standing(const standing_in& in) const;
+  void on_closing(const closing_in& in);
 
 private:
   void scan_next(bytes from);

@@ -45,6 +45,9 @@ void group_supervisor::on_peer_up(const node_id& node) {
   for (const auto& [id, a] : apps_)
     mine.apps[id] = {a.number, a.deleted};
   ctx_.send(node, net::channel::group, encoded_control(mine));
+  for (const auto& [g, all] : recoveries_)
+    for (const auto& [lineage, d] : all)
+      ctx_.send(node, net::channel::group, encoded_control(recovery_told{d}));
   for (const auto& [g, r] : replicas_)
     if (const auto* v = ctx_.known.view(g);
         v != nullptr && r.role.serving && v->leader.node == ctx_.self())
@@ -98,6 +101,10 @@ void group_supervisor::on_control(control_in& m) {
     on_version_ready(m.from, *ready);
   else if (const auto* word = std::get_if<version_word>(&f))
     on_version_word(m.from, *word);
+  else if (const auto* recovered = std::get_if<recovery_told>(&f))
+    on_recovery(m.from, *recovered);
+  else if (auto* standings = std::get_if<standings_told>(&f))
+    on_standings(m.from, *standings);
   else if (const auto* wanted_part = std::get_if<backup_wanted>(&f)) {
     const auto app = apps_.find(wanted_part->group.app);
     backups_.on_wanted(m.from, *wanted_part,
@@ -274,6 +281,8 @@ void group_supervisor::on_tick() {
     tell_states(nullptr);
   clear_aside(now);
   backups_.on_tick(now);
+  recovery_tick(now);
+  count_removed(now);
   if (stopped_) {
     bool leads = false;
     const bool again = now >= hand_over_at_; // whom it asked may not have come
@@ -343,6 +352,8 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
       [s](backup_in& m) { s->backup(m); },
+      [s](recover_plan_in& m) { s->plan_recovery(m); },
+      [s](recover_in& m) { s->take_recoveries(m); },
       [s](copy_in& m) { s->on_copy(m); },
       [s](const compare_in& m) { s->on_compare_wanted(m); },
       [s](const log_damaged_in& m) { s->on_damaged_log(m); },

@@ -61,6 +61,8 @@ public:
   void operate(operate_in& m);
   void backup(backup_in& m);
   void on_copy(copy_in& m) { backups_.on_copy(m); }
+  void plan_recovery(recover_plan_in& m);
+  void take_recoveries(recover_in& m);
 
 private:
   friend class operator_desk; ///< what operators order (operator_desk.hpp)
@@ -230,6 +232,31 @@ private:
   void put_documents(std::vector<store::documents::change> changes,
                      std::function<void()> then);
 
+  // ---- recoveries (recovery.cpp)
+  void load_recoveries();
+  [[nodiscard]] lineage_state lineage_of(const group_id& g) const;
+  [[nodiscard]] std::string why_refused(const signed_document& d,
+                                        app_recovery& r,
+                                        reply_status& status) const;
+  void keep_recovery(const signed_document& d, const app_recovery& r,
+                     const node_id* from, std::function<void()> then);
+  void apply_lineage(const group_id& g);
+  void on_recovery(const node_id& from, const recovery_told& t);
+  void on_standings(const node_id& from, standings_told& t);
+  void standings_here(const app_id& app,
+                      std::function<void(std::vector<surviving_replica>)> done);
+  void end_recovery_plan(std::uint64_t token);
+  void recovery_tick(time_point now);
+
+  // ---- removed apps, and closed ones (removed.cpp)
+  void reopen(const app_record& a);
+  void count_removed(time_point now);
+  void drop_data(const app_record& a);
+  [[nodiscard]] duration kept_for(const app_id& app) const;
+  /// Being restored, or removed and kept, or in conflict about its lineage.
+  [[nodiscard]] bool closed(const group_id& g) const;
+  void refresh_closed(const app_record& a);
+
   // ---- deploys (deploy.cpp)
   using made_function = std::function<void(std::map<std::uint32_t, replica_id>,
                                            std::string error)>;
@@ -377,6 +404,16 @@ private:
   /// Of present versions, as far as they were needed.
   std::map<app_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;
   std::map<app_id, time_point> secrets_wanted_; ///< asks for the key then
+  std::map<group_id, std::map<lineage_id, signed_document>> recoveries_;
+  struct recovery_plan { ///< one that asks around
+    recover_plan_in wanted;
+    app_id app;
+    std::set<node_id> open; ///< have not answered
+    std::vector<surviving_replica> answers;
+    time_point until;
+  };
+  std::map<std::uint64_t, recovery_plan> recovery_plans_;
+  time_point removed_counted_at_ = never;
   std::uint64_t next_number_ = 0;
   std::unique_ptr<operator_desk> desk_;
   std::function<void()> stopped_;

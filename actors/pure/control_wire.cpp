@@ -152,6 +152,20 @@ struct frame_writer {
   void operator()(const version_word& f) {
     write_body(head(w, control_kind::version_word, 5), f);
   }
+  void operator()(const recovery_told& f) {
+    head(w, control_kind::recovery, 1).blob(f.document.encode());
+  }
+  void operator()(const standings_told& f) {
+    head(w, control_kind::standings, 4).uint(f.token).id(f.app);
+    w.boolean(f.answer).array(f.replicas.size());
+    for (const auto& s : f.replicas) {
+      w.array(9).uint(s.group.shard).id(s.who.replica).id(s.lineage);
+      w.id(s.term).id(s.last).id(s.committed).boolean(s.whole);
+      w.boolean(s.serving).array(s.voters.size());
+      for (const auto& v : s.voters)
+        w.array(2).id(v.node).id(v.replica);
+    }
+  }
 };
 
 // ---- reading: what follows the kind
@@ -316,6 +330,35 @@ void read(reader& r, backup_given& f) {
   r.require(std::none_of(f.error.begin(), f.error.end(), is_control));
 }
 
+void read(reader& r, recovery_told& f) {
+  r.require(signed_document::decode(
+      r.blob(signed_document::body_bytes_max + 1024), f.document));
+}
+
+void read(reader& r, standings_told& f) {
+  f.token = r.uint();
+  r.id(f.app);
+  f.answer = r.boolean();
+  f.replicas.resize(r.array(shards_max));
+  for (auto& s : f.replicas) {
+    r.require(r.array(9) == 9);
+    s.group = {f.app, read_shard(r)};
+    r.id(s.who.replica); // its node is the link's
+    r.id(s.lineage);
+    r.id(s.term);
+    r.id(s.last);
+    r.id(s.committed);
+    s.whole = r.boolean();
+    s.serving = r.boolean();
+    s.voters.resize(r.array(app_recovery::replicas_listed_max));
+    for (auto& v : s.voters) {
+      r.require(r.array(2) == 2);
+      r.id(v.node);
+      r.id(v.replica);
+    }
+  }
+}
+
 /// What another file knows how to read.
 template <class T>
 auto read(reader& r, T& f) -> decltype(read_body(r, f)) {
@@ -448,6 +491,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<version_ready>(r, 3, count, out);
   case control_kind::version_word:
     return take<version_word>(r, 5, count, out);
+  case control_kind::recovery:
+    return take<recovery_told>(r, 1, count, out);
+  case control_kind::standings:
+    return take<standings_told>(r, 4, count, out);
   }
   return true;
 }

@@ -4,6 +4,7 @@
 #include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
+#include "actors/pure/recovery.hpp"
 #include "actors/pure/replica_core.hpp"
 #include "actors/pure/version_wire.hpp"
 
@@ -41,6 +42,8 @@ enum class control_kind : std::uint8_t {
   order_answer = 24,
   backup_wanted = 26, ///< the next part of a shard's copy, please
   backup_given = 27,  ///< that part, sealed; on the bulk lane
+  recovery = 28,      ///< a recovery that an owner signed
+  standings = 29,     ///< how do an app's replicas there stand; the answer
 
   // Versions of apps (version_wire.hpp).
   version_ready = 18, ///< the sender's host of a new version is up, or why not
@@ -193,16 +196,30 @@ bytes encode(const backup_begun& b);
 bool decode(const_bytes in, backup_begun& out);
 inline constexpr std::size_t backup_part_bytes_max = std::size_t{18} << 20;
 
+/// For whoever doesn't hold it yet.
+struct recovery_told {
+  signed_document document;
+};
+/// Before a recovery is signed every node is asked what it has left of an app.
+struct standings_told {
+  std::uint64_t token = 0;
+  app_id app;
+  bool answer = false;                     ///< else it is the question
+  std::vector<surviving_replica> replicas; ///< of the sender
+};
+
 /// A kind of a later version: skipped.
 struct unknown_control {};
 
-using control_frame = std::variant<
-    unknown_control, secret_proof, group_view, documents_held, app_papers,
-    make_replicas, replicas_made, failover_record, host_state, host_wear,
-    unready_replicas, compare_wanted, stay_wanted, stay_promised, modules_held,
-    module_wanted, module_refused, owners_trusted, drain_notice, operator_order,
-    operator_answer, backup_wanted, backup_given, logs_wanted, logs_held,
-    event_told, secret_wanted, secret_key, version_ready, version_word>;
+using control_frame =
+    std::variant<unknown_control, secret_proof, group_view, documents_held,
+                 app_papers, make_replicas, replicas_made, failover_record,
+                 host_state, host_wear, unready_replicas, compare_wanted,
+                 stay_wanted, stay_promised, modules_held, module_wanted,
+                 module_refused, owners_trusted, drain_notice, operator_order,
+                 operator_answer, backup_wanted, backup_given, recovery_told,
+                 standings_told, logs_wanted, logs_held, event_told,
+                 secret_wanted, secret_key, version_ready, version_word>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

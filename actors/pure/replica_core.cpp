@@ -171,6 +171,16 @@ void replica_core::set_parked(bool parked, time_point now,
   impl_->set_parked(parked, now);
   impl_->hand_out(out);
 }
+void replica_core::set_closed(bool closed, time_point now,
+                              replica_effects& out) {
+  impl_->set_closed(closed, now);
+  impl_->hand_out(out);
+}
+void replica_core::recover(const lineage_id& lineage, time_point now,
+                           replica_effects& out) {
+  impl_->recover(lineage, now);
+  impl_->hand_out(out);
+}
 void replica_core::on_tick(time_point now, replica_effects& out) {
   impl_->on_tick(now);
   impl_->hand_out(out);

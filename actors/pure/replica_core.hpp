@@ -54,6 +54,8 @@ struct left_turns {
 struct replica_config {
   group_id group;
   lineage_id lineage;
+  /// Of the group's streams: that of its birth. None: `lineage`.
+  lineage_id stream_lineage;
   replica_ref self;
   /// This node's incarnation: poison records and sleep name it.
   banyan::incarnation incarnation;
@@ -73,6 +75,7 @@ struct replica_config {
   duration version_patience = std::chrono::seconds{2};
   /// Raft's times and flow limits.
   raft::options raft;
+  bool closed = false; ///< see `set_closed`
 
   duration state_commit_interval = std::chrono::seconds{1};
   std::size_t state_commit_bytes = std::size_t{64} << 20;
@@ -386,6 +389,7 @@ struct replica_status {
   banyan::term term;
   std::optional<replica_ref> leader;
   log_index last;
+  banyan::term last_term; ///< of the entry there
   log_index committed;
   log_index applied; ///< in the state, by a commit that returned
   raft::configuration configuration;
@@ -555,6 +559,16 @@ public:
   /// The app rests (the ladder's last step): requests get `parked` until it is
   /// taken back. Not an entry: each leader decides.
   void set_parked(bool parked, time_point now, replica_effects& out);
+
+  /// The app is being restored, or is removed and kept: no request, timer or
+  /// message is taken and none is sent, until it is taken back. Requests get
+  /// `parked`; only `load` is taken. Not an entry: documents say it.
+  void set_closed(bool closed, time_point now, replica_effects& out);
+  /// A majority of the voters is lost for good, and this replica is the one to
+  /// go on from, alone, in a new lineage: its log gets a configuration with
+  /// itself as the only voter. Frames of the lineage before are dropped from
+  /// here on. Durable as soon as it leads; repeating it does no harm.
+  void recover(const lineage_id& lineage, time_point now, replica_effects& out);
 
   /// Call at `deadline()` or earlier.
   void on_tick(time_point now, replica_effects& out);

@@ -150,7 +150,7 @@ bool decode(const_bytes bytes_in, request_frame& out) {
       take(in, out.group);
       return has_group = true;
     case 3:
-      out.kind = static_cast<request_kind>(in.uint(3));
+      out.kind = static_cast<request_kind>(in.uint(4));
       return true;
     case 4:
       out.key = text(in, actor_key_bytes_max);
@@ -159,7 +159,9 @@ bool decode(const_bytes bytes_in, request_frame& out) {
       out.command = text(in, name_bytes_max);
       return true;
     case 6:
-      out.argument = blob(in, argument_bytes_max);
+      out.argument =
+          blob(in, out.kind == request_kind::load ? load_bytes_max
+                                                  : argument_bytes_max);
       return true;
     case 7:
       if (in.peek() == reader::kind::text) {

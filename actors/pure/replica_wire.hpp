@@ -24,6 +24,7 @@ namespace banyan {
 inline constexpr std::size_t actor_key_bytes_max = 255;
 inline constexpr std::size_t name_bytes_max = 255; ///< app, command, query
 inline constexpr std::size_t argument_bytes_max = std::size_t{1} << 20;
+inline constexpr std::size_t load_bytes_max = std::size_t{7} << 20;
 inline constexpr std::size_t result_bytes_max = std::size_t{1} << 20;
 inline constexpr std::size_t message_text_bytes_max = 4096;
 inline constexpr std::size_t idempotency_key_bytes_max = 255;
@@ -90,6 +91,7 @@ enum class request_kind : std::uint8_t {
   query = 1,
   open_session = 2,  ///< Answer: `reply.session`. Key and command are ignored.
   close_session = 3, ///< Identity names the session. Answers `ok`.
+  load = 4, ///< Argument: entries to be loaded into an app that is restored.
 };
 
 /// Where the caller saw an earlier attempt of this request end in a dead link:

@@ -71,7 +71,8 @@ void router_core::call(call_request c, time_point now, effects& out) {
       k != nullptr && k->key.size() > idempotency_key_bytes_max)
     return refuse(reply_status::invalid_argument,
                   "the idempotency key is longer than 255 bytes");
-  if (c.argument.size() > argument_bytes_max)
+  if (c.argument.size()
+      > (c.kind == request_kind::load ? load_bytes_max : argument_bytes_max))
     return refuse(reply_status::too_large,
                   "the argument has " + std::to_string(c.argument.size())
                       + " bytes as msgpack; it may have 1 MiB");

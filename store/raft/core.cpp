@@ -348,6 +348,17 @@ bool core::state_known(time_point now, const log_base& at,
   return true;
 }
 
+void core::recover(time_point now) {
+  become_follower(now, hard_.term.next(), std::nullopt);
+  raft::configuration alone;
+  alone.voters = replica_set{self_};
+  log_entry e{hard_.term, log_.last_index().next(), entry_kind::configuration,
+              shared_bytes{encode(alone)}};
+  log_.push(e);
+  configuration_entry(e);
+  election_at_ = now;
+}
+
 void core::learn_committed(time_point now, log_index index, banyan::term t) {
   if (!leads() && log_.matches(index, t))
     commit_to(now, index);

@@ -132,6 +132,11 @@ public:
   /// The incarnation of this node, named when a group is put to sleep. Without
   /// one the leader never does.
   void set_incarnation(incarnation own) { incarnation_ = own; }
+  /// A majority of the voters is lost for good, and whoever decides that has
+  /// fenced off those that may come back (see `replica_core::recover`): the log
+  /// gets a configuration with this replica as the only voter, in a term above
+  /// all that it knows, and it elects itself. Everything in its log is kept.
+  void recover(time_point now);
   /// While false this replica votes and appends but never stands, and hands
   /// over when it leads (unverified state, stopped application).
   void set_may_lead(time_point now, bool may);

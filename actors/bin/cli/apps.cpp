@@ -63,6 +63,8 @@ std::string code_on_its_way(const value& app) {
   return out.empty() ? out : "voters fetch the module: " + out;
 }
 
+} // namespace
+
 // A deploy is over when people can use it.
 result<value, problem> wait_for_leaders(peer_client& peer,
                                         const std::string& name) {
@@ -99,14 +101,16 @@ result<value, problem> wait_for_leaders(peer_client& peer,
     if (clock::now() >= until)
       return failure{problem{
           exit_code::failed,
-          name + " is deployed, but after 15 s only " + std::to_string(led)
-              + " of " + counted(all, "group") + " have a leader; `banyan apps "
-              + name + "` shows which lack one, and what keeps their nodes"}};
+          name + ": after 15 s only " + std::to_string(led) + " of "
+              + counted(all, "group") + " have a leader; `banyan apps " + name
+              + "` shows which lack one, and what keeps their nodes"}};
     if (progress != said)
       note(said = progress);
     std::this_thread::sleep_for(look_again_after);
   }
 }
+
+namespace {
 
 deploy_result deploy_by_peer(peer_client& peer, const spec_source& spec,
                              bool strict) {

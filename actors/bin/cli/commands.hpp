@@ -92,6 +92,34 @@ struct verify_options {
 /// Restores it into a sandbox in memory, one shard after the other, and says
 /// what is in it. No peer is needed.
 outcome verify_backup(const session& s, const verify_options& o);
+struct restore_options {
+  std::string file;
+  std::string as;         ///< another name; empty: as in the file
+  std::string owner;      ///< of this mesh; empty: mesh `local`
+  std::string from_owner; ///< that the file is sealed for; empty: the same
+};
+/// Checks the whole file, then makes a new app and loads it. The app is closed
+/// until all is loaded; what was interrupted goes on when it is repeated.
+outcome restore(const session& s, const restore_options& o);
+/// @}
+
+/// @name After losses (recover.cpp)
+/// @{
+struct recover_options {
+  std::string app;
+  std::string owner;
+  std::optional<std::uint32_t> shard; ///< only this one
+  bool accept_loss = false;
+  bool yes = false;
+};
+/// Shards that lost a majority of their voters for good go on from what one
+/// survivor has, in a new lineage; says what is kept and what isn't known.
+outcome recover(const session& s, const recover_options& o);
+struct undelete_options {
+  std::string app;
+  std::string owner;
+};
+outcome undelete(const session& s, const undelete_options& o);
 /// @}
 
 /// @name Apps (apps.cpp)

@@ -130,9 +130,33 @@ outcome nodes(const session& s) {
   });
 }
 
+namespace {
+
+/// Those that can still be taken back.
+outcome removed_apps(const session& s) {
+  auto peer = peer_client::open(s.place);
+  if (!peer.ok())
+    return failure{peer.error()};
+  const auto removed = peer->get("/v1/removed");
+  if (!removed.ok() || removed->items().empty())
+    return {};
+  table t{{"REMOVED", "KEPT FOR"}};
+  for (const auto& a : removed->items()) {
+    const auto hours = a["left_s"].uint() / 3600;
+    t.row({a["name"].text(), std::to_string(hours / 24) + " d "
+                                 + std::to_string(hours % 24) + " h"});
+  }
+  print(t.text() + "`banyan undelete APP` takes a removal back");
+  return {};
+}
+
+} // namespace
+
 outcome apps(const session& s, const std::string& name) {
-  if (name.empty())
-    return look(s, "/v1/apps", app_list);
+  if (name.empty()) {
+    auto listed = look(s, "/v1/apps", app_list);
+    return listed.ok() && !s.json ? removed_apps(s) : listed;
+  }
   return look(s, "/v1/apps/" + percent_encoded(name), one_app);
 }
 

@@ -19,6 +19,14 @@ result<owner_file, problem> load_owner(const std::string& file) {
   return std::move(*owner);
 }
 
+} // namespace
+
+result<owner_file, problem> owner_or_local(const std::string& file) {
+  if (file.empty())
+    return owner_file::local();
+  return load_owner(file);
+}
+
 // Signatures name the mesh of the owner's file: for another they are worthless.
 outcome check_mesh(peer_client& peer, const owner_file& owner,
                    const std::string& file) {
@@ -29,7 +37,10 @@ outcome check_mesh(peer_client& peer, const owner_file& owner,
   if (mesh != owner.mesh_name)
     return failure{problem{exit_code::failed,
                            "this peer is of mesh '" + printable(mesh) + "', "
-                               + file + " is for mesh '" + owner.mesh_name
+                               + (file.empty() ? "without --owner NAME.owner "
+                                                 "this"
+                                               : file)
+                               + " is for mesh '" + owner.mesh_name
                                + "'; choose the right one of them"}};
   return {};
 }
@@ -68,11 +79,15 @@ current_papers(peer_client& peer, const owner_file& owner,
                     "peer"}};
 }
 
+namespace {
+
 /// Apart from the secrets' values, of which nobody can say here whether they
-/// are the same.
+/// are the same, and from what no spec file says.
 bool same_spec(app_spec a, const app_spec& b) {
   a.secret_box = b.secret_box;
   a.secret_keys = b.secret_keys;
+  a.undeletes = b.undeletes;
+  a.restoring = b.restoring;
   return app_version{{}, a, {}}.encode() == app_version{{}, b, {}}.encode();
 }
 

@@ -2,6 +2,7 @@
 #include "actors/bin/cli/commands.hpp"
 #include "actors/bin/cli/modules.hpp"
 #include "actors/docs/app_documents.hpp"
+#include "actors/docs/key_files.hpp"
 
 namespace banyan::cli {
 
@@ -14,6 +15,20 @@ struct spec_source {
 /// Reads and hashes the modules' files, too.
 /// @returns `usage` with file, line and cause.
 result<spec_source, problem> read_spec(const std::string& file);
+
+/// The owner's file to sign with; none given: everybody's, of mesh `local`.
+result<owner_file, problem> owner_or_local(const std::string& file);
+/// Signatures name the mesh of the owner's file: for another they are
+/// worthless.
+outcome check_mesh(peer_client& peer, const owner_file& owner,
+                   const std::string& file);
+/// What the mesh has under this name; none if it never had.
+result<std::optional<app_record>, problem>
+current_papers(peer_client& peer, const owner_file& owner,
+               const std::string& name);
+/// Waits until every group has a leader. @returns the app as `GET` shows it.
+result<value, problem> wait_for_leaders(peer_client& peer,
+                                        const std::string& name);
 
 /// The msgpack answers that a deploy and a removal end in: `{app, nonce,
 /// survives, warnings, voters}`, voters only for a new app.

@@ -119,7 +119,7 @@ time_point replica_core::impl::deadline() const {
     at = std::min(at, copies_.begin()->second.heard + copy_patience);
   if (!leading_)
     return at;
-  if (released_)
+  if (released_ && !config_.closed)
     at = std::min(at, sender_.deadline());
   at = std::min({at, ack_entry_at_, change_poll_at_, sessions_sweep_at_,
                  switching_ ? switching_->until : never});
@@ -128,7 +128,7 @@ time_point replica_core::impl::deadline() const {
   for (const auto& [due, timer] : tables_.timers.due()) {
     if (timers_queued_.count(due.second) != 0 || timer->set_at > committed_)
       continue; // the commit of its entry wakes it
-    if (released_ && !tables_.stopped && !parked_)
+    if (released_ && !tables_.stopped && !parked_ && !config_.closed)
       at = std::min(at, log_time_at_ + (due.first - log_time_));
     break;
   }
@@ -312,6 +312,7 @@ replica_status replica_core::impl::status() const {
   s.term = leading_ ? leading_term_ : raft_->term();
   s.leader = raft_->leader();
   s.last = raft_->log().last_index();
+  s.last_term = raft_->log().last_term();
   s.committed = committed_;
   s.applied = state_meta_.index;
   s.configuration = raft_->configuration();

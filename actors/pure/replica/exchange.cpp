@@ -12,10 +12,10 @@ constexpr std::size_t buffered_max = 1024;
 } // namespace
 
 void replica_core::impl::on_stream(const stream_frame& frame, time_point now) {
-  if (!raft_ || failed_ || !leading_)
+  if (!raft_ || failed_ || !leading_ || config_.closed)
     return; // the sender tries again, at the leader
   if (frame.is_ack) {
-    if (frame.from != config_.group || frame.lineage != config_.lineage)
+    if (frame.from != config_.group || frame.lineage != stream_lineage())
       return;
     if (sender_.acknowledged(tables_.streams, frame.to, frame.acknowledged, now)
         && ack_entry_at_ == never)
@@ -94,13 +94,13 @@ void replica_core::impl::took(const replica::turn_by& by, log_index) {
 }
 
 void replica_core::impl::pump_streams(time_point now) {
-  if (!released_)
+  if (!released_ || config_.closed)
     return;
   std::vector<stream_frame> frames;
   sender_.pump(tables_.streams,
                planted(planted_bug::send_before_commit) ? overlay_.last()
                                                         : committed_,
-               now, config_.group, config_.lineage, frames);
+               now, config_.group, stream_lineage(), frames);
   for (auto& f : frames) {
     if (f.to == config_.group)
       own_frames_.push_back(std::move(f));

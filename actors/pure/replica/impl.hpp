@@ -82,6 +82,10 @@ public:
                  result<store::digest_at, store::store_errc> done,
                  time_point now);
 
+  // closing.cpp
+  void set_closed(bool closed, time_point now);
+  void recover(const lineage_id& lineage, time_point now);
+
   // copies.cpp
   void on_copy(std::uint64_t token, copy_step step, time_point now);
 
@@ -532,6 +536,13 @@ private:
   void abandon_install();
   void finish_install(time_point now);
   void snapshot_tick(time_point now);
+
+  // closing.cpp
+  void on_load(std::uint64_t call, const request_frame& r, time_point now);
+  [[nodiscard]] const lineage_id& stream_lineage() const {
+    return config_.stream_lineage.is_none() ? config_.lineage
+                                            : config_.stream_lineage;
+  }
 
   // copies.cpp
   void copy_page(const read_wait& w, const store::scan_page& page);

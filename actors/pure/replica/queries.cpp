@@ -37,7 +37,7 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
       answer(call, not_leader(false));
       return;
     }
-  } else if (!whole() || q.what == look::watch) {
+  } else if (!whole() || config_.closed || q.what == look::watch) {
     answer(call, not_leader(false));
     return;
   } else {

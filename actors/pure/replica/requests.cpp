@@ -73,6 +73,11 @@ void replica_core::impl::on_request(std::uint64_t call, request_frame r,
            "the replicas' states differ, and no majority agrees");
     return;
   }
+  if (config_.closed && leading_ && r.kind != request_kind::load) {
+    answer(call, reply_status::parked,
+           "the app is closed: it is being restored, or it was removed");
+    return;
+  }
   watch_deadline(call, now + r.deadline_left);
   if (r.kind == request_kind::query) {
     on_query(call, r, now);
@@ -85,6 +90,9 @@ void replica_core::impl::on_request(std::uint64_t call, request_frame r,
   switch (r.kind) {
   case request_kind::open_session:
     on_open_session(call, now);
+    return;
+  case request_kind::load:
+    on_load(call, r, now);
     return;
   case request_kind::close_session:
     on_close_session(call, r, now);

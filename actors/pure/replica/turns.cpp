@@ -312,7 +312,8 @@ void replica_core::impl::retry_later(pending& p, time_point now) {
 }
 
 void replica_core::impl::pump_timers(time_point now) {
-  if (!released_ || tables_.stopped || parked_ || tables_.timers.size() == 0)
+  if (!released_ || tables_.stopped || parked_ || config_.closed
+      || tables_.timers.size() == 0)
     return;
   const auto at = log_time(now);
   for (const auto& [due, timer] : tables_.timers.due()) {

@@ -111,6 +111,17 @@ struct bounds {
     BANYAN_ASSERT(f.owners.size() <= owners_trusted_max);
   }
   void operator()(const backup_wanted& f) const { group(f.group); }
+  void operator()(const recovery_told& f) const {
+    app_recovery r;
+    if (app_recovery::decode(f.document.body, r))
+      BANYAN_ASSERT(r.encode() == f.document.body && r.shard < shards_max);
+  }
+  void operator()(const standings_told& f) const {
+    for (const auto& s : f.replicas) {
+      group(s.group);
+      BANYAN_ASSERT(s.group.app == f.app);
+    }
+  }
   void operator()(const backup_given& f) const {
     BANYAN_ASSERT(f.data.size() <= backup_part_bytes_max);
     BANYAN_ASSERT(f.error.size() <= control_error_bytes_max);
@@ -187,6 +198,10 @@ std::vector<bytes> seeds() {
   word.state = update_state::canary;
   word.why = "watched for 10 s";
   word.health = {1000, 3, 1, 120us, 4ms};
+  surviving_replica standing;
+  standing.group = g;
+  standing.who.replica = replica;
+  standing.voters = {{node, replica}};
   const std::vector<control_frame> frames{
       secret_proof{g, {}},
       view,
@@ -200,6 +215,9 @@ std::vector<bytes> seeds() {
       whole,
       host_state{"ledger", true},
       backup_wanted{1, g, backup_wanted::step::rows, 2, {3}},
+      recovery_told{paper(sign_kind::recovery)},
+      standings_told{1, g.app, false, {}},
+      standings_told{1, g.app, true, {standing}},
       backup_given{1, 2, backup_wanted::step::rows, true, {4, 5}, ""},
       backup_given{1, 0, backup_wanted::step::begin, false,
                    encode(backup_begun{}), ""},

@@ -83,5 +83,47 @@ TEST_F(SignApp, ARemovalDeletesThatAppAlone) {
   EXPECT_FALSE(open(other).ok());
 }
 
+TEST_F(SignApp, AnUndeletionTakesOneDeletionBackAndSoDoesEachVersionBehindIt) {
+  const auto removed = open(sign_removal(owner, mesh, *open(born())));
+  ASSERT_TRUE(removed.ok());
+  const auto back = open(sign_undeletion(owner, mesh, *removed));
+  ASSERT_TRUE(back.ok());
+  EXPECT_FALSE(back->deleted);
+  EXPECT_GT(back->number, removed->papers.deletion->version);
+  EXPECT_TRUE(back->papers.deletion.has_value()); // the tombstone stays
+  spec.replace_after = 2s;
+  const auto later =
+      open(sign_update(owner, mesh, *back, spec, back->number + 1));
+  ASSERT_TRUE(later.ok());
+  EXPECT_FALSE(later->deleted);
+  // Removed again, it is removed.
+  const auto again = open(sign_removal(owner, mesh, *later));
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->deleted);
+}
+
+TEST_F(SignApp, AVersionThatDoesNotKnowOfADeletionTakesNoneBack) {
+  const auto old = open(born());
+  auto late = sign_update(owner, mesh, *old, spec, 9);
+  late.deletion = sign_removal(owner, mesh, *old).deletion;
+  const auto a = open(late);
+  ASSERT_TRUE(a.ok());
+  EXPECT_TRUE(a->deleted);
+}
+
+TEST_F(SignApp, OnlyARestoreOpensWhatIsBeingRestored) {
+  spec.restoring = bytes(16, 7);
+  const auto closed = open(born());
+  ASSERT_TRUE(closed.ok());
+  EXPECT_EQ(closed->version.spec.restoring, bytes(16, 7));
+  auto other = spec;
+  other.restoring.clear();
+  const auto updated = open(sign_update(owner, mesh, *closed, other, 2));
+  EXPECT_EQ(updated->version.spec.restoring, bytes(16, 7));
+  const auto opened = open(sign_restored(owner, mesh, *closed));
+  EXPECT_TRUE(opened->version.spec.restoring.empty());
+  EXPECT_EQ(opened->number, 2u);
+}
+
 } // namespace
 } // namespace banyan::cli

@@ -88,6 +88,17 @@ version_word word_of_3() {
   return f;
 }
 
+surviving_replica standing() {
+  surviving_replica s;
+  s.group = {app(1), 3};
+  s.who.replica = at(1).replica;
+  s.term = term{4};
+  s.last = log_index{9};
+  s.whole = true;
+  s.voters = {at(1), at(2)};
+  return s;
+}
+
 std::vector<control_frame> one_of_each() {
   return {
       secret_proof{shard_3, digest{std::array<std::uint8_t, 32>{5}}},
@@ -113,6 +124,8 @@ std::vector<control_frame> one_of_each() {
       operator_order{9, 3, shard_3, node(1), node(2), true},
       operator_answer{9, operator_progress::under_way, reply_status::ok, 480,
                       ""},
+      recovery_told{papers().genesis},
+      standings_told{9, app(1), true, {standing()}},
       backup_wanted{9, shard_3, backup_wanted::step::entries, 4, {7, 8}},
       backup_given{9, 4, backup_wanted::step::entries, true, {1, 2, 3}, ""},
       backup_given{9, 4, backup_wanted::step::begin, false, {}, "no replica"},

@@ -1,0 +1,143 @@
+// Lineages, and who is chosen to go on from.
+#include "actors/pure/recovery.hpp"
+
+#include <gtest/gtest.h>
+
+namespace banyan {
+namespace {
+
+lineage_id line(std::uint8_t n) {
+  return lineage_id{std::array<std::uint8_t, 16>{n}};
+}
+replica_ref at(std::uint8_t n) {
+  return {node_id{std::array<std::uint8_t, 32>{n}},
+          replica_id{std::array<std::uint8_t, 16>{n}}};
+}
+app_recovery recovery(std::uint8_t parent, std::uint8_t child) {
+  app_recovery r;
+  r.parent = line(parent);
+  r.lineage = line(child);
+  r.survivor = at(child);
+  return r;
+}
+const app_id app{std::array<std::uint8_t, 32>{9}};
+
+surviving_replica standing(std::uint8_t who, std::uint64_t term,
+                           std::uint64_t last) {
+  surviving_replica s;
+  s.group = {app, 0};
+  s.who = at(who);
+  s.lineage = line(1);
+  s.term = banyan::term{term};
+  s.last = log_index{last};
+  s.whole = true;
+  s.voters = {at(1), at(2), at(3)};
+  return s;
+}
+recovery_choice choose(const std::vector<surviving_replica>& answers,
+                       const lineage_state& now = {line(1), {}, {}}) {
+  return choose_survivor(app, 0, now, line(50), answers);
+}
+
+TEST(lineages, follow_each_other_in_any_order) {
+  EXPECT_EQ(resolve_lineage(line(1), {}).lineage, line(1));
+  const auto s = resolve_lineage(
+      line(1), {recovery(3, 4), recovery(1, 2), recovery(2, 3)});
+  EXPECT_EQ(s.lineage, line(4));
+  ASSERT_TRUE(s.recovery);
+  EXPECT_EQ(s.recovery->survivor, at(4));
+  EXPECT_TRUE(s.conflicting.empty());
+  EXPECT_EQ(resolve_lineage(line(1), {recovery(7, 8)}).lineage, line(1));
+}
+
+TEST(lineages, two_recoveries_of_one_parent_conflict_and_neither_counts) {
+  const auto s = resolve_lineage(line(1), {recovery(1, 2), recovery(1, 3)});
+  EXPECT_EQ(s.lineage, line(1));
+  EXPECT_EQ(s.conflicting.size(), 2U);
+}
+
+TEST(lineages, the_one_that_its_owner_recovers_again_is_decided_for) {
+  const auto s = resolve_lineage(
+      line(1), {recovery(1, 2), recovery(1, 3), recovery(3, 5)});
+  EXPECT_EQ(s.lineage, line(5));
+  EXPECT_TRUE(s.conflicting.empty());
+}
+
+TEST(lineages, a_circle_ends) {
+  static_cast<void>(resolve_lineage(line(1), {recovery(1, 2), recovery(2, 1)}));
+}
+
+TEST(survivor, is_the_one_with_the_last_term_then_the_last_index) {
+  auto answers = std::vector<surviving_replica>{standing(1, 4, 90)};
+  answers.front().voters = {at(1), at(2), at(3), at(4), at(5)};
+  auto other = standing(2, 5, 70);
+  other.voters = answers.front().voters;
+  answers.push_back(other);
+  const auto c = choose(answers);
+  ASSERT_TRUE(c.document) << c.why;
+  EXPECT_EQ(c.document->survivor, at(2));
+  EXPECT_EQ(c.document->term, banyan::term{5});
+  EXPECT_EQ(c.document->last, log_index{70});
+  EXPECT_EQ(c.document->parent, line(1));
+  EXPECT_EQ(c.document->lineage, line(50));
+  EXPECT_EQ(c.document->asked.size(), 2U);
+  EXPECT_EQ(c.document->silent, (std::vector{at(3), at(4), at(5)}));
+}
+
+TEST(survivor, without_a_state_is_only_the_last_choice) {
+  auto lost = standing(1, 9, 99);
+  lost.whole = false;
+  lost.voters = {at(1), at(2), at(3), at(4), at(5)};
+  auto whole = standing(2, 3, 50);
+  whole.voters = lost.voters;
+  EXPECT_EQ(choose({lost, whole}).document->survivor, at(2));
+}
+
+TEST(survivor, is_not_looked_for_while_a_majority_answers) {
+  const auto c = choose({standing(1, 4, 90), standing(2, 4, 90)});
+  EXPECT_FALSE(c.document);
+  EXPECT_NE(c.why.find("nothing is lost"), std::string::npos);
+  auto leader = standing(1, 4, 90);
+  leader.serving = true;
+  EXPECT_FALSE(choose({leader}).document);
+}
+
+TEST(survivor, of_another_lineage_counts_for_nothing) {
+  auto old = standing(1, 4, 90);
+  old.lineage = line(7);
+  const auto c = choose({old});
+  EXPECT_FALSE(c.document);
+  EXPECT_NE(c.why.find("restore a backup"), std::string::npos);
+}
+
+TEST(survivor, of_a_conflict_is_of_either_side) {
+  lineage_state now{line(1), {}, {recovery(1, 2), recovery(1, 3)}};
+  auto a = standing(1, 4, 90);
+  a.lineage = line(2);
+  auto b = standing(2, 5, 91);
+  b.lineage = line(3);
+  const auto c = choose({a, b}, now);
+  ASSERT_TRUE(c.document);
+  EXPECT_EQ(c.document->parent, line(3));
+}
+
+TEST(recovery_document, comes_back_as_it_was_and_bounds_what_it_reads) {
+  auto r = recovery(1, 2);
+  r.app = app;
+  r.shard = 7;
+  r.term = banyan::term{3};
+  r.asked = {at(1)};
+  r.silent = {at(2), at(3)};
+  app_recovery out;
+  ASSERT_TRUE(app_recovery::decode(r.encode(), out));
+  EXPECT_EQ(out.encode(), r.encode());
+  EXPECT_EQ(out.silent, r.silent);
+  auto same = r;
+  same.lineage = same.parent;
+  EXPECT_FALSE(app_recovery::decode(same.encode(), out));
+  for (std::size_t n = 0; n < r.encode().size(); ++n)
+    EXPECT_FALSE(app_recovery::decode(const_bytes{r.encode()}.first(n), out));
+}
+
+} // namespace
+} // namespace banyan
