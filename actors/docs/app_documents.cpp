@@ -429,7 +429,8 @@ open_papers(const app_papers& p, const mesh_id& mesh,
     if (p.deletion->kind != sign_kind::deletion || p.deletion->signer != owner
         || !app_deletion::decode(p.deletion->body, d) || d.app != a.id)
       return failure{papers_errc::malformed};
-    a.deleted = a.version.spec.undeletes < p.deletion->version;
+    const auto taken_back = a.version.spec.undeletes;
+    a.deleted = taken_back == 0 || taken_back < p.deletion->version;
   }
   if (std::find(trusted.begin(), trusted.end(), owner) == trusted.end())
     return failure{papers_errc::untrusted};
