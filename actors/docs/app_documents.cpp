@@ -302,6 +302,7 @@ bytes app_version::encode() const {
 }
 
 bool app_version::decode(const_bytes in, app_version& out) {
+  out = {}; // what isn't written is as usual
   reader r{in};
   r.require(r.array(3) == 3);
   r.id(out.app);
