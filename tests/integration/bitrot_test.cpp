@@ -185,7 +185,9 @@ private:
     // A replica whose log went begins anew, its state as well.
     if (found["state"].rows > 0 && !m.aside && m.rows + m.logs < 1)
       fail("damage of rows, and none was mended");
-    if (m.states < m.states_lost || m.rows < m.rows_damaged)
+    // A state that was lost before its log was given up goes with it.
+    if (m.states + m.logs < m.states_lost
+        || (m.rows < m.rows_damaged && m.logs == 0))
       fail("a state or a row is not mended");
     tally_.peers.logs += m.logs;
     tally_.aside += m.aside;
