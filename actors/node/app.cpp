@@ -189,11 +189,15 @@ void app_actor_state::tell() {
 }
 
 void app_actor_state::on_restart_order() {
+  if (up && ladder.failures(ctx->loop.now()) == 0)
+    return; // it is well
   ladder.reset();
   ladder.operator_stops();
   up = false;
   if (host == nullptr)
     return;
+  for (const auto& g : groups) // what it had never gets a result
+    ctx->tell_replica(g, host_down_in{{true, std::nullopt}, id.second});
   restart_timer->cancel();
   host->restart();
   expect_up();

@@ -367,8 +367,7 @@ void group_supervisor::tell_word(const group_id& g, const app_record& a,
   w.why = step.why;
   if (s.health)
     w.health = figures_of(s.health->recent);
-  if (s.told && same_word(*s.told, w)
-      && (!s.pending || now - s.told_at < retell_pause))
+  if (s.told && same_word(*s.told, w) && now - s.told_at < retell_pause)
     return;
   const bool news = !s.told || !same_word(*s.told, w);
   if (news && w.state == update_state::waiting

@@ -251,9 +251,12 @@ void replica_core::impl::step_down() {
   uncommitted_bytes_ = waiting_ = command_runs_ = 0;
   exclusive_ = 0;
   for (auto& [index, items] : gate_)
-    for (auto& item : items)
+    for (auto& item : items) {
       if (item.direct)
         answer(item.call, not_leader(true));
+      if (item.change != 0)
+        end_change(item.change, false, "the leadership moved");
+    }
   gate_.clear();
   while (!queries_.empty()) {
     const auto& q = queries_.begin()->second;

@@ -458,6 +458,7 @@ private:
                    time_point now);
   std::string row_after(version_order& o, group_versions& out) const;
   void step_version(time_point now);
+  [[nodiscard]] bool turns_out() const;
   [[nodiscard]] std::uint32_t first_write(const replica::turn_entry& t) const;
   void note_version(time_point now);
   [[nodiscard]] bool newborn() const;

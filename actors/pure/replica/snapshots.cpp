@@ -339,6 +339,10 @@ void replica_core::impl::finish_install(time_point) {
     return abandon_install();
   if (!commits_out_.empty())
     return; // on their way to the rows that are switched away: not after it
+  if (!knows(config_.features, i.tables.features)) {
+    refuse_later(i.meta->index);
+    return abandon_install();
+  }
   i.finishing = true;
   i.log_time = opaque.log_time;
   stage(order_stage::step::finish, {}, *i.meta);

@@ -164,7 +164,7 @@ replica_core::impl::run& replica_core::impl::add_run(const std::string& actor,
 void replica_core::impl::launch(run& r) {
   if (r.is_query && queries_.at(r.owner).what != look::none)
     return look_ready(r);
-  if (!host_up())
+  if (!host_up() || (switching_ && !r.is_query))
     return;
   if (!launching_.empty() && launching_version_ != this->version())
     out_.emplace_back(

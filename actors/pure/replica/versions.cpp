@@ -111,15 +111,28 @@ void replica_core::impl::set_version(std::uint64_t number, version_order order,
 
 /// No turn begins any more; once none runs, the entry goes ahead of the next.
 void replica_core::impl::step_version(time_point now) {
-  if (!switching_ || (command_runs_ > 0 && now < switching_->until))
+  if (!switching_ || (turns_out() && now < switching_->until))
     return;
   auto s = std::move(*switching_);
   switching_.reset();
-  if (command_runs_ > 0)
-    return end_change(s.number, false, "turns run for too long: later");
-  if (hosts_up_.count(s.entry.versions.now.number) == 0)
-    return end_change(s.number, false, "its host has ended");
-  propose_for(s.number, std::move(s.entry), now);
+  const auto& to = s.entry.versions.now;
+  if (turns_out())
+    end_change(s.number, false, "turns run for too long: later");
+  else if (hosts_up_.count(to.number) == 0)
+    end_change(s.number, false, "its host has ended");
+  else if (tables_.written && tables_.written->state_version > to.state_version)
+    end_change(s.number, false, "a later state version was written meanwhile");
+  else
+    propose_for(s.number, std::move(s.entry), now);
+  regather(); // what was held back runs on whichever version it is now
+}
+
+/// A host has a command, or its result waits for its last rows. What waits for
+/// a host that is down crosses over with the group.
+bool replica_core::impl::turns_out() const {
+  return std::any_of(runs_.begin(), runs_.end(), [](const auto& r) {
+    return !r.second->is_query && (r.second->launched || r.second->finishing);
+  });
 }
 
 /// A turn that writes, under a state version in which nothing was written yet.
