@@ -85,6 +85,8 @@ void group_supervisor::begin_replica(const app_record& a, std::uint32_t shard,
     const auto name = shard_name(app.view(), shard);
     put_documents(
         {document(document_kind::replica, name, id.view().copy()),
+         document(document_kind::recovered, name,
+                  lineage_of({app, shard}).lineage.view().copy()),
          document(document_kind::reservation,
                   shard_name(at->second.genesis.nonce, shard), std::nullopt)},
         [this, app, shard, id, then] {
@@ -147,6 +149,12 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   c.group = g;
   const auto lineage = lineage_of(g);
   c.lineage = lineage.lineage;
+  // Of a conflict each replica stays in the line that it was in.
+  if (const auto noted = ctx_.disk.documents->find(
+          static_cast<std::uint8_t>(document_kind::recovered),
+          shard_name(g.app.view(), shard));
+      noted && !lineage.conflicting.empty())
+    static_cast<void>(lineage_id::from(noted->view(), c.lineage));
   c.stream_lineage = a.genesis.lineage;
   c.closed = closed(g);
   c.self = {ctx_.self(), id};
@@ -197,6 +205,7 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   }
   local_replica r;
   r.id = id;
+  r.lineage = s.config.lineage;
   r.base = s.config.base_version;
   if (s.fresh && !s.config.genesis_voters.empty())
     r.newborn_until = ctx_.loop.now() + newborn_for;
@@ -232,8 +241,10 @@ void group_supervisor::start_host(const app_record& a, std::uint64_t number,
   o.app = a.genesis.name;
   o.life = ctx_.incarnation;
   auto& seat = seats_[host] = {};
-  if (!give_secrets(a, number, spec, o, seat.why))
+  if (!give_secrets(a, number, spec, o, seat.why)) {
+    seat.worn = true; // who can run it shall lead
     return;
+  }
   auto actor = self_->system().spawn(app_actor, &ctx_, host, a.genesis.name,
                                      std::move(o));
   self_->monitor(actor);

@@ -125,14 +125,13 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
   std::vector<store::documents::change> changes{document(
       document_kind::papers, std::move(name), record->papers.encode())};
   keep_base(*record, changes);
-  put_documents(std::move(changes), [this, record, source,
+  const auto basis = had == apps_.end() ? bytes{} : had->second.papers.encode();
+  put_documents(std::move(changes), [this, record, source, basis,
                                      done = std::move(done)] {
-    // A newer one may have been stored meanwhile.
+    // Another one was stored meanwhile: they are put together anew, so that a
+    // deletion and an update that met on their way are both kept.
     if (const auto now = apps_.find(record->id);
-        now != apps_.end()
-        && (record->number < now->second.number
-            || (record->number == now->second.number
-                && (now->second.deleted || !record->deleted)))) {
+        now != apps_.end() && now->second.papers.encode() != basis) {
       put_documents({document(document_kind::papers, record->id.view().copy(),
                               now->second.papers.encode())},
                     nullptr);
@@ -149,6 +148,9 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
       uninstall(apps_.at(record->id));
     else
       install(apps_.at(record->id));
+    for (std::uint32_t s = 0; s < record->genesis.shards(); ++s)
+      if (recoveries_.count({record->id, s}) != 0)
+        apply_lineage({record->id, s});
     name_modules();
     for (const auto& l : ctx_.links->links())
       if (l.role == link_role::peer && l.node != source)

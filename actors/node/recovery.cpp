@@ -75,16 +75,19 @@ void group_supervisor::keep_recovery(const signed_document& d,
                                      const app_recovery& r, const node_id* from,
                                      std::function<void()> then) {
   const group_id g{r.app, r.shard};
+  const auto before = lineage_of(g).lineage;
   recoveries_[g][r.lineage] = d;
+  const auto now = lineage_of(g);
   std::vector<store::documents::change> changes{document(
       document_kind::recovery, recovery_name(g, r.lineage), d.encode())};
   // Who is not the one to go on from never speaks for the group again under
-  // the id that it has: log and rows stay on the disk.
+  // the id that it has: log and rows stay on the disk. Whatever the order in
+  // which recoveries come, it counts where they have led to.
   const auto name = shard_name(g.app.view(), g.shard);
   const auto mine =
       read_replica(*ctx_.disk.documents, document_kind::replica, name);
-  if (lineage_of(g).lineage == r.lineage && mine
-      && r.survivor != replica_ref{ctx_.self(), *mine})
+  if (now.lineage != before && now.recovery && mine
+      && now.recovery->survivor != replica_ref{ctx_.self(), *mine})
     changes.push_back(document(document_kind::replica, name, std::nullopt));
   const node_id source = from == nullptr ? node_id{} : *from;
   put_documents(std::move(changes),
@@ -118,9 +121,13 @@ void group_supervisor::apply_lineage(const group_id& g) {
     refresh_closed(app->second);
   }
   const auto here = replicas_.find(g);
-  if (!now.recovery || here == replicas_.end())
+  // Once for each lineage: a document that changes nothing does nothing, and
+  // of a conflict neither side is taken up.
+  if (!now.conflicting.empty() || !now.recovery || here == replicas_.end()
+      || here->second.lineage == now.lineage)
     return;
   if (now.recovery->survivor == replica_ref{ctx_.self(), here->second.id}) {
+    here->second.lineage = now.lineage;
     ctx_.tell_replica(g, recovery_in{now.lineage});
     return;
   }
@@ -134,9 +141,19 @@ void group_supervisor::apply_lineage(const group_id& g) {
 
 void group_supervisor::on_recovery(const node_id& from,
                                    const recovery_told& t) {
+  // Kept whatever is known of the app yet: its papers may come later, or it is
+  // removed and may come back.
   app_recovery r;
-  reply_status status{};
-  if (!why_refused(t.document, r, status).empty())
+  const auto& d = t.document;
+  if (d.kind != sign_kind::recovery || !app_recovery::decode(d.body, r)
+      || std::find(start_.trusted.begin(), start_.trusted.end(), d.signer)
+             == start_.trusted.end()
+      || !d.verify(ctx_.settings.mesh))
+    return;
+  if (const auto a = apps_.find(r.app);
+      a != apps_.end()
+      && (r.shard >= a->second.genesis.shards()
+          || d.signer != a->second.genesis.owner))
     return;
   const auto held = recoveries_.find({r.app, r.shard});
   if (held != recoveries_.end() && held->second.count(r.lineage) != 0)
@@ -172,8 +189,14 @@ void group_supervisor::take_recoveries(recover_in& m) {
                         + " went on in another lineage since this was "
                           "prepared: ask again");
     const auto leader = ctx_.known.leader(g);
-    if (!decides && leader
-        && (*leader == ctx_.self() || ctx_.members->hears(*leader)))
+    // A view outlives the quorum that its leader had.
+    const auto own = replicas_.find(g);
+    const bool serves =
+        leader
+        && (*leader == ctx_.self()
+                ? own != replicas_.end() && own->second.role.serving
+                : ctx_.members->hears(*leader) && ctx_.known.majority_alive(g));
+    if (!decides && serves)
       return refuse(reply_status::conflict,
                     "shard " + std::to_string(r.shard)
                         + " has a leader: the group serves, nothing is lost");

@@ -34,6 +34,12 @@ void group_supervisor::refresh_closed(const app_record& a) {
 /// It is an app again, or one still: its replicas here go on where they are.
 void group_supervisor::reopen(const app_record& a) {
   ctx_.removed.erase(a.genesis.name);
+  // The next removal has seven days of its own.
+  if (ctx_.disk.documents->find(
+          static_cast<std::uint8_t>(document_kind::removed), a.id.view()))
+    put_documents(
+        {document(document_kind::removed, app_name_of(a.id), std::nullopt)},
+        nullptr);
   refresh_closed(a);
 }
 

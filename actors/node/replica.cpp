@@ -162,6 +162,9 @@ void replica_shell::on_standing(const standing_in& in) const {
   r.whole = s.state == state_phase::whole;
   r.serving = s.serving;
   r.voters = {s.configuration.voters.begin(), s.configuration.voters.end()};
+  r.outgoing = {s.configuration.outgoing.begin(),
+                s.configuration.outgoing.end()};
+  r.pending = s.state == state_phase::pending;
   in.done(r);
 }
 

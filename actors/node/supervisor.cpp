@@ -257,6 +257,7 @@ void group_supervisor::operate(operate_in& m) {
 
 void group_supervisor::stop(stop_in& m) {
   stopped_ = std::move(m.done);
+  stopping_ = true;
   stop_until_ = ctx_.loop.now() + 30s;
   hand_over_at_ = {};
   on_tick();
@@ -283,7 +284,7 @@ void group_supervisor::on_tick() {
   backups_.on_tick(now);
   recovery_tick(now);
   count_removed(now);
-  if (stopped_) {
+  if (stopping_) {
     bool leads = false;
     const bool again = now >= hand_over_at_; // whom it asked may not have come
     if (again)
@@ -297,7 +298,8 @@ void group_supervisor::on_tick() {
       if (again)
         ctx_.tell_replica(g, stop_leading_in{});
     }
-    if (!leads || now >= stop_until_)
+    desk_->on_tick(now); // orders under way get their answers
+    if (stopped_ && (!leads || now >= stop_until_))
       std::exchange(stopped_, nullptr)();
     return;
   }

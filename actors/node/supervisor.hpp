@@ -83,6 +83,7 @@ private:
   };
   struct local_replica {
     replica_id id;
+    lineage_id lineage; ///< in which it speaks
     caf::actor actor;
     role_changed role;
     state_phase phase = state_phase::pending; ///< as it said last
@@ -417,6 +418,7 @@ private:
   std::uint64_t next_number_ = 0;
   std::unique_ptr<operator_desk> desk_;
   std::function<void()> stopped_;
+  bool stopping_ = false; ///< hands over whatever it leads, until it ends
   time_point stop_until_ = never;
   time_point hand_over_at_{}; ///< while it stops: asks its leaders again then
 };

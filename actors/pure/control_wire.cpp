@@ -159,11 +159,14 @@ struct frame_writer {
     head(w, control_kind::standings, 4).uint(f.token).id(f.app);
     w.boolean(f.answer).array(f.replicas.size());
     for (const auto& s : f.replicas) {
-      w.array(9).uint(s.group.shard).id(s.who.replica).id(s.lineage);
+      w.array(11).uint(s.group.shard).id(s.who.replica).id(s.lineage);
       w.id(s.term).id(s.last).id(s.committed).boolean(s.whole);
-      w.boolean(s.serving).array(s.voters.size());
-      for (const auto& v : s.voters)
-        w.array(2).id(v.node).id(v.replica);
+      w.boolean(s.serving).boolean(s.pending);
+      for (const auto* list : {&s.voters, &s.outgoing}) {
+        w.array(list->size());
+        for (const auto& v : *list)
+          w.array(2).id(v.node).id(v.replica);
+      }
     }
   }
 };
@@ -341,7 +344,7 @@ void read(reader& r, standings_told& f) {
   f.answer = r.boolean();
   f.replicas.resize(r.array(shards_max));
   for (auto& s : f.replicas) {
-    r.require(r.array(9) == 9);
+    r.require(r.array(11) == 11);
     s.group = {f.app, read_shard(r)};
     r.id(s.who.replica); // its node is the link's
     r.id(s.lineage);
@@ -350,11 +353,14 @@ void read(reader& r, standings_told& f) {
     r.id(s.committed);
     s.whole = r.boolean();
     s.serving = r.boolean();
-    s.voters.resize(r.array(app_recovery::replicas_listed_max));
-    for (auto& v : s.voters) {
-      r.require(r.array(2) == 2);
-      r.id(v.node);
-      r.id(v.replica);
+    s.pending = r.boolean();
+    for (auto* list : {&s.voters, &s.outgoing}) {
+      list->resize(r.array(app_recovery::replicas_listed_max));
+      for (auto& v : *list) {
+        r.require(r.array(2) == 2);
+        r.id(v.node);
+        r.id(v.replica);
+      }
     }
   }
 }

@@ -72,6 +72,14 @@ recovery_choice choose_survivor(const app_id& app, std::uint32_t shard,
     return std::any_of(of.begin(), of.end(),
                        [&](const auto* s) { return s->who == r; });
   };
+  // One that is about to say what it has may be the best; one that doesn't know
+  // who votes says nothing of a majority.
+  if (newest->voters.empty()
+      || std::any_of(of.begin(), of.end(),
+                     [](const auto* s) { return s->pending; })) {
+    out.why = "a replica's state is still being verified: ask again";
+    return out;
+  }
   std::size_t heard = 0;
   app_recovery r;
   for (const auto& v : newest->voters)
@@ -79,10 +87,18 @@ recovery_choice choose_survivor(const app_id& app, std::uint32_t shard,
       ++heard;
     else
       r.silent.push_back(v);
+  std::size_t heard_outgoing = 0;
+  for (const auto& v : newest->outgoing)
+    if (answered(v))
+      ++heard_outgoing;
+    else if (std::find(r.silent.begin(), r.silent.end(), v) == r.silent.end())
+      r.silent.push_back(v);
+  const bool elects = heard * 2 > newest->voters.size()
+                      && (newest->outgoing.empty()
+                          || heard_outgoing * 2 > newest->outgoing.size());
   const bool serves = std::any_of(of.begin(), of.end(),
                                   [](const auto* s) { return s->serving; });
-  if (now.conflicting.empty()
-      && (serves || heard * 2 > newest->voters.size())) {
+  if (now.conflicting.empty() && (serves || elects)) {
     out.why = "the group serves, or will by itself: " + std::to_string(heard)
               + " of " + std::to_string(newest->voters.size())
               + " voters answer; nothing is lost";

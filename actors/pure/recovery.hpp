@@ -30,9 +30,11 @@ struct surviving_replica {
   banyan::term term; ///< of its last entry
   log_index last;
   log_index committed;
-  bool whole = false;              ///< its state is
-  bool serving = false;            ///< it leads, with a quorum
-  std::vector<replica_ref> voters; ///< as far as it knows
+  bool whole = false;                ///< its state is
+  bool serving = false;              ///< it leads, with a quorum
+  std::vector<replica_ref> voters;   ///< as far as it knows
+  std::vector<replica_ref> outgoing; ///< the other half of a joint change
+  bool pending = false;              ///< its state is still being verified
 };
 
 /// What a recovery of one shard would do.

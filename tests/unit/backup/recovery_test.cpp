@@ -102,6 +102,36 @@ TEST(survivor, is_not_looked_for_while_a_majority_answers) {
   EXPECT_FALSE(choose({leader}).document);
 }
 
+// A joint change needs both majorities: with one of them gone it never elects.
+TEST(survivor, is_looked_for_when_one_half_of_a_joint_change_is_gone) {
+  auto a = standing(1, 4, 90);
+  a.voters = {at(1), at(2), at(4)};
+  a.outgoing = {at(1), at(2), at(3)};
+  auto d = a;
+  d.who = at(4);
+  const auto c = choose({a, d});
+  ASSERT_TRUE(c.document) << c.why;
+  EXPECT_EQ(c.document->silent, (std::vector{at(2), at(3)}));
+  auto b = a;
+  b.who = at(2);
+  EXPECT_FALSE(choose({a, b}).document) << "both majorities answer";
+}
+
+// What is still being verified may be the best that there is.
+TEST(survivor, is_not_chosen_before_all_that_answer_know_what_they_have) {
+  auto whole = standing(1, 3, 50);
+  auto pending = standing(2, 9, 99);
+  pending.whole = false;
+  pending.pending = true;
+  whole.voters = pending.voters = {at(1), at(2), at(3), at(4), at(5)};
+  const auto c = choose({whole, pending});
+  EXPECT_FALSE(c.document);
+  EXPECT_NE(c.why.find("ask again"), std::string::npos);
+  auto unsure = standing(1, 3, 50);
+  unsure.voters.clear();
+  EXPECT_FALSE(choose({unsure}).document) << "who votes isn't known yet";
+}
+
 TEST(survivor, of_another_lineage_counts_for_nothing) {
   auto old = standing(1, 4, 90);
   old.lineage = line(7);

@@ -96,6 +96,8 @@ surviving_replica standing() {
   s.last = log_index{9};
   s.whole = true;
   s.voters = {at(1), at(2)};
+  s.outgoing = {at(1), at(3)};
+  s.pending = true;
   return s;
 }
 
