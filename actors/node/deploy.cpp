@@ -312,16 +312,16 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   if (!app.is_none()) {
     if (a == nullptr || (a->deleted && kept_for(app) >= 7 * 24h))
       return done({}, "the app isn't known here yet");
-    if (!has_code(ctx_, a->version.spec))
-      return await_code(
-          *a, [this, m, done] { make_here(m, done); },
-          [done](std::string why) { done({}, std::move(why)); });
     secret_bytes<32> secret;
     if (!m.secret
         || !open_secret(ctx_.key, group_secret_context(a->genesis.nonce),
                         *m.secret, secret)
         || group_secret_hash(secret) != a->genesis.secret_hash)
       return done({}, "that is not the app's group secret");
+    if (!has_code(ctx_, a->version.spec))
+      return await_code(
+          *a, [this, m, done] { make_here(m, done); },
+          [done](std::string why) { done({}, std::move(why)); });
     ctx_.guard.put_secret(app, secret);
     changes.push_back({static_cast<std::uint8_t>(document_kind::secret),
                        app.view().copy(), secret.view().copy()});

@@ -139,7 +139,7 @@ void operator_desk::tick_drain(time_point now) {
       continue;
     auto& token = drain_asked_[g];
     if (token == 0) {
-      token = ++s_.next_number_;
+      token = s_.ctx_.random.next();
       drain_tokens_[token] = g;
     }
     operator_order o;

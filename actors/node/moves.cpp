@@ -42,7 +42,11 @@ void operator_desk::carry_out(const node_id& from, const operator_order& o) {
   case operator_wish::start:
     return set_stopped(from, o);
   case operator_wish::move:
-    a = wish_for(o);
+    // A node gives up its own replica, nobody else's; an operator names to
+    // whom.
+    a = o.to.is_none() && o.from != from ? refused(
+            reply_status::forbidden, "only a node itself gives up its replica")
+                                         : wish_for(o);
     break;
   case operator_wish::drain:
     a = begin_drain(o);
@@ -62,8 +66,13 @@ void operator_desk::carry_out(const node_id& from, const operator_order& o) {
 void operator_desk::set_stopped(const node_id& from, const operator_order& o) {
   const bool stop = static_cast<operator_wish>(o.what) == operator_wish::stop;
   for (const auto& [number, s] : stopping_)
-    if (s.from == from && s.token == o.token)
-      return; // its entry is on its way
+    if (s.from == from && s.group == o.group) {
+      if (s.token == o.token)
+        return; // its entry is on its way
+      auto a = said(operator_progress::later, "another order is on its way");
+      a.token = o.token;
+      return answer(from, std::move(a));
+    }
   const auto at = s_.replicas_.find(o.group);
   if (at == s_.replicas_.end() || !at->second.role.serving) {
     auto a = said(operator_progress::later, "its leader is elsewhere now");
@@ -92,9 +101,10 @@ bool operator_desk::on_change_done(const change_done& d) {
   const auto s = at->second;
   stopping_.erase(at);
   if (d.done)
-    s_.ctx_.group_event(
-        s.stop ? event_kind::stopped : event_kind::started, s.group,
-        s.stop ? "by an operator, until it is started" : "by an operator");
+    s_.ctx_.group_event(s.stop ? event_kind::stopped : event_kind::started,
+                        s.group,
+                        std::string{"by an operator at "} + short_string(s.from)
+                            + (s.stop ? ", until it is started" : ""));
   auto a = d.done ? said(operator_progress::done)
                   : said(operator_progress::later, d.why);
   a.token = s.token;

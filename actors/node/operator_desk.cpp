@@ -89,7 +89,7 @@ void operator_desk::stop_or_start(operate_in& m) {
               {},
               std::move(m.done)};
   for (std::uint32_t s = 0; s < app->shards; ++s) {
-    a.tokens.push_back(++s_.next_number_);
+    a.tokens.push_back(s_.ctx_.random.next()); // nobody else can answer
     shard_tokens_[a.tokens.back()] = {number, s};
   }
   app_orders_.emplace(number, std::move(a));
@@ -173,7 +173,7 @@ void operator_desk::move(operate_in& m) {
                                              + short_string(m.to) + " already");
   }
   move_order o;
-  o.order.token = ++s_.next_number_;
+  o.order.token = s_.ctx_.random.next();
   o.order.what = static_cast<std::uint8_t>(operator_wish::move);
   o.order.group = {app->id, m.shard};
   o.order.from = m.from;
@@ -269,7 +269,7 @@ void operator_desk::tick_moves(time_point now) {
 void operator_desk::drain_node(operate_in& m) {
   auto& ctx = s_.ctx_;
   node_order o;
-  o.order.token = ++s_.next_number_;
+  o.order.token = s_.ctx_.random.next();
   o.order.what = static_cast<std::uint8_t>(m.what);
   o.order.from = m.from;
   o.order.force = m.force;

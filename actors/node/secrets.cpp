@@ -121,8 +121,18 @@ void group_supervisor::on_secret_wanted(const node_id& from,
     return;
   const auto& a = app->second;
   bool member = false;
-  for (std::uint32_t s = 0; s < a.genesis.shards() && !member; ++s)
-    member = ctx_.guard.may_speak(link->id, {a.id, s});
+  // It knows the group secret, and has a replica now: who had one once does
+  // not get what was sealed since.
+  for (std::uint32_t s = 0; s < a.genesis.shards() && !member; ++s) {
+    const auto here = replicas_.find({a.id, s});
+    if (here == replicas_.end() || !here->second.configured)
+      continue;
+    const auto& c = here->second.configuration;
+    for (const auto* set : {&c.voters, &c.learners})
+      for (const auto& r : *set)
+        member |= r.node == from;
+    member = member && ctx_.guard.may_speak(link->id, {a.id, s});
+  }
   if (!member) {
     ++ctx_.counters.frames_unproven;
     return;

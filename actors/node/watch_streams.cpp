@@ -118,7 +118,12 @@ void watch_streams::on_answer(session& s, const reply& r) {
       return;
     s.seen = index;
     std::string text;
-    append_sse(text, index.value(), *msgpack_to_json(*view));
+    if (const auto json = msgpack_to_json(*view); json.ok())
+      append_sse(text, index.value(), *json);
+    else
+      append_sse(text, index.value(),
+                 R"({"error":"app_failed","message":"the state can't be said )"
+                 R"(in JSON"})");
     write(s, text);
     return;
   }
