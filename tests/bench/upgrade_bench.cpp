@@ -1,14 +1,17 @@
-// A rolling upgrade of the peers themselves, under load, and back again.
+// A rolling upgrade of the peers themselves, under load, and back again; then
+// of the app that they run.
 //
 //   upgrade_bench [--old PEER] [--new PEER] [--peers N] [--rate PER_SECOND]
-//                 [--settle MS]
+//                 [--settle MS] [--watch MS]
 //
 // N peers run the binary `old`; a ledger is deployed and takes a steady load.
 // One at a time each is stopped by SIGTERM and started again as `new`; then
-// each, one at a time, as `old` once more. Printed: each step with the versions
-// that run after it, what the callers waited meanwhile, and what failed. Exit
-// 0: nothing failed, nothing was lost, nothing was applied twice. Without
-// binaries both are this build's. `scripts/upgrade` builds an older one.
+// each, one at a time, as `old` once more, and all as `new` again. Then the app
+// gets a version with another state version: from there is no way back.
+// Printed: each step with what runs after it (peers: o or n; app: the version
+// of each shard), what the callers waited meanwhile, and what failed. Exit 0:
+// nothing failed, nothing was lost, nothing was applied twice. Without binaries
+// both are this build's. `scripts/upgrade` builds an older one.
 #include "tests/support/paced_ledger.hpp"
 
 #include <cstdio>
@@ -23,24 +26,22 @@ struct settings {
   std::string new_peer = BANYAN_PEER_BINARY;
   std::size_t peers = 5;
   double rate = 500;
+  duration watch = 3s;  ///< of the app's new version on one shard
   duration settle = 1s; ///< between two steps, once all groups are healthy
 };
 
 class rolling {
 public:
   explicit rolling(const settings& s)
-      : s_{s}, mesh_{std::vector<peer_place>(s.peers)}, load_{mesh_,
-                                                              {"ledger", 16,
-                                                               s.rate, 5s}},
-        runs_(s.peers, 'o') {}
+      : s_{s}, mesh_{std::vector<peer_place>(s.peers), options()},
+        load_{mesh_, {"ledger", 16, s.rate, 5s}}, runs_(s.peers, 'o') {}
 
   int run() {
     for (std::size_t i = 0; i < s_.peers; ++i)
       mesh_.use_binary(i, s_.old_peer);
     mesh_.start_all();
     mesh_.wait_members(s_.peers);
-    mesh_.deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\n"
-                           "shards = 4\nreplicas = 3\n");
+    mesh_.deploy("ledger", version_of_ledger("ledger"));
     mesh_.wait_healthy("ledger", 3);
     load_.start();
     std::printf("%-22s %-*s %8s %8s %8s %8s %8s %9s %6s\n", "step",
@@ -53,6 +54,9 @@ public:
       replace(i, s_.new_peer, 'n');
     for (std::size_t i = 0; i < s_.peers; ++i)
       replace(i, s_.old_peer, 'o');
+    for (std::size_t i = 0; i < s_.peers; ++i)
+      replace(i, s_.new_peer, 'n');
+    update_app();
     load_.stop();
     const bool sums = load_.sums_hold();
     const auto fallen = mesh_.casualties();
@@ -64,13 +68,52 @@ public:
                 static_cast<unsigned long long>(load_.failed()),
                 static_cast<unsigned long long>(load_.wrong()),
                 sums ? "hold" : "DON'T HOLD");
-    return sums && fallen.empty() && clean_ && load_.failed() == 0
+    return sums && fallen.empty() && clean_ && finished_ && load_.failed() == 0
                    && load_.wrong() == 0
                ? 0
                : 1;
   }
 
 private:
+  static mesh_options options() {
+    mesh_options o;
+    o.flags = {"--apps", BANYAN_TEST_APPS_DIR};
+    return o;
+  }
+  /// Only what the older peers know too, in the first one.
+  [[nodiscard]] std::string version_of_ledger(const std::string& module) const {
+    auto spec = "name = \"ledger\"\nmodule = \"" + module
+                + "\"\nshards = 4\nreplicas = 3\n";
+    if (module != "ledger")
+      spec += "update_watch = \""
+              + std::to_string(s_.watch / std::chrono::milliseconds{1})
+              + "ms\"\n";
+    return spec;
+  }
+
+  void update_app() {
+    mesh_.deploy("ledger", version_of_ledger("ledger2"));
+    const auto until = now() + s_.watch + 60s;
+    std::string last;
+    for (bool done = false; !done && now() < until;) {
+      std::this_thread::sleep_for(20ms); // between two looks
+      const auto shown = mesh_.get(0, "/v1/apps/ledger");
+      std::string versions;
+      for (const auto& g : shown["groups"].list)
+        versions += std::to_string(g["version"].integer);
+      const auto state = shown["update"]["state"].text;
+      done = state == "done" && versions == "2222";
+      if (done)
+        rest();
+      if (done || versions + state != last)
+        row("app " + versions + " " + state, 0);
+      last = versions + state;
+      finished_ = done;
+    }
+    if (!finished_)
+      std::printf("the app's update does not come to its end\n");
+  }
+
   void rest() const { std::this_thread::sleep_for(s_.settle); }
 
   void replace(std::size_t i, const std::string& binary, char mark) {
@@ -114,6 +157,7 @@ private:
   std::uint64_t repeated_ = 0;
   std::uint64_t failed_ = 0;
   bool clean_ = true;
+  bool finished_ = false; ///< the app's update
 };
 
 } // namespace
@@ -132,6 +176,8 @@ int main(int argc, char** argv) {
       s.peers = static_cast<std::size_t>(std::atoi(given));
     else if (flag == "--rate")
       s.rate = std::atof(given);
+    else if (flag == "--watch")
+      s.watch = std::chrono::milliseconds{std::atoi(given)};
     else if (flag == "--settle")
       s.settle = std::chrono::milliseconds{std::atoi(given)};
     else {
