@@ -355,6 +355,64 @@ TEST_F(replica_versions,
   w.check_states_equal();
 }
 
+// A turn that ends between the order and its entry may be that first write.
+TEST_F(replica_versions, no_way_back_over_what_is_written_meanwhile) {
+  boot();
+  begin_versions();
+  ASSERT_TRUE(give(take(2, 2)).done);
+  w.hold_turns = true;
+  const auto call = w.call(leader, w.command("a", "append", "1"));
+  w.run_for(5ms);
+  ASSERT_EQ(w.nodes[leader].held.size(), 1U);
+  const auto order = begin(go_back(2));
+  w.run_for(20ms);
+  EXPECT_FALSE(has_ended(order));
+  replica_effects out;
+  core().on_turn_results({run_app(w.nodes[leader].held[0])}, w.now, out);
+  w.carry(leader, out);
+  w.touch(leader);
+  w.run_for(100ms);
+  ASSERT_TRUE(w.answered(call));
+  EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+  ASSERT_TRUE(has_ended(order));
+  const auto& ended_as = w.nodes[leader].changes.back();
+  EXPECT_FALSE(ended_as.done);
+  EXPECT_EQ(ended_as.why, "a later state version was written meanwhile");
+  EXPECT_EQ(told(leader).versions->now.number, 2U);
+}
+
+// Turns whose host died are nowhere: the group goes back with them, at once.
+TEST_F(replica_versions, the_way_back_from_a_dead_host_waits_for_no_turn) {
+  boot();
+  begin_versions();
+  ASSERT_TRUE(give(take(2, 1)).done);
+  w.hold_turns = true;
+  const auto one = w.call(leader, w.command("a", "append", "1"));
+  const auto two = w.call(leader, w.command("b", "append", "2"));
+  w.run_for(5ms);
+  ASSERT_EQ(w.nodes[leader].held.size(), 2U);
+  w.nodes[leader].held.clear();
+  replica_effects out;
+  core().on_host_down({true, std::nullopt}, w.now, out, 2);
+  w.carry(leader, out);
+  w.touch(leader);
+  const auto order = begin(go_back(2));
+  w.run_for(100ms);
+  EXPECT_TRUE(has_ended(order));
+  EXPECT_EQ(told(leader).versions->now.number, 1U);
+  ASSERT_EQ(w.nodes[leader].held.size(), 2U);
+  EXPECT_EQ(w.nodes[leader].held_version, 1U);
+  for (const auto& o : w.nodes[leader].held)
+    core().on_turn_results({run_app(o)}, w.now, out);
+  w.carry(leader, out);
+  w.touch(leader);
+  w.run_for(100ms);
+  for (const auto call : {one, two}) {
+    ASSERT_TRUE(w.answered(call));
+    EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+  }
+}
+
 TEST_F(replica_versions, what_ran_unnamed_counts_as_written) {
   boot();
   EXPECT_TRUE(told(leader).newborn);
