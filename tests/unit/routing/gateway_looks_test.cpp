@@ -115,6 +115,38 @@ TEST_F(gateway_looks, a_watch_that_comes_back_is_not_shown_the_same_again) {
   EXPECT_EQ(all.find("id: 17"), std::string::npos) << all;
 }
 
+// A state as deep as may be stored is one level deeper as it is shown; so is
+// what a peer that lies may answer.
+TEST_F(gateway_looks, a_state_that_is_too_deep_to_be_shown_is_said_to_be) {
+  bool too_deep = false;
+  for (std::uint64_t depth = 28; depth < 36; ++depth) {
+    bytes stored;
+    writer w{stored};
+    w.array(2).uint(1);
+    for (std::uint64_t i = 0; i < depth; ++i)
+      w.array(1);
+    w.nil();
+    on_loop(l, [&] {
+      next.result.clear();
+      writer{next.result}.array(2).uint(depth).blob(stored);
+    });
+    io::http_target t;
+    t.host = "127.0.0.1";
+    t.port = server->port();
+    io::http_client client{t};
+    io::http_call c;
+    c.target = alice + "_watch";
+    std::string all;
+    const auto r = client.stream(c, [&](std::string_view piece) {
+      all += piece;
+      return all.find("id: " + std::to_string(depth)) == std::string::npos;
+    });
+    EXPECT_TRUE(r.ok());
+    too_deep |= all.find("app_failed") != std::string::npos;
+  }
+  EXPECT_TRUE(too_deep);
+}
+
 TEST_F(gateway_looks, a_watch_ends_with_its_app) {
   next.status = reply_status::not_found;
   next.message = "the app was removed";
