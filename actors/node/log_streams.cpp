@@ -8,6 +8,8 @@ namespace {
 
 constexpr duration tick_every = 50ms;
 constexpr duration round_every = 250ms; ///< while a client follows
+/// Of lines, before JSON: six times as much of it stays below what is cut.
+constexpr std::size_t handed_on_bytes = std::size_t{256} << 10;
 
 std::string line_json(const node_id& node, const log_line& l) {
   std::string out = "{\"number\":" + std::to_string(l.number)
@@ -126,7 +128,7 @@ void log_streams::ask(session& s) {
 bool log_streams::hand_on(session& s) {
   std::vector<log_merge::line_of> lines;
   std::vector<node_id> silent;
-  s.merge.take(lines);
+  s.merge.take(lines, handed_on_bytes);
   s.merge.take_silent(silent);
   std::string text;
   for (const auto& n : silent)

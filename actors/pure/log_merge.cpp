@@ -61,8 +61,8 @@ void log_merge::on_tick(time_point now) {
       on_no_answer(node, now);
 }
 
-void log_merge::take(std::vector<line_of>& out) {
-  for (;;) {
+void log_merge::take(std::vector<line_of>& out, std::size_t bytes_max) {
+  for (std::size_t taken = 0; taken < bytes_max;) {
     auto first = sources_.end();
     for (auto i = sources_.begin(); i != sources_.end(); ++i) {
       const auto& s = i->second;
@@ -79,6 +79,7 @@ void log_merge::take(std::vector<line_of>& out) {
     if (first == sources_.end())
       return;
     auto& lines = first->second.lines;
+    taken += log_ring::size_of(lines.front());
     out.push_back({first->first, std::move(lines.front())});
     lines.pop_front();
   }

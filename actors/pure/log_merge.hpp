@@ -42,8 +42,9 @@ public:
   void on_no_answer(const node_id& node, time_point now);
   void on_answer(const node_id& node, std::vector<log_line> lines, bool more);
   void on_tick(time_point now);
-  /// Appends the lines that come next.
-  void take(std::vector<line_of>& out);
+  /// Appends the lines that come next, at most one beyond `bytes_max` of them;
+  /// the round isn't over while any are left.
+  void take(std::vector<line_of>& out, std::size_t bytes_max);
   /// Appends those that have become silent, once each.
   void take_silent(std::vector<node_id>& out);
   /// All that answer have told everything, and it was taken.

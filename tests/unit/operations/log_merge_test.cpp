@@ -18,7 +18,7 @@ class merge : public ::testing::Test {
 protected:
   std::string taken() {
     std::vector<log_merge::line_of> out;
-    m.take(out);
+    m.take(out, bytes_max);
     std::string s;
     for (const auto& l : out)
       s += l.line.text;
@@ -36,6 +36,7 @@ protected:
     return out;
   }
   log_merge m;
+  std::size_t bytes_max = SIZE_MAX;
   std::vector<log_merge::ask> last;
   time_point now = time_point{} + 1h;
 };
@@ -49,6 +50,20 @@ TEST_F(merge, lines_come_in_the_order_of_time_once_no_earlier_one_can_come) {
   EXPECT_EQ(taken(), "") << "the other one may have an earlier line";
   m.on_answer(node(2), {line(9, 20, "b"), line(11, 40, "d")}, false);
   EXPECT_EQ(taken(), "abcd");
+  EXPECT_TRUE(m.round_over());
+}
+
+// One answer of a peer that lies must not be more than a reader is sent at
+// once.
+TEST_F(merge, only_so_many_bytes_are_handed_on_at_once) {
+  m.add(node(1));
+  asked();
+  m.on_answer(node(1), {line(1, 10, "a"), line(2, 20, "b"), line(3, 30, "c")},
+              false);
+  bytes_max = log_ring::size_of(line(1, 10, "a")) + 1;
+  EXPECT_EQ(taken(), "ab");
+  EXPECT_FALSE(m.round_over());
+  EXPECT_EQ(taken(), "c");
   EXPECT_TRUE(m.round_over());
 }
 
