@@ -185,10 +185,15 @@ private:
     // A replica whose log went begins anew, its state as well.
     if (found["state"].rows > 0 && !m.aside && m.rows + m.logs < 1)
       fail("damage of rows, and none was mended");
-    // A state that was lost before its log was given up goes with it.
-    if (m.states + m.logs < m.states_lost
-        || (m.rows < m.rows_damaged && m.logs == 0))
-      fail("a state or a row is not mended");
+    // A state or a row goes with its replica when that is made anew, so only
+    // what is there now says whether all is mended.
+    const bool ready =
+        wait_until([&] { return metric(i, "states_unready") == 0; }, 30s, 50ms);
+    if (!ready || (m.rows < m.rows_damaged && m.logs == 0 && !m.aside))
+      fail("a state or a row is not mended: " + std::to_string(m.states_lost)
+           + " states lost, " + std::to_string(m.states) + " rebuilt, "
+           + std::to_string(m.rows_damaged) + " rows damaged, "
+           + std::to_string(m.rows) + " mended");
     tally_.peers.logs += m.logs;
     tally_.aside += m.aside;
     tally_.peers.states += m.states;
