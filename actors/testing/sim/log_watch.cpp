@@ -123,11 +123,11 @@ void log_watch::synced(const node_id& node, const store::order_id& order,
   }
   BANYAN_ASSERT(entries.size() == hashes.size());
   for (std::size_t i = 0; i < entries.size(); ++i)
-    note(order.group, b, c, entries[i], hashes[i]);
+    note(order.group, b, c, entries[i], hashes[i], false);
 }
 
 void log_watch::note(const group_id& g, book& b, copy& c, const log_entry& e,
-                     const digest& hash) {
+                     const digest& hash, bool found) {
   ++entries_;
   const auto at = e.index.value() - c.base.value() - 1;
   BANYAN_ASSERT(e.index > c.base && at <= c.hashes.size());
@@ -136,7 +136,10 @@ void log_watch::note(const group_id& g, book& b, copy& c, const log_entry& e,
     if (at < c.hashes.size() && c.hashes[at] == known->second.first)
       problem_(place(g, e.index)
                + ": a committed entry was overwritten on a disk");
-    else if (known->second.second < e.term)
+    else if (!found && known->second.second < e.term)
+      // Of what a restart found nobody knows when it was written: a leader that
+      // died with it may have been there before a later one committed the
+      // other.
       problem_(place(g, e.index)
                + ": a later term wrote another entry than the committed one");
   }
@@ -343,7 +346,7 @@ void log_watch::recovered(const node_id& node, const store::recovered_log& r) {
   c.base_hash = r.base.hash;
   c.hashes.clear();
   for (std::size_t i = 0; i < hashes.size(); ++i)
-    note(r.group, b, c, r.entries[i], hashes[i]);
+    note(r.group, b, c, r.entries[i], hashes[i], true);
 }
 
 void log_watch::settled() {

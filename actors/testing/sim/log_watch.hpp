@@ -90,8 +90,9 @@ private:
               const std::vector<digest>& hashes);
   void recovered(const node_id& node, const store::recovered_log& r);
   copy& copy_of(book& b, const replica_ref& who);
+  /// `found`: at a restart; it was written some time before.
   void note(const group_id& g, book& b, copy& c, const log_entry& e,
-            const digest& hash);
+            const digest& hash, bool found);
   [[nodiscard]] static const candidate* find(const book& b, log_index index,
                                              const digest& hash);
   /// Of the voters as of this entry, or as of a later one on top of it: who
