@@ -118,10 +118,11 @@ void replica_core::impl::on_effect(const raft::truncated& e, time_point) {
 
 void replica_core::impl::on_effect(const raft::committed& e, time_point now) {
   if (!whole()) {
-    // There is nothing yet that they could be applied to; the log keeps them.
+    // There is nothing yet that they could be applied to; the log keeps them,
+    // and the end of this flush sees whether they complete what is mended.
     for (const auto& entry : e.entries)
       log_bytes_ += entry.data.size();
-    return mend(now);
+    return;
   }
   for (const auto& entry : e.entries) {
     if (entry.index <= committed_)

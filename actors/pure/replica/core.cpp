@@ -47,6 +47,8 @@ void replica_core::impl::flush(time_point now) {
   clear_suspects(now);
   answer_looks(now);
   mend(now);
+  if (failed_)
+    return;
   order_commit_if_due(now);
   close_failover(now);
   note_version(now);
@@ -64,11 +66,14 @@ void replica_core::impl::hand_out(replica_effects& out) {
 }
 
 void replica_core::impl::process_raft(time_point now) {
+  BANYAN_ASSERT(!processing_raft_);
+  processing_raft_ = true;
   raft_effects_.clear();
   raft_->flush(now, raft_effects_);
   // By index: an effect's consequences go to raft, not into this list.
   for (std::size_t i = 0; i < raft_effects_.size(); ++i)
     std::visit([&](const auto& e) { on_effect(e, now); }, raft_effects_[i]);
+  processing_raft_ = false;
 }
 
 void replica_core::impl::on_tick(time_point now) {

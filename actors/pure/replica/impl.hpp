@@ -279,6 +279,10 @@ private:
   };
 
   // core.cpp: raft's effects, roles
+  /// Also at the head of whatever sets what is committed from anything but
+  /// raft's effects (a state that is recovered, installed or mended): an
+  /// effect that raft still holds then would tell of a log that is no more.
+  /// Never from an effect.
   void process_raft(time_point now);
   void on_effect(const raft::send& e, time_point now);
   void on_effect(const raft::persist& e, time_point now);
@@ -560,6 +564,7 @@ private:
   const app_directory& apps_;
   std::unique_ptr<raft::core> raft_;
   std::vector<raft::effect> raft_effects_;
+  bool processing_raft_ = false;
   replica_effects out_; ///< gathered since the last flush
   bool failed_ = false;
 

@@ -211,6 +211,9 @@ void replica_core::impl::mend(time_point now) {
   if (damage_.empty() || !readable_)
     return;
   if (phase_ == state_phase::pending) {
+    process_raft(now);
+    if (failed_ || phase_ != state_phase::pending)
+      return;
     // Rows newer than the state are right once the entries up to them are
     // executed over them: effects are absolute.
     const auto committed = raft_->committed_index();

@@ -77,7 +77,10 @@ bool replica_core::impl::start_log(store::recovered_log log, bool found,
 
 void replica_core::impl::on_state_recovered(recovered_rows state,
                                             time_point now) {
-  if (!raft_ || failed_ || phase_ != state_phase::pending || readable_)
+  if (!raft_ || failed_)
+    return;
+  process_raft(now);
+  if (failed_ || phase_ != state_phase::pending || readable_)
     return;
   take_state(state, now);
 }

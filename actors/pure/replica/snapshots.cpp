@@ -385,7 +385,9 @@ void replica_core::impl::on_staged(
       pull(now);
     return;
   }
-  install_done(done->digest, now);
+  process_raft(now);
+  if (!failed_ && install_ && install_->stage == order)
+    install_done(done->digest, now);
 }
 
 /// The state has switched: memory follows, then the log begins behind it.

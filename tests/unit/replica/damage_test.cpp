@@ -46,6 +46,41 @@ TEST_F(replica_damage, a_pending_state_votes_and_appends_and_nothing_else) {
   w.check_states_equal();
 }
 
+/// One loop turn brings both the leader's entries in place of this replica's
+/// own and its verified state: what raft truncated meanwhile is no news to it.
+TEST_F(replica_damage, a_state_comes_in_the_turn_of_a_truncation) {
+  boot();
+  fill(0, 60);
+  const auto old = leader;
+  cut_off(old);
+  w.call(old, w.command("a", "append", "never"));
+  const auto last = w.nodes[old].core->status().last;
+  ASSERT_TRUE(w.run_until([&] { // on its disk, and nowhere else
+    return w.nodes[old].log.base.index.value() + w.nodes[old].log.entries.size()
+           > last.value();
+  }));
+  w.crash(old);
+  w.heal();
+  w.evidence(old);
+  leader = w.await_leader();
+  fill(60, 65);
+  w.options.verify_low = 500s;
+  w.options.verify_high = 500s + duration{1};
+  w.boot(old);
+  const auto& core = w.nodes[old].core;
+  ASSERT_EQ(phase(old), state_phase::pending);
+  const auto before = core->status().last_term;
+  ASSERT_TRUE(
+      w.run_until([&] { return core->status().last_term != before; }, 10s));
+  replica_effects out;
+  core->on_state_recovered(w.recovered(old), w.now, out);
+  w.carry(old, out);
+  w.touch(old);
+  EXPECT_EQ(phase(old), state_phase::whole);
+  w.run_for(2s);
+  w.check_states_equal();
+}
+
 TEST_F(replica_damage, nobody_hands_over_to_a_pending_replica) {
   boot();
   fill(0, 60);

@@ -45,6 +45,8 @@ public:
       o.turn_high = 20ms; // a slow host
     if (r.chance(0.3))
       o.disk_high = 10ms;
+    if (r.chance(0.4))
+      o.loop_high = 3ms; // a turn of the loop takes several inputs
     return o;
   }
 

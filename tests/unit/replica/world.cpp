@@ -234,7 +234,10 @@ void world::touch(std::size_t n) {
   if (dirty_[n])
     return;
   dirty_[n] = true;
-  at(duration{1}, [this, n] { flush(n); });
+  at(options.loop_high > duration{1}
+         ? random.between(duration{1}, options.loop_high)
+         : duration{1},
+     [this, n] { flush(n); });
 }
 
 void world::arm(std::size_t n) {

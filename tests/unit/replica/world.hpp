@@ -79,6 +79,7 @@ struct world_options {
   duration disk_high = std::chrono::microseconds{250};
   duration turn_low = std::chrono::microseconds{10};
   duration turn_high = std::chrono::microseconds{60};
+  duration loop_high{1}; ///< from an input to the flush, at most
   duration verify_low{}; ///< how long a state is pending at a start
   duration verify_high{};
   double loss = 0;
@@ -98,6 +99,8 @@ public:
   /// Of each node, where it isn't `base`'s.
   std::map<std::size_t, feature_bits> features;
   void boot(std::size_t n);
+  /// What a check of its disk would hand to it.
+  [[nodiscard]] recovered_rows recovered(std::size_t n) const;
   void crash(std::size_t n);
   void cut(std::size_t a, std::size_t b, bool both = true);
   void heal();
@@ -161,7 +164,6 @@ public:
 
 private:
   friend struct carrier;
-  [[nodiscard]] recovered_rows recovered(std::size_t n) const;
   void write_rows(node& nd,
                   const std::vector<store::row_change>& changes) const;
   void note(std::uint64_t x);
