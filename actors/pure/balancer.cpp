@@ -1,0 +1,223 @@
+#include "actors/pure/balancer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace banyan {
+
+balancer::balancer(random_source& random, balancer_options o)
+    : random_{random}, options_{o}, retries_saved_{o.retry_reserve} {
+}
+
+void balancer::set(const std::vector<balanced_instance>& now_there,
+                   time_point now) {
+  const bool all_new = instances_.empty();
+  std::map<node_id, instance> next;
+  for (const auto& one : now_there) {
+    if (const auto at = instances_.find(one.node); at != instances_.end()) {
+      next[one.node] = std::move(at->second);
+    } else {
+      auto& fresh = next[one.node];
+      fresh.latency = one.expected;
+      fresh.measured = now;
+      if (!all_new)
+        fresh.since = now;
+    }
+    next[one.node].near = one.near;
+  }
+  instances_ = std::move(next);
+}
+
+// ---- choosing ---------------------------------------------------------------
+
+/// The part of a latency that still counts. It fades with time, not with
+/// calls: who once was slow gets calls again and may show that it no longer is.
+double balancer::kept(const instance& i, time_point now) const {
+  const auto passed = std::chrono::duration<double>(now - i.measured)
+                      / std::chrono::duration<double>(options_.latency_memory);
+  return std::exp(-std::max(passed, 0.0));
+}
+
+duration balancer::latency_of(const instance& i, time_point now) const {
+  auto seen =
+      std::max(std::chrono::duration_cast<duration>(i.latency * kept(i, now)),
+               options_.latency_floor);
+  if (!i.under_way.empty())
+    seen = std::max(seen, now - i.under_way.begin()->first);
+  return seen;
+}
+
+balancer::fitness balancer::fit(const instance& i, time_point now) const {
+  const auto oldest =
+      i.under_way.empty() ? duration{} : now - i.under_way.begin()->first;
+  const bool stuck =
+      oldest >= options_.stuck_after
+      && oldest >= 8 * std::max(i.latency, options_.latency_floor);
+  const bool out =
+      now < i.ejected_until || (i.on_probation && !i.under_way.empty());
+  return stuck || out || now < i.loaded_until ? fitness::last_choice
+                                              : fitness::well;
+}
+
+double balancer::cost(const instance& i, time_point now) const {
+  const auto calls = static_cast<double>(i.under_way.size() + 1);
+  double share = 1;
+  if (i.since != time_point::min() && now < i.since + options_.slow_start) {
+    const auto passed = std::chrono::duration<double>(now - i.since)
+                        / std::chrono::duration<double>(options_.slow_start);
+    share = options_.slow_start_from
+            + (1 - options_.slow_start_from) * std::max(passed, 0.0);
+  }
+  return calls * std::chrono::duration<double>(latency_of(i, now)).count()
+         / share;
+}
+
+const balancer::candidate*
+balancer::better_of_two(const std::vector<candidate>& list, time_point now) {
+  if (list.empty())
+    return nullptr;
+  if (list.size() == 1)
+    return list.data();
+  const auto a = random_.below(list.size());
+  auto b = random_.below(list.size() - 1);
+  if (b >= a)
+    ++b;
+  const auto of_a = cost(*list[a].second, now);
+  const auto of_b = cost(*list[b].second, now);
+  return &list[of_b < of_a ? b : a];
+}
+
+std::optional<node_id> balancer::choose(const std::set<node_id>& tried,
+                                        time_point now) {
+  std::vector<candidate> near;
+  std::vector<candidate> far;
+  std::vector<candidate> rest;
+  for (const auto& [node, i] : instances_) {
+    if (tried.count(node) != 0)
+      continue;
+    if (fit(i, now) == fitness::last_choice)
+      rest.emplace_back(&node, &i);
+    else
+      (i.near ? near : far).emplace_back(&node, &i);
+  }
+  const auto* here = better_of_two(near, now);
+  const auto* there = better_of_two(far, now);
+  if (here && there
+      && cost(*here->second, now)
+             > options_.spill_ratio * cost(*there->second, now))
+    here = there;
+  if (!here)
+    here = there;
+  if (!here)
+    here = better_of_two(rest, now);
+  if (here)
+    return *here->first;
+  if (!tried.empty())
+    return choose({}, now);
+  return std::nullopt;
+}
+
+// ---- what calls tell --------------------------------------------------------
+
+void balancer::began(std::uint64_t token, const node_id& at, time_point now) {
+  const auto i = instances_.find(at);
+  if (i == instances_.end() || !calls_.emplace(token, call{at, now}).second)
+    return;
+  i->second.under_way.emplace(now, token);
+}
+
+void balancer::measure(instance& i, duration took, time_point now) {
+  // With many calls a moment each weighs little, with few each weighs much.
+  const auto keep = kept(i, now);
+  i.measured = now;
+  i.latency = took >= i.latency ? took
+                                : std::chrono::duration_cast<duration>(
+                                    i.latency * keep + took * (1 - keep));
+}
+
+void balancer::eject(instance& i, time_point now) {
+  std::size_t out = 0;
+  for (const auto& [node, other] : instances_)
+    if (&other != &i && (now < other.ejected_until || other.on_probation))
+      ++out;
+  const auto most = std::max<std::size_t>(
+      1, instances_.size() * options_.ejected_percent_max / 100);
+  if (out >= most)
+    return;
+  auto pause = options_.eject_first;
+  for (auto n = i.ejected_times; n > 0 && pause < options_.eject_max; --n)
+    pause *= 2;
+  i.ejected_until = now + std::min(pause, options_.eject_max);
+  i.on_probation = true;
+  ++i.ejected_times;
+  ++ejections_;
+}
+
+void balancer::ended(std::uint64_t token, balanced_end how, time_point now) {
+  const auto at = calls_.find(token);
+  if (at == calls_.end())
+    return;
+  const auto c = at->second;
+  calls_.erase(at);
+  const auto found = instances_.find(c.at);
+  if (found == instances_.end())
+    return;
+  auto& i = found->second;
+  i.under_way.erase({c.began, token});
+  switch (how) {
+  case balanced_end::answered:
+    i.failures = 0;
+    if (i.on_probation && now >= i.ejected_until) {
+      i.on_probation = false;
+      i.ejected_times = 0;
+      i.since = now;
+    }
+    measure(i, now - c.began, now);
+    break;
+  case balanced_end::failed:
+    // However quickly it failed: a fast failure is no fast instance.
+    measure(i, std::max(now - c.began, i.latency), now);
+    ++i.failures;
+    if (now >= i.ejected_until
+        && (i.on_probation || i.failures >= options_.failures_to_eject))
+      eject(i, now);
+    break;
+  case balanced_end::overloaded:
+    i.loaded_until = now + options_.stuck_after;
+    break;
+  case balanced_end::given_up:
+    measure(i, std::max(now - c.began, i.latency), now);
+    break;
+  }
+}
+
+// ---- repeating --------------------------------------------------------------
+
+void balancer::count_call() {
+  retries_saved_ =
+      std::min(retries_saved_ + options_.retry_share, options_.retry_saved_max);
+}
+
+bool balancer::may_repeat(time_point now) {
+  if (retries_saved_ < options_.retry_reserve) {
+    const auto passed = std::chrono::duration<double>(now - refilled_)
+                        / std::chrono::duration<double>(options_.retry_refill);
+    retries_saved_ = std::min(options_.retry_reserve,
+                              retries_saved_ + options_.retry_reserve * passed);
+  }
+  refilled_ = now;
+  if (retries_saved_ < 1)
+    return false;
+  retries_saved_ -= 1;
+  return true;
+}
+
+std::vector<balancer::look> balancer::looks(time_point now) const {
+  std::vector<look> out;
+  for (const auto& [node, i] : instances_)
+    out.push_back({node, i.near, now < i.ejected_until, i.under_way.size(),
+                   latency_of(i, now)});
+  return out;
+}
+
+} // namespace banyan
