@@ -60,16 +60,17 @@ balancer::fitness balancer::fit(const instance& i, time_point now) const {
 }
 
 double balancer::cost(const instance& i, time_point now) const {
-  const auto calls = static_cast<double>(i.under_way.size() + 1);
-  double share = 1;
-  if (i.since != time_point::min() && now < i.since + options_.slow_start) {
-    const auto passed = std::chrono::duration<double>(now - i.since)
-                        / std::chrono::duration<double>(options_.slow_start);
-    share = options_.slow_start_from
-            + (1 - options_.slow_start_from) * std::max(passed, 0.0);
-  }
-  return calls * std::chrono::duration<double>(latency_of(i, now)).count()
-         / share;
+  return static_cast<double>(i.under_way.size() + 1)
+         * std::chrono::duration<double>(latency_of(i, now)).count();
+}
+
+double balancer::share(const instance& i, time_point now) const {
+  if (i.since == time_point::min() || now >= i.since + options_.slow_start)
+    return 1;
+  const auto passed = std::chrono::duration<double>(now - i.since)
+                      / std::chrono::duration<double>(options_.slow_start);
+  return options_.slow_start_from
+         + (1 - options_.slow_start_from) * std::max(passed, 0.0);
 }
 
 const balancer::candidate*
@@ -95,7 +96,9 @@ std::optional<node_id> balancer::choose(const std::set<node_id>& tried,
   for (const auto& [node, i] : instances_) {
     if (tried.count(node) != 0)
       continue;
-    if (fit(i, now) == fitness::last_choice)
+    const auto part = share(i, now);
+    if (fit(i, now) == fitness::last_choice
+        || (part < 1 && !random_.chance(part)))
       rest.emplace_back(&node, &i);
     else
       (i.near ? near : far).emplace_back(&node, &i);

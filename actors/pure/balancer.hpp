@@ -120,6 +120,7 @@ private:
   [[nodiscard]] double kept(const instance& i, time_point now) const;
   [[nodiscard]] duration latency_of(const instance& i, time_point now) const;
   [[nodiscard]] double cost(const instance& i, time_point now) const;
+  [[nodiscard]] double share(const instance& i, time_point now) const;
   using candidate = std::pair<const node_id*, const instance*>;
   const candidate* better_of_two(const std::vector<candidate>& list,
                                  time_point now);
