@@ -213,6 +213,9 @@ result<void, store_error> lmdb_store::open_env(const std::filesystem::path& dir,
     code = mdb_env_open(env_, path.c_str(), MDB_NOTLS, 0600);
   if (code != 0)
     return failure{open_error(code, path)};
+  // LMDB leaves the one that it reads with open to programs that are started.
+  if (int fd = -1; mdb_env_get_fd(env_, &fd) == 0)
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   int dead = 0;
   mdb_reader_check(env_, &dead);
   MDB_stat stat{};

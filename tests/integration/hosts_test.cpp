@@ -138,6 +138,12 @@ protected:
     }
     return out;
   }
+  /// What holds of a host holds once app code may run: until it has mapped the
+  /// module, it is still making itself ready.
+  static bool has_module(pid_t pid, const std::string& module) {
+    return read_text("/proc/" + std::to_string(pid) + "/maps").find(module)
+           != std::string::npos;
+  }
   static std::string logs() {
     std::string out;
     for (std::size_t i = 0; i < 3; ++i)
@@ -195,9 +201,12 @@ TEST_F(hosts, have_no_key_no_descriptor_and_no_environment_of_their_peer) {
     ASSERT_TRUE(wait_until(
         [&] {
           processes = host_processes(peer);
-          return !processes.empty();
+          return !processes.empty()
+                 && std::all_of(
+                     processes.begin(), processes.end(),
+                     [](pid_t p) { return has_module(p, "crasher"); });
         },
-        5s));
+        30s));
     for (const auto pid : processes) {
       EXPECT_EQ(found_in(pid, secrets), std::set<std::string>{});
       const auto at = std::filesystem::path{"/proc"} / std::to_string(pid);
@@ -302,7 +311,7 @@ TEST_F(hosts, z_end_with_their_peer) {
           return command_line(pid).rfind("banyan-host:", 0) == 0;
         });
       },
-      5s));
+      30s));
 }
 
 // Two requests are outstanding as a leader is killed, of which one is running:
@@ -360,9 +369,9 @@ TEST(trails, a_request_that_was_not_running_outlives_three_leaders) {
   for (std::size_t i = 0; i < 4; ++i)
     said.push_back(spinning(i));
   std::thread running{[&] { ill = ask("ill/spin"); }};
-  EXPECT_TRUE(wait_until([&] { return taken() == before + 1; }, 5s));
+  EXPECT_TRUE(wait_until([&] { return taken() == before + 1; }, 30s));
   std::thread waiting{[&] { well = ask("well/touch"); }};
-  EXPECT_TRUE(wait_until([&] { return taken() == before + 2; }, 5s));
+  EXPECT_TRUE(wait_until([&] { return taken() == before + 2; }, 30s));
   for (int death = 0; death < 3; ++death) {
     std::optional<std::size_t> leader;
     EXPECT_TRUE(wait_until(

@@ -1,11 +1,14 @@
 #include "state_rig.hpp"
 #include "store/detail/lmdb_txn.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
+#include <string>
 
 namespace banyan::store::test {
 namespace {
@@ -36,6 +39,23 @@ TEST(lmdb, a_flipped_bit_in_a_row_is_damage_that_names_the_key) {
   fix.meta.reset();
   ASSERT_TRUE(r.store->commit({fix}).ok());
   EXPECT_TRUE(r.store->read(group_number(1), to_bytes("b")).ok());
+}
+
+TEST(lmdb, every_descriptor_is_close_on_exec) {
+  rig r;
+  r.open();
+  const auto in = std::filesystem::canonical(r.dir()).string() + '/';
+  int files = 0;
+  for (const auto& e : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+    std::error_code gone; // the iterator's own
+    const auto to = std::filesystem::read_symlink(e.path(), gone).string();
+    if (to.rfind(in, 0) != 0)
+      continue;
+    ++files;
+    const int fd = std::stoi(e.path().filename().string());
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << to;
+  }
+  EXPECT_GE(files, 4); // data.mdb twice, lock.mdb, LOCK, synced
 }
 
 TEST(lmdb, a_damaged_row_that_goes_leaves_a_right_digest) {
