@@ -96,6 +96,7 @@ void group_supervisor::on_phase(const group_id& g, local_replica& r,
 void group_supervisor::on_row(const group_id& g, local_replica& r,
                               const row_damaged& d) {
   if (!d.hopeless) {
+    ++r.rows_open;
     ++ctx_.counters.rows_damaged;
     ctx_.log(log_level::error, "a stored row of " + name_of(g)
                                    + " is damaged: " + to_hex(d.key)

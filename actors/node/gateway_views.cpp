@@ -467,7 +467,8 @@ std::string view_metrics(const node_context& ctx, duration uptime) {
   add("rows_damaged_total", "counter",
       "stored rows whose checksum was found wrong", n(c.rows_damaged));
   add("rows_mended_total", "counter",
-      "damaged rows put back from another voter, or written anew",
+      "damaged rows put back from another voter, written anew, or gone with "
+      "the state or the replica that they were of",
       n(c.rows_mended));
   add("states_lost_total", "counter",
       "groups whose state here had to be rebuilt", n(c.states_lost));

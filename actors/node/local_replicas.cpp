@@ -259,6 +259,7 @@ void group_supervisor::stop_replica(const group_id& g) {
   if (at == replicas_.end())
     return;
   const auto actor = at->second.actor;
+  ctx_.counters.rows_mended += at->second.rows_open; // gone with it
   replicas_.erase(at);
   ctx_.replicas.erase(g);
   states_changed_ = true;

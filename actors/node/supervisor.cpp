@@ -223,6 +223,7 @@ void group_supervisor::on_news(replica_news& m) {
   } else if (const auto* row = std::get_if<row_damaged>(&m.what)) {
     on_row(m.group, r, *row);
   } else if (std::get_if<row_mended>(&m.what) != nullptr) {
+    r.rows_open -= r.rows_open > 0 ? 1 : 0;
     ++ctx_.counters.rows_mended;
     ctx_.group_event(event_kind::row_mended, m.group,
                      "a damaged row is put back", ctx_.self());

@@ -87,9 +87,10 @@ private:
     caf::actor actor;
     role_changed role;
     state_phase phase = state_phase::pending; ///< as it said last
-    bool state_told = false; ///< it knows what the disk holds of it
-    parting going;           ///< once its log was found damaged
-    bool votes = true;       ///< by the newest configuration, unless unknown
+    bool state_told = false;     ///< it knows what the disk holds of it
+    std::uint64_t rows_open = 0; ///< damaged, and not yet mended
+    parting going;               ///< once its log was found damaged
+    bool votes = true; ///< by the newest configuration, unless unknown
     raft::configuration configuration;
     bool configured = false;
     std::set<replica_ref> lost_learners; ///< said that they aren't there

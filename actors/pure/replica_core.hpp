@@ -264,7 +264,8 @@ struct row_damaged {
   /// Nobody could give it for `row_patience`: a leader should hand over.
   bool hopeless = false;
 };
-/// It was put back, or an entry has written it anew.
+/// It was put back, an entry has written it anew, or the whole state is
+/// another.
 struct row_mended {
   bytes key;
 };

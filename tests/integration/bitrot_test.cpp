@@ -171,6 +171,14 @@ private:
 
   /// The peer knew of what was found here, and says that all is mended.
   mended check_mended(std::size_t i, flips_of& found) {
+    // States and rows may also go with a replica that is made anew.
+    const bool all = wait_until(
+        [&] {
+          return metric(i, "states_unready") == 0
+                 && metric(i, "rows_mended_total")
+                        == metric(i, "rows_damaged_total");
+        },
+        60s, 50ms);
     const mended m{metric(i, "logs_given_up_total"),
                    mesh_.get(i, "/v1/status")["state"]["check"].text
                        == "set_aside",
@@ -182,14 +190,12 @@ private:
       fail("damage of the log, and no log was given up");
     if (found["state"].found > 0 && !m.aside)
       fail("damage of the state, and it was not set aside");
-    // A replica whose log went begins anew, its state as well.
-    if (found["state"].rows > 0 && !m.aside && m.rows + m.logs < 1)
+    // A group's own row takes the group's state along; a replica whose log went
+    // begins anew, its state as well.
+    if (found["state"].rows > 0 && !m.aside
+        && m.rows + m.states_lost + m.logs < 1)
       fail("damage of rows, and none was mended");
-    // A state or a row goes with its replica when that is made anew, so only
-    // what is there now says whether all is mended.
-    const bool ready =
-        wait_until([&] { return metric(i, "states_unready") == 0; }, 30s, 50ms);
-    if (!ready || (m.rows < m.rows_damaged && m.logs == 0 && !m.aside))
+    if (!all)
       fail("a state or a row is not mended: " + std::to_string(m.states_lost)
            + " states lost, " + std::to_string(m.states) + " rebuilt, "
            + std::to_string(m.rows_damaged) + " rows damaged, "

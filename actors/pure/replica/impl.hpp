@@ -336,6 +336,7 @@ private:
   // mending.cpp: damaged rows
   void open_damage(bytes key, time_point now);
   void close_damage(const std::vector<bytes>& keys);
+  void leave_damage();
   void mend(time_point now);
   void mending_tick(time_point now);
   void ask_for_row(const bytes& key, damaged_row& d, time_point now);
@@ -589,6 +590,7 @@ private:
   std::set<replica_ref> heard_;               ///< replicas that said anything
   std::map<replica_ref, time_point> lacking_; ///< said so, and until when
   std::map<bytes, damaged_row> damage_;
+  std::vector<bytes> rows_gone_; ///< damaged, and mended with the whole state
   std::vector<read_wait> parked_reads_; ///< reads that met damage
   std::uint64_t mending_ = 0;           ///< the order that puts rows back, or 0
   std::uint64_t rows_mended_ = 0;

@@ -52,6 +52,13 @@ void replica_core::impl::close_damage(const std::vector<bytes>& keys) {
     order_parked(std::move(w));
 }
 
+/// Others take the place of all rows: what was damaged is mended with that.
+void replica_core::impl::leave_damage() {
+  for (const auto& [key, d] : damage_)
+    rows_gone_.push_back(key);
+  damage_.clear();
+}
+
 // ---- turns and queries that met one -----------------------------------------
 
 void replica_core::impl::park(read_wait w) {

@@ -174,6 +174,10 @@ void replica_core::impl::become_whole(time_point now) {
   readable_ = true;
   if (phase_ != state_phase::whole)
     set_phase(state_phase::whole, false, {});
+  for (auto& key : std::exchange(rows_gone_, {})) {
+    ++rows_mended_;
+    out_.emplace_back(row_mended{std::move(key)});
+  }
   asked_for_state_ = 0;
   hand_over_at_ = never;
   checkpoint_at_ = std::max(checkpoint_at_, state_meta_.index);
@@ -268,7 +272,7 @@ void replica_core::impl::lose_state(std::string why, bool quarantined,
     drop_offer(offers_.begin()->first);
   while (!copies_.empty())
     end_copy(copies_.begin()->first, "its state was lost");
-  damage_.clear();
+  leave_damage();
   mending_ = 0;
   parked_reads_.clear();
   reads_.clear();

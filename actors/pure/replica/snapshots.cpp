@@ -420,7 +420,7 @@ void replica_core::impl::install_done(const store::state_digest& sum,
   runs_.clear();
   reads_.clear();
   parked_reads_.clear();
-  damage_.clear(); // of rows that are no more
+  leave_damage(); // of rows that are no more
   mending_ = 0;
   mark_ = 0;
   mark_at_ = never;

@@ -348,7 +348,12 @@ TEST_F(replica_damage, nor_can_a_row_be_put_back_there) {
   w.nodes[hit].commit_fails = store::store_errc::damaged;
   w.scrub(hit);
   ASSERT_TRUE(w.run_until([&] { return phase(hit) == state_phase::lost; }));
+  EXPECT_EQ(w.nodes[hit].damaged.size(), 1u);
+  EXPECT_EQ(w.nodes[hit].mended.size(), 0u);
   ASSERT_TRUE(w.run_until([&] { return phase(hit) == state_phase::whole; }));
+  // It is mended with the whole.
+  EXPECT_EQ(w.nodes[hit].mended, std::vector<bytes>{actor_row("k3")});
+  EXPECT_EQ(w.nodes[hit].core->status().rows_mended, 1u);
   w.check_states_equal();
 }
 
