@@ -5,6 +5,7 @@
 #include "actors/host/json.hpp"
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/gateway_answers.hpp"
+#include "actors/node/openapi.hpp"
 #include "base/codec.hpp"
 #include "crypto/secret.hpp"
 
@@ -149,6 +150,12 @@ void http_gateway::handle(io::http_request q, responder r) {
     return not_found();
   const auto& what = path[1];
   if (path.size() == 2 && get) {
+    if (what == "openapi.json") {
+      io::http_response description;
+      description.body = openapi_document();
+      r.send(std::move(description));
+      return;
+    }
     if (what == "status")
       return void(r.send(answer(q, view_status(ctx_, uptime))));
     if (what == "nodes")
