@@ -8,6 +8,7 @@
 #include "actors/pure/event_log.hpp"
 #include "actors/pure/group_guard.hpp"
 #include "actors/pure/log_ring.hpp"
+#include "actors/pure/retention.hpp"
 #include "base/target.hpp"
 #include "crypto/identity.hpp"
 #include "net/io/loop.hpp"
@@ -78,6 +79,8 @@ struct node_settings {
   /// What apps were running here as the last process of this node ended.
   std::vector<left_trail> left_trails;
   directory_marks marks; ///< of the data directory, as it was at this start
+  /// What a removed app leaves is kept for so much of this peer's running time.
+  retention removed;
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
   log_function log = [](log_level, const std::string&) {};

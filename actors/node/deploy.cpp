@@ -310,7 +310,7 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   std::map<std::uint32_t, replica_id> made;
   std::map<std::uint32_t, replica_id> waiting;
   if (!app.is_none()) {
-    if (a == nullptr || (a->deleted && kept_for(app) >= 7 * 24h))
+    if (a == nullptr || (a->deleted && is_over(app)))
       return done({}, "the app isn't known here yet");
     secret_bytes<32> secret;
     if (!m.secret

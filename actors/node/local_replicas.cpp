@@ -147,14 +147,17 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   s.voters_wanted = a.version.spec.replicas;
   auto& c = s.config;
   c.group = g;
-  const auto lineage = lineage_of(g);
-  c.lineage = lineage.lineage;
-  // Of a conflict each replica stays in the line that it was in.
-  if (const auto noted = ctx_.disk.documents->find(
+  std::optional<lineage_id> noted;
+  if (const auto kept = ctx_.disk.documents->find(
           static_cast<std::uint8_t>(document_kind::recovered),
           shard_name(g.app.view(), shard));
-      noted && !lineage.conflicting.empty())
-    static_cast<void>(lineage_id::from(noted->view(), c.lineage));
+      kept && !lineage_id::from(kept->view(), noted.emplace()))
+    noted.reset();
+  const auto begun =
+      start_in(lineage_of(g), {ctx_.self(), id}, noted, a.genesis.lineage);
+  if (begun.step == lineage_step::end)
+    return say_given_up(a, shard);
+  c.lineage = begun.lineage;
   c.stream_lineage = a.genesis.lineage;
   c.closed = closed(g);
   c.self = {ctx_.self(), id};
@@ -218,14 +221,8 @@ void group_supervisor::spawn(const app_record& a, std::uint32_t shard,
   auto& mine = replicas_.emplace(g, std::move(r)).first->second;
   if (states_)
     give_state(g, mine);
-  if (lineage.recovery
-      && lineage.recovery->survivor == replica_ref{ctx_.self(), id}) {
-    const auto taken_up = ctx_.disk.documents->find(
-        static_cast<std::uint8_t>(document_kind::recovered),
-        shard_name(g.app.view(), shard));
-    if (!taken_up || taken_up->view() != lineage.lineage.view())
-      ctx_.tell_replica(g, recovery_in{lineage.lineage});
-  }
+  if (begun.step == lineage_step::take_up)
+    ctx_.tell_replica(g, recovery_in{begun.lineage});
   states_changed_ = true;
   if (ctx_.apps.count({a.id, mine.base}) == 0)
     want_hosts(a.id);

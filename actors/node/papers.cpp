@@ -1,5 +1,7 @@
 // The apps' documents: what was stored, what owners and peers bring, and what
 // that means for replicas and apps here.
+#include "actors/pure/papers.hpp"
+
 #include "actors/docs/app_secrets.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/operator_desk.hpp"
@@ -9,6 +11,22 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
+namespace {
+
+/// `asked`: its owner came to this peer with it.
+event_kind papers_event(const app_record& old, const app_record& now,
+                        bool asked) {
+  if (now.deleted)
+    return old.deleted ? event_kind::updated : event_kind::removed;
+  if (old.deleted)
+    return event_kind::undeleted;
+  return asked && !old.version.spec.restoring.empty()
+                 && now.version.spec.restoring.empty()
+             ? event_kind::restored
+             : event_kind::updated;
+}
+
+} // namespace
 
 void group_supervisor::load_papers() {
   desk_->load();
@@ -58,33 +76,11 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     }
   auto& a = *opened;
   const auto had = apps_.find(a.id);
-  if (had != apps_.end()) { // each document at its newest; tombstones stay
-    const auto& old = had->second;
-    auto merged = old.papers;
-    if (a.number > old.number)
-      merged.version = a.papers.version;
-    if (a.papers.deletion
-        && (!merged.deletion
-            || a.papers.deletion->version > merged.deletion->version))
-      merged.deletion = a.papers.deletion;
-    const bool same_number = a.number == old.number;
-    const bool equal = a.papers.version == old.papers.version;
-    if (merged.version == old.papers.version
-        && merged.deletion == old.papers.deletion) {
-      if (same_number && !equal)
-        return refuse(reply_status::conflict,
-                      "version " + std::to_string(a.number)
-                          + " exists with other contents: sign a higher one");
-      if (!a.deleted && old.deleted)
-        return refuse(reply_status::conflict,
-                      "the app was removed; `banyan undelete "
-                          + old.genesis.name + "` takes that back");
-      if (a.number < old.number && !a.deleted)
-        return refuse(reply_status::conflict,
-                      "version " + std::to_string(old.number) + " is there, "
-                          + std::to_string(a.number)
-                          + " is lower: sign a number above "
-                          + std::to_string(old.number));
+  if (had != apps_.end()) {
+    auto met = meet(had->second, a);
+    if (met.is == papers_meeting::outcome::refused)
+      return refuse(met.status, std::move(met.why));
+    if (met.is == papers_meeting::outcome::same) {
       if (done) {
         deploy_answer same;
         same.app = a.id;
@@ -92,7 +88,7 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
       }
       return;
     }
-    auto again = open_papers(merged, ctx_.settings.mesh, start_.trusted);
+    auto again = open_papers(met.merged, ctx_.settings.mesh, start_.trusted);
     if (!again.ok())
       return refuse(reply_status::invalid_argument,
                     "these documents don't go with those that are here");
@@ -104,7 +100,7 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
       done && !a.deleted && !why.empty())
     return refuse(reply_status::invalid_argument, std::move(why));
   const bool back = had != apps_.end() && had->second.deleted && !a.deleted;
-  if (back && done && kept_for(a.id) >= 7 * 24h)
+  if (back && done && is_over(a.id))
     return refuse(reply_status::expired,
                   "its data was kept for 7 days of this peer's running time "
                   "and is gone; restore a backup");
@@ -137,12 +133,12 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
                     nullptr);
       return adopt(record->papers, nullptr, done);
     }
-    const bool born = apps_.count(record->id) == 0;
+    const auto old = apps_.find(record->id);
+    const auto kind = old == apps_.end()
+                          ? event_kind::deployed
+                          : papers_event(old->second, *record, done != nullptr);
     apps_.insert_or_assign(record->id, *record);
-    ctx_.event(record->deleted ? event_kind::removed
-               : born          ? event_kind::deployed
-                               : event_kind::updated,
-               record->genesis.name,
+    ctx_.event(kind, record->genesis.name,
                "version " + std::to_string(record->number));
     if (record->deleted)
       uninstall(apps_.at(record->id));
@@ -165,8 +161,9 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
 
 void group_supervisor::install(const app_record& a) {
   if (a.deleted) { // an older one of its name never hides a living one
-    if (const auto kept = kept_for(a.id); kept < 7 * 24h) {
-      ctx_.removed[a.genesis.name] = {a.id, 7 * 24h - kept};
+    if (!is_over(a.id)) {
+      ctx_.removed[a.genesis.name] = {
+          a.id, ctx_.settings.removed.left(kept_for(a.id))};
       use_secret(a);
       begin_replicas(a); // closed: its data is looked after as any other
     }
@@ -229,8 +226,8 @@ void group_supervisor::uninstall(const app_record& a) {
   const auto& name = a.genesis.name;
   // Replicas stay, closed, for as long as the data is kept.
   refresh_closed(a);
-  if (const auto kept = kept_for(a.id); kept < 7 * 24h)
-    ctx_.removed[name] = {a.id, 7 * 24h - kept};
+  if (!is_over(a.id))
+    ctx_.removed[name] = {a.id, ctx_.settings.removed.left(kept_for(a.id))};
   forget_secrets(a.id, true);
   if (const auto* known = ctx_.known.find_app(name);
       known != nullptr && known->id == a.id) {
@@ -239,8 +236,10 @@ void group_supervisor::uninstall(const app_record& a) {
     ctx_.specs.erase(name);
     troubles_.erase(name);
     ctx_.versions.erase(name);
-    ctx_.papers[name] = a.papers.encode();
   }
+  // What an undelete goes on from, also when an update comes late.
+  if (ctx_.known.find_app(name) == nullptr)
+    ctx_.papers[name] = a.papers.encode();
   ctx_.app_lines.erase(name);
   while (true) {
     const auto host = ctx_.apps.lower_bound({a.id, 0});

@@ -86,8 +86,7 @@ void group_supervisor::keep_recovery(const signed_document& d,
   const auto name = shard_name(g.app.view(), g.shard);
   const auto mine =
       read_replica(*ctx_.disk.documents, document_kind::replica, name);
-  if (now.lineage != before && now.recovery && mine
-      && now.recovery->survivor != replica_ref{ctx_.self(), *mine})
+  if (mine && next_step(now, {ctx_.self(), *mine}, before) == lineage_step::end)
     changes.push_back(document(document_kind::replica, name, std::nullopt));
   const node_id source = from == nullptr ? node_id{} : *from;
   put_documents(std::move(changes),
@@ -112,6 +111,9 @@ void group_supervisor::apply_lineage(const group_id& g) {
       ctx_.lineage_conflicts.erase(g);
     } else {
       ctx_.lineage_conflicts.insert(g);
+      ctx_.group_event(event_kind::conflict, g,
+                       "recovered twice from one parent: neither serves until "
+                       "the app's owner recovers it again");
       ctx_.log(log_level::error,
                shard_text(app->second, g.shard)
                    + " was recovered twice from one parent: neither serves "
@@ -121,22 +123,35 @@ void group_supervisor::apply_lineage(const group_id& g) {
     refresh_closed(app->second);
   }
   const auto here = replicas_.find(g);
-  // Once for each lineage: a document that changes nothing does nothing, and
-  // of a conflict neither side is taken up.
-  if (!now.conflicting.empty() || !now.recovery || here == replicas_.end()
-      || here->second.lineage == now.lineage)
+  if (here == replicas_.end())
     return;
-  if (now.recovery->survivor == replica_ref{ctx_.self(), here->second.id}) {
-    here->second.lineage = now.lineage;
+  // Once for each lineage: a document that changes nothing does nothing.
+  auto& r = here->second;
+  switch (next_step(now, {ctx_.self(), r.id}, r.lineage)) {
+  case lineage_step::none:
+    return;
+  case lineage_step::take_up:
+    r.lineage = now.lineage;
     ctx_.tell_replica(g, recovery_in{now.lineage});
+    ctx_.group_event(
+        event_kind::recovered, g,
+        "goes on alone from term " + std::to_string(now.recovery->term.value())
+            + ", index " + std::to_string(now.recovery->last.value())
+            + ", in lineage " + to_string(now.lineage),
+        ctx_.self());
     return;
+  case lineage_step::end:
+    say_given_up(app->second, g.shard);
+    stop_replica(g);
   }
+}
+
+void group_supervisor::say_given_up(const app_record& a, std::uint32_t shard) {
   ctx_.log(log_level::warning,
-           shard_text(app->second, g.shard)
+           shard_text(a, shard)
                + ": the replica here is of a lineage that its owner gave up; "
                  "what it has is kept on this disk, and its leader makes "
                  "another");
-  stop_replica(g);
 }
 
 void group_supervisor::on_recovery(const node_id& from,

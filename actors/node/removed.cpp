@@ -9,8 +9,6 @@
 namespace banyan::actors {
 namespace {
 
-constexpr duration kept_most = 7 * 24h;
-constexpr duration count_every = 5min; ///< lost in a crash, at most
 constexpr duration drop_retry = 200ms;
 
 bytes app_name_of(const app_id& id) {
@@ -53,20 +51,25 @@ duration group_supervisor::kept_for(const app_id& app) const {
   return std::chrono::milliseconds{static_cast<std::int64_t>(ms)};
 }
 
+bool group_supervisor::is_over(const app_id& app) const {
+  return ctx_.settings.removed.over(kept_for(app));
+}
+
 void group_supervisor::count_removed(time_point now) {
   if (removed_counted_at_ == never)
     removed_counted_at_ = now;
+  const auto& keep = ctx_.settings.removed;
   const auto passed = now - removed_counted_at_;
-  if (passed < count_every)
+  if (passed < keep.step())
     return;
   removed_counted_at_ = now;
   for (const auto& [id, a] : apps_) {
     if (!a.deleted)
       continue;
     const auto before = kept_for(id);
-    if (before >= kept_most)
+    if (keep.over(before))
       continue;
-    const auto kept = std::min<duration>(before + passed, kept_most);
+    const auto kept = keep.counted(before, passed);
     bytes content;
     writer{content}.uint(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(kept).count()));
@@ -75,8 +78,8 @@ void group_supervisor::count_removed(time_point now) {
         nullptr);
     if (const auto at = ctx_.removed.find(a.genesis.name);
         at != ctx_.removed.end() && at->second.id == id)
-      at->second.left = kept_most - kept;
-    if (kept >= kept_most)
+      at->second.left = keep.left(kept);
+    if (keep.over(kept))
       drop_data(a);
   }
 }

@@ -28,7 +28,7 @@ void group_supervisor::order(const group_id& g, local_replica& r,
 void group_supervisor::repair(const group_id& g, local_replica& r,
                               time_point now) {
   const auto app = apps_.find(g.app);
-  if (app == apps_.end() || (app->second.deleted && kept_for(g.app) >= 7 * 24h))
+  if (app == apps_.end() || (app->second.deleted && is_over(g.app)))
     return;
   const auto& spec = app->second.version.spec;
   const auto& conf = r.configuration;

@@ -243,6 +243,7 @@ private:
   void keep_recovery(const signed_document& d, const app_recovery& r,
                      const node_id* from, std::function<void()> then);
   void apply_lineage(const group_id& g);
+  void say_given_up(const app_record& a, std::uint32_t shard);
   void on_recovery(const node_id& from, const recovery_told& t);
   void on_standings(const node_id& from, standings_told& t);
   void standings_here(const app_id& app,
@@ -255,6 +256,8 @@ private:
   void count_removed(time_point now);
   void drop_data(const app_record& a);
   [[nodiscard]] duration kept_for(const app_id& app) const;
+  /// Its data was kept for as long as promised, here.
+  [[nodiscard]] bool is_over(const app_id& app) const;
   /// Being restored, or removed and kept, or in conflict about its lineage.
   [[nodiscard]] bool closed(const group_id& g) const;
   void refresh_closed(const app_record& a);

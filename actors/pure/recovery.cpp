@@ -37,6 +37,28 @@ lineage_state resolve_lineage(const lineage_id& birth,
   return out; // a circle, which only its own owner can have signed
 }
 
+lineage_step next_step(const lineage_state& now, const replica_ref& who,
+                       const lineage_id& speaks) {
+  // Of a conflict neither side is taken up, and nobody ends: its owner may
+  // still decide for either.
+  if (!now.conflicting.empty() || !now.recovery || now.lineage == speaks)
+    return lineage_step::none;
+  return now.recovery->survivor == who ? lineage_step::take_up
+                                       : lineage_step::end;
+}
+
+lineage_start start_in(const lineage_state& now, const replica_ref& who,
+                       const std::optional<lineage_id>& noted,
+                       const lineage_id& birth) {
+  lineage_start s;
+  s.lineage = now.lineage;
+  if (!now.conflicting.empty())
+    s.lineage = noted.value_or(now.lineage); // each in the line that it was in
+  else
+    s.step = next_step(now, who, noted.value_or(birth));
+  return s;
+}
+
 recovery_choice choose_survivor(const app_id& app, std::uint32_t shard,
                                 const lineage_state& now,
                                 const lineage_id& next,

@@ -22,6 +22,34 @@ struct lineage_state {
                                             std::vector<app_recovery> all);
 /// @}
 
+/// @name What that means for the replica of the shard on one node
+/// The node keeps every recovery that it learns of, in whatever order they
+/// come, and asks this again after each.
+/// @{
+enum class lineage_step : std::uint8_t {
+  none,    ///< it speaks in the lineage in force, or there is a conflict
+  take_up, ///< it is the survivor: its group goes on from what it has
+  end,     ///< of a lineage that was given up: it never speaks again under the
+           ///< id that it has; log and rows stay on the disk
+};
+/// `who` has spoken in lineage `speaks` up to now.
+[[nodiscard]] lineage_step next_step(const lineage_state& now,
+                                     const replica_ref& who,
+                                     const lineage_id& speaks);
+
+/// How a replica starts that its disk holds.
+struct lineage_start {
+  lineage_step step = lineage_step::none;
+  lineage_id lineage; ///< to speak in
+};
+/// `noted` is the lineage that it has spoken in with a quorum, or was made in,
+/// if that was written down; else that of the group's birth counts.
+[[nodiscard]] lineage_start start_in(const lineage_state& now,
+                                     const replica_ref& who,
+                                     const std::optional<lineage_id>& noted,
+                                     const lineage_id& birth);
+/// @}
+
 /// How one replica stands, as its node says when a recovery is thought of.
 struct surviving_replica {
   group_id group;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace banyan {
 namespace {
 
@@ -65,6 +67,107 @@ TEST(lineages, the_one_that_its_owner_recovers_again_is_decided_for) {
 
 TEST(lineages, a_circle_ends) {
   static_cast<void>(resolve_lineage(line(1), {recovery(1, 2), recovery(2, 1)}));
+}
+
+// ---- what it means for a node's replica ------------------------------------
+
+/// What a node does as these become known to it, one after another.
+struct lineage_walk {
+  explicit lineage_walk(replica_ref r) : who{r} {}
+  lineage_step hear(const app_recovery& r) {
+    const auto again = [&](const auto& k) { return k.lineage == r.lineage; };
+    if (std::none_of(known.begin(), known.end(), again))
+      known.push_back(r);
+    const auto step = next_step(now(), who, speaks);
+    if (step == lineage_step::take_up)
+      speaks = now().lineage;
+    return step;
+  }
+  [[nodiscard]] lineage_state now() const {
+    return resolve_lineage(line(1), known);
+  }
+  replica_ref who;
+  lineage_id speaks = line(1);
+  std::vector<app_recovery> known;
+};
+
+TEST(lineage_steps, the_survivor_takes_it_up_once_and_all_others_end) {
+  lineage_walk survivor{at(2)};
+  EXPECT_EQ(survivor.hear(recovery(1, 2)), lineage_step::take_up);
+  EXPECT_EQ(survivor.hear(recovery(1, 2)), lineage_step::none);
+  EXPECT_EQ(survivor.hear(recovery(8, 9)), lineage_step::none);
+  EXPECT_EQ(lineage_walk{at(7)}.hear(recovery(1, 2)), lineage_step::end);
+}
+
+// It counts where they have led to, not which one came last.
+TEST(lineage_steps, come_to_the_same_in_any_order) {
+  for (const bool newest_first : {false, true}) {
+    const auto hear_both = [&](lineage_walk w) {
+      const auto one = w.hear(newest_first ? recovery(2, 3) : recovery(1, 2));
+      const auto two = w.hear(newest_first ? recovery(1, 2) : recovery(2, 3));
+      return std::pair{one, two};
+    };
+    const auto old = hear_both(lineage_walk{at(7)});
+    EXPECT_TRUE(old.first == lineage_step::end
+                || old.second == lineage_step::end);
+    EXPECT_EQ(hear_both(lineage_walk{at(3)}).second, lineage_step::take_up);
+  }
+  lineage_walk first{at(2)}; // it was the survivor, and then another one was
+  EXPECT_EQ(first.hear(recovery(2, 3)), lineage_step::none);
+  EXPECT_EQ(first.hear(recovery(1, 2)), lineage_step::end);
+}
+
+TEST(lineage_steps, of_a_conflict_nobody_takes_up_or_ends) {
+  lineage_walk one{at(2)};
+  EXPECT_EQ(one.hear(recovery(1, 2)), lineage_step::take_up);
+  EXPECT_EQ(one.hear(recovery(1, 3)), lineage_step::none);
+  lineage_walk neither{at(7)};
+  neither.known.push_back(recovery(1, 2));
+  EXPECT_EQ(neither.hear(recovery(1, 3)), lineage_step::none);
+  // Decided for: the child's survivor goes on, of both sides all others end.
+  EXPECT_EQ(one.hear(recovery(2, 5)), lineage_step::end);
+  lineage_walk five{at(5)};
+  five.known = {recovery(1, 2), recovery(1, 3)};
+  EXPECT_EQ(five.hear(recovery(2, 5)), lineage_step::take_up);
+}
+
+// The parent of a conflict has a recovery of its own here, whose survivor is
+// somebody else: that ended the ones that were to be decided for.
+TEST(lineage_steps, of_a_conflict_of_a_recovered_group_nobody_ends_either) {
+  for (const auto mine : std::vector<std::uint8_t>{3, 4}) {
+    lineage_walk w{at(mine)};
+    w.known.push_back(recovery(1, 2));
+    EXPECT_EQ(w.hear(recovery(2, mine)), lineage_step::take_up);
+    const auto sibling = static_cast<std::uint8_t>(7 - mine);
+    EXPECT_EQ(w.hear(recovery(2, sibling)), lineage_step::none);
+    EXPECT_EQ(w.now().conflicting.size(), 2U);
+  }
+}
+
+TEST(lineage_starts, are_in_the_line_in_force_and_take_it_up_once) {
+  const auto birth = resolve_lineage(line(1), {});
+  auto s = start_in(birth, at(2), {}, line(1));
+  EXPECT_EQ(s.step, lineage_step::none);
+  EXPECT_EQ(s.lineage, line(1));
+  const auto recovered = resolve_lineage(line(1), {recovery(1, 2)});
+  s = start_in(recovered, at(2), {}, line(1));
+  EXPECT_EQ(s.step, lineage_step::take_up); // a crash came before it led
+  EXPECT_EQ(s.lineage, line(2));
+  EXPECT_EQ(start_in(recovered, at(2), line(2), line(1)).step,
+            lineage_step::none); // or its later voters would count for nothing
+  EXPECT_EQ(start_in(recovered, at(7), line(2), line(1)).step,
+            lineage_step::none); // made in it
+  EXPECT_EQ(start_in(recovered, at(7), {}, line(1)).step, lineage_step::end);
+}
+
+TEST(lineage_starts, of_a_conflict_are_in_the_line_of_before) {
+  const auto two = resolve_lineage(line(1), {recovery(1, 2), recovery(1, 3)});
+  for (const auto was : std::vector<std::uint8_t>{2, 3}) {
+    const auto s = start_in(two, at(was), line(was), line(1));
+    EXPECT_EQ(s.step, lineage_step::none);
+    EXPECT_EQ(s.lineage, line(was));
+  }
+  EXPECT_EQ(start_in(two, at(7), {}, line(1)).lineage, line(1));
 }
 
 TEST(survivor, is_the_one_with_the_last_term_then_the_last_index) {
