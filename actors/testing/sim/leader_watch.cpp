@@ -66,7 +66,7 @@ void leader_watch::on_role(std::size_t machine, const node_id& node,
                            const group_id& g, const role_changed& r) {
   auto& group = groups_[g];
   group.roles[machine] = r;
-  if (r.now != role_changed::role::leader)
+  if (r.now != role_changed::role::leader || abandoned_.count(g) != 0)
     return;
   leaderships_ += r.serving ? 1 : 0;
   const auto [at, fresh] = group.leaders.emplace(r.term.value(), node);
@@ -108,7 +108,7 @@ std::optional<std::size_t> leader_watch::serving(const group_id& g) const {
 void leader_watch::look(world& w) {
   for (auto& [g, group] : groups_) {
     const auto* conf = w.logs.configuration(g);
-    if (conf == nullptr)
+    if (conf == nullptr || abandoned_.count(g) != 0)
       continue;
     const auto leader = serving(g);
     const bool could = majority_meets(w, conf->voters)

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 namespace banyan::sim {
@@ -21,6 +22,8 @@ public:
   void on_role(std::size_t machine, const node_id& node, const group_id& g,
                const role_changed& r);
   void on_down(std::size_t machine);
+  /// See `log_watch::abandon`.
+  void abandon(const group_id& g) { abandoned_.insert(g); }
   /// Every now and then.
   void look(world& w);
   /// The machine on which the group's leader serves.
@@ -47,6 +50,7 @@ private:
 
   report problem_;
   std::map<group_id, group_state> groups_;
+  std::set<group_id> abandoned_;
   std::uint64_t leaderships_ = 0;
   std::uint64_t late_results_ = 0;
 };

@@ -112,6 +112,8 @@ void log_watch::synced(const node_id& node, const store::order_id& order,
                        const std::optional<log_base>& reset,
                        const std::vector<log_entry>& entries,
                        const std::vector<digest>& hashes) {
+  if (abandoned_.count(order.group) != 0)
+    return;
   auto& b = books_[order.group];
   auto& c = copy_of(b, {node, order.replica});
   if (reset) {
@@ -277,7 +279,7 @@ std::string log_watch::describe(const book& b, log_index index) {
 
 void log_watch::acknowledged(const group_id& g, log_index index) {
   ++answers_;
-  if (index == log_index{})
+  if (index == log_index{} || abandoned_.count(g) != 0)
     return;
   auto& b = books_[g];
   const auto at = b.entries.find(index);
@@ -296,13 +298,15 @@ void log_watch::acknowledged(const group_id& g, log_index index) {
 
 void log_watch::committed(const group_id& g, log_index index,
                           const digest& hash) {
-  if (index != log_index{})
+  if (index != log_index{} && abandoned_.count(g) == 0)
     settle_on(g, books_[g], index, hash, "a state");
 }
 
 void log_watch::opened(const node_id& node, const store::log_recovery& found) {
   const bool lossy = lossy_.count(node) != 0;
   for (const auto& r : found.logs) {
+    if (abandoned_.count(r.group) != 0)
+      continue;
     if (r.damaged && !lossy)
       problem_(place(r.group, r.base.index)
                + ": a disk that lost nothing is damaged: " + r.damage);

@@ -41,6 +41,13 @@ public:
     return lossy_.count(node) != 0;
   }
 
+  /// Its owner recovered it and accepts loss: there may be two histories, and
+  /// nothing is demanded of it any more.
+  void abandon(const group_id& g) {
+    abandoned_.insert(g);
+    books_.erase(g);
+  }
+
   /// A client got `ok` for the entry at `index`, or read what it wrote.
   void acknowledged(const group_id& g, log_index index);
   /// A state says that the log up to `index` (with this hash) is committed.
@@ -116,6 +123,7 @@ private:
   report problem_;
   std::unordered_map<group_id, book> books_;
   std::set<node_id> lossy_;
+  std::set<group_id> abandoned_;
   std::uint64_t entries_ = 0;
   std::uint64_t answers_ = 0;
 };

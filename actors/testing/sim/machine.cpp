@@ -135,6 +135,7 @@ void machine::boot() {
   if (const auto& targets = world_.how.targets; !targets.empty())
     settings.target = targets[std::min(number_, targets.size() - 1)];
   settings.features = features_;
+  settings.removed = world_.how.removed;
   settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)

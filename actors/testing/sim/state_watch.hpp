@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -18,6 +19,8 @@ public:
   void stored(std::size_t machine, const group_id& g, log_index index,
               const store::state_digest& digest) {
     ++stored_;
+    if (abandoned_.count(g) != 0)
+      return;
     const auto [at, fresh] =
         digests_[g].emplace(index, std::pair{digest, machine});
     if (fresh)
@@ -29,6 +32,8 @@ public:
                + std::to_string(at->second.second) + " differ at index "
                + std::to_string(index.value()));
   }
+  /// See `log_watch::abandon`.
+  void abandon(const group_id& g) { abandoned_.insert(g); }
   [[nodiscard]] std::uint64_t stored() const { return stored_; }
   [[nodiscard]] std::uint64_t compared() const { return compared_; }
 
@@ -38,6 +43,7 @@ private:
       group_id,
       std::map<log_index, std::pair<store::state_digest, std::size_t>>>
       digests_;
+  std::set<group_id> abandoned_;
   std::uint64_t stored_ = 0;
   std::uint64_t compared_ = 0;
 };

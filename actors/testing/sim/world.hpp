@@ -30,6 +30,7 @@ struct world_options {
   bool owned = false;
   /// What each machine is compiled for, as `regions`; empty: as this program.
   std::vector<std::string> targets{};
+  retention removed{}; ///< of what removed apps leave
 };
 
 /// The machines, the network between them and the time that they share.
@@ -101,6 +102,15 @@ public:
   }
   [[nodiscard]] bool words_late() const { return now() < late_until_; }
   /// @}
+
+  /// The group's owner recovers it: what only lost voters had is gone, and
+  /// until a conflict is decided there may be two of it. The checkers let it
+  /// be from now on.
+  void accept_loss(const group_id& g) {
+    logs.abandon(g);
+    leaders.abandon(g);
+    states.abandon(g);
+  }
 
   const world_options how;
   const std::uint64_t seed;

@@ -1,0 +1,132 @@
+// Apps that are removed, and what they leave (DESIGN sections 11 and 12): kept
+// for its time, brought back by `undelete`, gone after that; deletions and
+// updates that meet on their way.
+#include "sim/counters.hpp"
+
+namespace banyan::sim {
+namespace {
+
+constexpr duration kept = 4min; ///< in place of 7 days
+
+struct removals : counters {
+  bool deleted_everywhere() {
+    for (const auto n : up())
+      if (context(n).known.find_app("counter") != nullptr)
+        return false;
+    return true;
+  }
+  bool there_everywhere() {
+    for (const auto n : up())
+      if (context(n).known.find_app("counter") == nullptr)
+        return false;
+    return true;
+  }
+  /// Neither replica, nor rows, nor log.
+  bool is_empty(std::size_t n) {
+    return context(n).replicas.empty()
+           && documents(n, document_kind::replica).empty()
+           && !w().at(n).disk().log_synced(group) && context(n).removed.empty();
+  }
+  void bring_back(std::size_t by) {
+    const auto a = undelete(by);
+    ASSERT_EQ(a.status, reply_status::ok) << a.message;
+    ASSERT_TRUE(
+        w().run_until([&] { return there_everywhere() && whole(); }, 20s));
+  }
+};
+
+TEST_F(removals, are_taken_back_with_everything_and_each_has_its_own_time) {
+  begin(3, retention{kept});
+  add(0, 42);
+  for (int round = 0; round < 3; ++round) { // more than `kept` in all
+    remove(1);
+    ASSERT_TRUE(w().run_until([&] { return deleted_everywhere(); }, 5s));
+    EXPECT_EQ(call(2, "get").status, reply_status::not_found);
+    EXPECT_GE(events(0, event_kind::removed), 1U);
+    w().run_for(kept / 2);
+    if (round == 1) // what was counted so far outlasts a restart
+      for (const auto n : up())
+        reboot(n);
+    w().run_for(kept / 4);
+    for (const auto n : up()) {
+      ASSERT_EQ(context(n).removed.count("counter"), 1U) << n;
+      EXPECT_LE(context(n).removed.at("counter").left, kept * 2 / 5);
+    }
+    bring_back(2);
+    EXPECT_GE(events(0, event_kind::undeleted), 1U);
+    expect_everywhere(42 + round);
+    add(0);
+  }
+}
+
+TEST_F(removals, leave_nothing_after_their_time_and_undelete_says_so) {
+  begin(3, retention{kept});
+  add(0, 42);
+  remove(0);
+  w().at(2).kill(machine::end::power); // its running time stands still
+  w().run_for(kept - 20s);
+  EXPECT_FALSE(is_empty(0));
+  EXPECT_FALSE(is_empty(1));
+  ASSERT_TRUE(w().run_until([&] { return is_empty(0) && is_empty(1); }, 40s));
+  const auto late = undelete(0);
+  EXPECT_EQ(late.status, reply_status::expired);
+  EXPECT_NE(late.message.find("is gone; restore a backup"), std::string::npos)
+      << late.message;
+  EXPECT_EQ(call(1, "get").status, reply_status::not_found);
+  w().at(2).boot();
+  w().run_for(kept - 30s);
+  EXPECT_FALSE(is_empty(2));
+  ASSERT_TRUE(w().run_until([&] { return is_empty(2); }, 60s));
+  for (const auto n : up()) // and a restart finds nothing to go on with
+    reboot(n);
+  w().run_for(2s);
+  for (const auto n : up())
+    EXPECT_TRUE(is_empty(n)) << n;
+  // The name is free.
+  actors::deploy_in d;
+  d.spec.name = d.spec.module = "counter";
+  d.spec.shards = 1;
+  d.spec.isolation = app_isolation::none;
+  const auto a = answered<actors::deploy_answer>(0, std::move(d));
+  EXPECT_EQ(a.status, reply_status::ok) << a.message;
+  ASSERT_TRUE(w().run_until([&] { return there_everywhere(); }, 5s));
+  EXPECT_EQ(value(1), 0);
+}
+
+// While the first is being stored the second comes, on one peer or on two.
+TEST_F(removals, and_updates_that_cross_are_both_kept) {
+  for (int way = 0; way < 4; ++way) {
+    begin(3);
+    add(0, 42);
+    const auto old = record(0);
+    auto spec = old.version.spec;
+    spec.replace_after = 2h;
+    const auto updated =
+        sign_update(owner().key, owner().mesh, old, spec, old.number + 1);
+    const auto removed = sign_removal(owner().key, owner().mesh, old);
+    const std::size_t other = way < 2 ? 0 : 1;
+    for (const auto n : {std::size_t{0}, other})
+      w().at(n).disk().set_sync_delay(20ms);
+    tell(0, 2, way % 2 == 0 ? updated : removed);
+    tell(other, 2, way % 2 == 0 ? removed : updated);
+    w().run_for(2s);
+    for (int restarted = 0; restarted < 2; ++restarted) {
+      for (const auto n : up()) {
+        EXPECT_EQ(record(n).number, old.number + 1) << way << " at " << n;
+        EXPECT_TRUE(record(n).deleted) << way << " at " << n;
+      }
+      EXPECT_TRUE(deleted_everywhere()) << way;
+      for (const auto n : up())
+        reboot(n);
+      ASSERT_TRUE(w().run_until([&] { return all_met(); }, 10s));
+    }
+    bring_back(1);
+    expect_everywhere(42);
+    for (const auto n : up())
+      EXPECT_EQ(record(n).version.spec.replace_after, duration{2h}) << n;
+    TearDown();
+  }
+}
+
+} // namespace
+} // namespace banyan::sim
