@@ -109,6 +109,16 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     return refuse(reply_status::conflict,
                   "the app was removed; `banyan undelete " + a.genesis.name
                       + "` takes that back");
+  if (const auto& spec = a.version.spec;
+      done && !a.deleted
+      && (back || (had == apps_.end() && !spec.restoring.empty())))
+    if (auto who = older_peers(feature::backups); !who.empty())
+      return refuse(reply_status::conflict,
+                    who
+                        + (back ? " not know how to take a removal back"
+                                : " not know of restores, and would serve it "
+                                  "half restored")
+                        + ": update banyan-peer there first");
   if (!a.deleted && (had == apps_.end() || back))
     if (const auto* other = ctx_.known.find_app(a.genesis.name);
         other != nullptr && other->id != a.id && done)

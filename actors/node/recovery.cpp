@@ -10,6 +10,10 @@ namespace banyan::actors {
 namespace {
 
 constexpr duration standing_patience = 3s;
+/// Nobody could tell it from one that is lost, and it would go on in the
+/// lineage that is given up.
+constexpr auto not_of_recoveries =
+    " not know of recoveries: update banyan-peer there first";
 
 bytes recovery_name(const group_id& g, const lineage_id& lineage) {
   auto name = shard_name(g.app.view(), g.shard);
@@ -32,6 +36,20 @@ void group_supervisor::load_recoveries() {
         && app_recovery::decode(d.body, r))
       recoveries_[{r.app, r.shard}][r.lineage] = d;
   }
+}
+
+std::string group_supervisor::older_peers(feature_bits needed) const {
+  std::string who;
+  std::size_t n = 0;
+  for (const auto& m : ctx_.members->members())
+    if (ctx_.members->hears(m.record.node)
+        && !knows(m.record.features, needed)) {
+      who += (n == 0 ? "" : " ") + short_string(m.record.node);
+      ++n;
+    }
+  if (n == 0)
+    return {};
+  return (n == 1 ? "node " : "nodes ") + who + (n == 1 ? " does" : " do");
 }
 
 lineage_state group_supervisor::lineage_of(const group_id& g) const {
@@ -219,6 +237,8 @@ void group_supervisor::take_recoveries(recover_in& m) {
   }
   if (m.documents.empty())
     return refuse(reply_status::invalid_argument, "no recovery was sent");
+  if (auto who = older_peers(feature::backups); !fresh.empty() && !who.empty())
+    return refuse(reply_status::conflict, who + not_of_recoveries);
   const auto open = std::make_shared<std::size_t>(fresh.size());
   const auto answer = std::make_shared<recover_answer>(std::move(a));
   if (fresh.empty())
@@ -265,6 +285,12 @@ void group_supervisor::plan_recovery(recover_plan_in& m) {
     recover_answer a;
     a.status = reply_status::not_found;
     a.message = "no app named '" + m.app + "'";
+    return m.done(std::move(a));
+  }
+  if (auto who = older_peers(feature::backups); !who.empty()) {
+    recover_answer a;
+    a.status = reply_status::conflict;
+    a.message = who + not_of_recoveries;
     return m.done(std::move(a));
   }
   const auto token = ctx_.random.next();

@@ -258,6 +258,8 @@ private:
   [[nodiscard]] duration kept_for(const app_id& app) const;
   /// Its data was kept for as long as promised, here.
   [[nodiscard]] bool is_over(const app_id& app) const;
+  /// Living peers that don't know `needed`, as text; empty: all do.
+  [[nodiscard]] std::string older_peers(feature_bits needed) const;
   /// Being restored, or removed and kept, or in conflict about its lineage.
   [[nodiscard]] bool closed(const group_id& g) const;
   void refresh_closed(const app_record& a);

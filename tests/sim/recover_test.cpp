@@ -271,5 +271,35 @@ TEST_F(recoveries,
   expect_everywhere(sum + 10);
 }
 
+// ---- older peers -----------------------------------------------------------
+
+// It can't say what it has, so it would count as lost; and it would go on in
+// the lineage that was given up.
+TEST_F(recoveries, wait_for_peers_that_are_older) {
+  begin(5, {}, {4});
+  const auto v = voters();
+  w().accept_loss(group);
+  std::size_t lost = 0;
+  for (const auto n : v)
+    if (n != 4 && lost < 2) {
+      lose(n);
+      ++lost;
+    }
+  const auto by = up()[0] == 4 ? up()[1] : up()[0];
+  ASSERT_TRUE(w().run_until([&] { return view(by) != nullptr; }, 5s));
+  w().run_for(5s);
+  const auto no = plan(by);
+  EXPECT_EQ(no.status, reply_status::conflict);
+  EXPECT_EQ(no.message, "node " + short_string(w().at(4).id())
+                            + " does not know of recoveries: update "
+                              "banyan-peer there first");
+  w().at(4).kill(machine::end::process);
+  w().at(4).set_features(features_known);
+  w().at(4).boot();
+  ASSERT_TRUE(w().run_until([&] { return all_met(); }, 10s));
+  recover(by);
+  EXPECT_TRUE(w().run_until([&] { return value(by) == 0; }, 10s));
+}
+
 } // namespace
 } // namespace banyan::sim

@@ -128,5 +128,44 @@ TEST_F(removals, and_updates_that_cross_are_both_kept) {
   }
 }
 
+TEST_F(removals, are_not_taken_back_while_a_peer_is_older) {
+  begin(4, {}, {3});
+  add(0, 42);
+  remove(0);
+  ASSERT_TRUE(w().run_until([&] { return deleted_everywhere(); }, 5s));
+  const auto a = undelete(0);
+  EXPECT_EQ(a.status, reply_status::conflict);
+  EXPECT_EQ(a.message, "node " + short_string(w().at(3).id())
+                           + " does not know how to take a removal back: "
+                             "update banyan-peer there first");
+  w().at(3).kill(machine::end::process);
+  w().at(3).set_features(features_known);
+  w().at(3).boot();
+  ASSERT_TRUE(w().run_until([&] { return all_met(); }, 10s));
+  bring_back(0);
+  expect_everywhere(42);
+}
+
+// An older peer would serve what is only half there.
+TEST_F(removals, no_restore_begins_while_a_peer_is_older) {
+  begin(3, {}, {2});
+  auto old = record(0);
+  prepared_app where;
+  where.nonce = w().random.array<16>();
+  where.voters = old.genesis.voters;
+  auto spec = old.version.spec;
+  spec.name = "again";
+  spec.restoring = bytes(16, 7);
+  const auto papers =
+      sign_birth(owner().key, owner().mesh, spec, where, w().random);
+  ASSERT_TRUE(papers.ok());
+  const auto a = put(0, *papers);
+  EXPECT_EQ(a.status, reply_status::conflict);
+  EXPECT_EQ(a.message, "node " + short_string(w().at(2).id())
+                           + " does not know of restores, and would serve it "
+                             "half restored: update banyan-peer there first");
+  EXPECT_EQ(context(0).known.find_app("again"), nullptr);
+}
+
 } // namespace
 } // namespace banyan::sim
