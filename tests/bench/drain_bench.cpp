@@ -1,7 +1,7 @@
 // Drains of five peers, one after the other, under load.
 //
 //   drain_bench [--drains N] [--rounds N] [--rate PER_SECOND] [--shards N]
-//               [--callers N]
+//               [--callers N] [--pause-goal MS]
 //
 // Five peers serve a ledger; callers at all five doors, the drained peer's too,
 // deposit at a steady pace and repeat nothing. Each peer in turn is drained
@@ -9,7 +9,8 @@
 // for each: how long that took, what the callers waited, and the pause of each
 // hand-over: the longest wait of a call of that group that was under way as the
 // first answer of the new term came. Exit 0: no call failed, every account
-// holds what was acknowledged, and the pauses' p99 is at most 150 ms.
+// holds what was acknowledged, and the pauses' p99 is at most 150 ms, or what
+// --pause-goal says: others may be using the cores.
 #include "actors/pure/replica_wire.hpp"
 #include "tests/support/process_mesh.hpp"
 
@@ -23,7 +24,6 @@ namespace banyan::test {
 namespace {
 
 constexpr std::size_t peers = 5;
-constexpr duration pause_goal = 150ms;
 
 struct settings {
   std::size_t drains = peers;
@@ -31,6 +31,7 @@ struct settings {
   double rate = 500;      ///< of all callers together
   std::uint32_t shards = 8;
   std::size_t callers = 20;
+  duration pause_goal = 150ms;
 };
 
 double to_ms(duration d) {
@@ -199,7 +200,7 @@ public:
                 to_ms(quantile(pauses_, 1)),
                 static_cast<unsigned long long>(load_.failed()),
                 sums ? "hold" : "DON'T HOLD", fallen.c_str());
-    return sums && fallen.empty() && load_.failed() == 0 && p99 <= pause_goal
+    return sums && fallen.empty() && load_.failed() == 0 && p99 <= s_.pause_goal
                ? 0
                : 1;
   }
@@ -292,6 +293,8 @@ int main(int argc, char** argv) {
       s.shards = static_cast<std::uint32_t>(number);
     else if (flag == "--callers")
       s.callers = number;
+    else if (flag == "--pause-goal")
+      s.pause_goal = std::chrono::milliseconds{number};
     else {
       std::fprintf(stderr, "unknown flag %s\n", flag.c_str());
       return 2;

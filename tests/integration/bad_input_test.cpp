@@ -243,7 +243,7 @@ TEST_F(bad_input, a_peer_of_another_mesh_that_joins) {
       [&] {
         return tail_of(dir.path() / "log").find("mesh") != std::string::npos;
       },
-      5s))
+      30s))
       << "it doesn't say why: " << tail_of(dir.path() / "log");
   EXPECT_EQ(mesh->get(0, "/v1/status")["members"]["alive"].integer, 3);
 }

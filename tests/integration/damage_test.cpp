@@ -54,7 +54,7 @@ protected:
     for (std::size_t i = 0; i < mesh.size(); ++i)
       ASSERT_TRUE(wait_until(
           [&] { return metric(i, "state_commits_total") >= before[i] + 2; },
-          10s));
+          30s));
   }
   std::size_t follower() const {
     return (mesh.leader_of("ledger").value_or(0) + 1) % mesh.size();
@@ -88,9 +88,13 @@ protected:
   void expect_rebuilt(std::size_t i) {
     mesh.wait_healthy("ledger", 3, 60s);
     EXPECT_EQ(check_word(i), "set_aside");
-    EXPECT_EQ(metric(i, "states_rebuilt_total"),
-              metric(i, "states_lost_total"));
-    EXPECT_EQ(metric(i, "states_unready"), 0);
+    EXPECT_TRUE(wait_until(
+        [&] {
+          return metric(i, "states_unready") == 0
+                 && metric(i, "states_rebuilt_total")
+                        == metric(i, "states_lost_total");
+        },
+        30s));
     EXPECT_TRUE(wait_until([&] { return nothing_aside(i, "state-"); }, 20s))
         << "kept after every group had all its voters again";
   }

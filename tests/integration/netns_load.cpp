@@ -296,8 +296,8 @@ void history_load::last_reads() {
                 return text_of(stale(i, kv_path(o.key))) == o.read
                        && stale(i, counter_path(n.key)).integer == n.value;
               },
-              5s))
-        complain("5 s after the last command peer " + std::to_string(i)
+              30s))
+        complain("30 s after the last command peer " + std::to_string(i)
                  + " still tells the past of " + o.key + " or " + n.key);
   }
 }

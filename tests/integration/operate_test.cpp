@@ -76,7 +76,7 @@ TEST_F(operated, an_app_that_is_stopped_stays_so_until_it_is_started) {
         const auto row = mesh->app(0, "ledger");
         return row && row->health == "parked";
       },
-      5s));
+      30s));
   EXPECT_EQ(banyan({"stop", "ledger"}).end.code, 0); // twice: nothing new
   for (std::size_t i = 0; i < 3; ++i)
     mesh->kill(i);
@@ -116,7 +116,7 @@ TEST_F(operated, a_replica_moves_and_what_may_not_move_stays) {
         return in.size() == 3 && std::find(in.begin(), in.end(), to) != in.end()
                && std::find(in.begin(), in.end(), leader) == in.end();
       },
-      10s));
+      30s));
   EXPECT_EQ(deposit().status, 200);
   // Nobody moves a healthy voter while another is missing.
   mesh->wait_healthy("ledger", 3);
@@ -193,7 +193,7 @@ TEST_F(operated, a_drain_of_the_last_voter_is_refused_and_force_shrinks) {
         const auto row = mesh->app(other, "ledger");
         return row && row->groups[0].learners.size() == 1;
       },
-      10s));
+      30s));
   // Two nodes are one voter and one learner: the learner takes its place.
   EXPECT_EQ(banyan({"drain", mesh->node(only)}, other).end.code, 0);
   EXPECT_EQ(deposit(other).status, 200);

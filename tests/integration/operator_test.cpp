@@ -78,7 +78,7 @@ TEST_F(operators, logs_of_an_app_are_merged_from_all_nodes) {
           r = banyan(i, {"logs", "speaker"});
           return has(r.out, "printed early7") && has(r.out, "complained of");
         },
-        10s))
+        30s))
         << r.out << r.err;
     EXPECT_EQ(r.end.code, 0);
     for (int k = 0; k < 8; ++k)
@@ -127,7 +127,7 @@ TEST_F(operators, events_of_the_mesh_are_seen_on_any_peer) {
   if (*leader != 0) {
     EXPECT_TRUE(wait_until(
         [&] { return has(banyan(0, {"events"}).out, "failover  speaker/"); },
-        10s));
+        30s));
   }
   mesh.start(victim);
   await(follower, "member_alive  " + mesh.node(victim).substr(0, 8));
