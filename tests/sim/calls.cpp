@@ -74,7 +74,7 @@ call_request request_for(const operation& o, duration deadline) {
   q.deadline = deadline;
   q.kind = o.query() ? request_kind::query : request_kind::command;
   if (o.stale)
-    q.max_staleness = 2s;
+    q.max_staleness = age_max;
   if (!o.id.empty())
     q.identity = idempotency_request{o.id};
   write_argument(o, q.argument);

@@ -8,6 +8,9 @@
 
 namespace banyan::sim {
 
+/// How old the answer to a stale read may be.
+inline constexpr duration age_max = std::chrono::seconds{2};
+
 /// What a client asks for.
 struct operation {
   enum class kind : std::uint8_t {

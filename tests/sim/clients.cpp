@@ -240,7 +240,7 @@ void clients::note(const client& c, const answer& a) {
 
 void clients::note_counter(const client& c, const answer& a) {
   const counter_history::event e{c.invoked, world_.now(), a.number,
-                                 c.now.stale};
+                                 c.now.stale, age_max};
   if (c.now.what == kind::add)
     counters_[c.now.key].added(e);
   else

@@ -52,6 +52,28 @@ std::vector<std::string> counter_history::check() const {
                        + " that began after " + std::to_string(highest)
                        + " had been answered");
   }
+  // Of the past by no more than the bound: what had been answered so long
+  // before a stale read began is in it.
+  auto stale = reads_;
+  stale.erase(std::remove_if(stale.begin(), stale.end(),
+                             [](const auto& r) { return !r.stale; }),
+              stale.end());
+  const auto past = [](const event& r) { return r.invoked - r.age_max; };
+  std::sort(stale.begin(), stale.end(),
+            [&](const auto& a, const auto& b) { return past(a) < past(b); });
+  auto adds = adds_;
+  std::sort(adds.begin(), adds.end(), [](const auto& a, const auto& b) {
+    return a.answered < b.answered;
+  });
+  std::int64_t least = 0;
+  std::size_t before = 0;
+  for (const auto& r : stale) {
+    while (before < adds.size() && adds[before].answered < past(r))
+      least = std::max(least, adds[before++].value);
+    if (r.value < least)
+      say(r.value, "a stale read that is older than its bound: "
+                       + std::to_string(least) + " had been answered");
+  }
   for (const auto& r : reads_) {
     if (r.value < 0 || r.value > n)
       say(r.value, "a read of what never was");

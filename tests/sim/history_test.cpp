@@ -21,7 +21,9 @@ TEST(counter_history, a_good_history_passes) {
   h.added(at(5, 9, 1));
   h.read(at(6, 12, 1));
   h.read(at(11, 12, 2));
-  h.read(at(20, 21, 1, true)); // of the past, and says so
+  auto past = at(20, 21, 1, true); // of the past, and says so
+  past.age_max = 2s;
+  h.read(past);
   h.added(at(20, 30, 3));
   h.read(at(21, 22, 3)); // seen before it was answered
   EXPECT_TRUE(h.check().empty());
@@ -46,6 +48,18 @@ TEST(counter_history, a_read_of_the_past_is_seen) {
   counter_history h;
   h.added(at(0, 1, 1));
   h.read(at(2, 3, 0));
+  EXPECT_EQ(h.check().size(), 1U);
+}
+
+TEST(counter_history, a_stale_read_over_its_bound_is_seen) {
+  counter_history h;
+  h.added(at(0, 1, 1));
+  auto read = at(1000, 1001, 0, true);
+  read.age_max = 1s;
+  h.read(read); // begun before the addition's answer, by the bound
+  EXPECT_TRUE(h.check().empty());
+  read.age_max = 900ms;
+  h.read(read);
   EXPECT_EQ(h.check().size(), 1U);
 }
 

@@ -490,6 +490,8 @@ private:
   void drop_query(std::uint64_t id);
   void admit_query(std::uint64_t call, query q, request_frame& r,
                    time_point now);
+  bool is_fresh(duration bound, time_point now);
+  void ask_for_freshness(duration bound, time_point now);
 
   // looks.cpp
   static std::optional<look> look_named(std::string_view command);
@@ -673,7 +675,8 @@ private:
   std::size_t watching_ = 0; ///< of `queries_`: watches
   std::multimap<std::string, std::uint64_t> watches_; ///< those that wait
   std::vector<std::uint64_t> looks_due_; ///< runs whose row is here
-  std::optional<raft::fresh> fresh_;
+  std::optional<raft::fresh> fresh_;      ///< the newest that counts here
+  std::optional<raft::fresh> fresh_next_; ///< counts once committed this far
   struct poison_due {
     std::uint64_t pending = 0;
     replica::poison_record record;

@@ -2,6 +2,8 @@
 #include "actors/pure/replica/impl.hpp"
 #include "base/planted.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 
 void replica_core::impl::on_query(std::uint64_t call, request_frame& r,
@@ -29,29 +31,23 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
   }
   q.id = ++ids_;
   q.call = call;
+  if (r.max_staleness)
+    ask_for_freshness(*r.max_staleness, now);
+  const bool fresh = r.max_staleness && is_fresh(*r.max_staleness, now);
   // What a watch shows is newer than what its caller has seen: that needs no
   // round.
-  q.confirmed = r.max_staleness.has_value() || q.after;
+  q.confirmed = fresh || q.after;
   if (leading_) {
     if (!q.confirmed && !(may_propose() && raft_->read(now, q.id))) {
       answer(call, not_leader(false));
       return;
     }
-  } else if (!whole() || config_.closed || q.what == look::watch) {
+  } else if (!fresh || !whole() || config_.closed
+             || !raft_->configuration().is_voter(config_.self)
+             || (q.what == look::none && !host_up())) {
+    // Older than the caller bears, or no code to run it: the leader answers.
     answer(call, not_leader(false));
     return;
-  } else {
-    // Age counts from when this replica asked a leader that then proved to be
-    // one. Older than the caller bears: the leader answers.
-    const bool voter = raft_->configuration().is_voter(config_.self);
-    const bool fresh = fresh_ && fresh_->index <= committed_ && q.confirmed
-                       && now - fresh_->asked <= *r.max_staleness;
-    if (q.confirmed && voter)
-      raft_->confirm(now);
-    if (!voter || !fresh) {
-      answer(call, not_leader(false));
-      return;
-    }
   }
   watching_ += q.what == look::watch ? 1 : 0;
   q.actor = std::move(r.key);
@@ -61,6 +57,25 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
   auto& added = queries_[q.id];
   added = std::move(q);
   begin_query(added);
+}
+
+/// Age counts from when this replica asked a leader that then proved to be one:
+/// of a leader's own state, too. It may have been cut off, or have slept under
+/// a majority that went on without it.
+bool replica_core::impl::is_fresh(duration bound, time_point now) {
+  if (fresh_next_ && fresh_next_->index <= committed_)
+    fresh_ = std::exchange(fresh_next_, std::nullopt);
+  return fresh_ && fresh_->index <= committed_ && now - fresh_->asked <= bound;
+}
+
+/// Before the bound is reached, so that a query need not wait for a round; not
+/// for each query, or the leader would have a round for every one of them.
+void replica_core::impl::ask_for_freshness(duration bound, time_point now) {
+  const auto& newest = fresh_next_ ? fresh_next_ : fresh_;
+  if (newest && now - newest->asked < std::min<duration>(bound / 4, 1s))
+    return;
+  if (raft_->configuration().is_voter(config_.self))
+    raft_->confirm(now);
 }
 
 /// It runs at once, beside the round: the answer waits for the round and for
@@ -148,7 +163,10 @@ void replica_core::impl::on_effect(const raft::reads_dropped& e, time_point) {
 }
 
 void replica_core::impl::on_effect(const raft::fresh& e, time_point) {
-  fresh_ = e;
+  // The older one stands until this one's entries are here.
+  if (fresh_next_ && fresh_next_->index <= committed_)
+    fresh_ = fresh_next_;
+  fresh_next_ = e;
 }
 
 } // namespace banyan
