@@ -14,18 +14,38 @@ void balancer::set(const std::vector<balanced_instance>& now_there,
   const bool all_new = instances_.empty();
   std::map<node_id, instance> next;
   for (const auto& one : now_there) {
-    if (const auto at = instances_.find(one.node); at != instances_.end()) {
-      next[one.node] = std::move(at->second);
-    } else {
-      auto& fresh = next[one.node];
-      fresh.latency = one.expected;
-      fresh.measured = now;
-      if (!all_new)
-        fresh.since = now;
-    }
-    next[one.node].near = one.near;
+    auto& i = next[one.node];
+    if (const auto at = instances_.find(one.node); at != instances_.end())
+      i = std::move(at->second);
+    else
+      i = fresh(one, !all_new, now);
+    i.near = one.near;
+    i.self = one.self;
   }
   instances_ = std::move(next);
+}
+
+balancer::instance balancer::fresh(const balanced_instance& one, bool slowly,
+                                   time_point now) {
+  instance i;
+  i.near = one.near;
+  i.self = one.self;
+  i.latency = one.expected;
+  i.measured = now;
+  if (slowly)
+    i.since = now;
+  return i;
+}
+
+void balancer::back(const node_id& node, time_point now) {
+  const auto at = instances_.find(node);
+  if (at == instances_.end())
+    return;
+  auto& i = at->second;
+  i.failures = i.ejected_times = 0;
+  i.ejected_until = i.loaded_until = time_point::min();
+  i.on_probation = false;
+  i.since = now;
 }
 
 // ---- choosing ---------------------------------------------------------------
@@ -38,21 +58,31 @@ double balancer::kept(const instance& i, time_point now) const {
   return std::exp(-std::max(passed, 0.0));
 }
 
+duration balancer::faded(const instance& i, time_point now) const {
+  return std::max(
+      std::chrono::duration_cast<duration>(i.latency * kept(i, now)),
+      options_.latency_floor);
+}
+
 duration balancer::latency_of(const instance& i, time_point now) const {
-  auto seen =
-      std::max(std::chrono::duration_cast<duration>(i.latency * kept(i, now)),
-               options_.latency_floor);
+  auto seen = faded(i, now);
   if (!i.under_way.empty())
     seen = std::max(seen, now - i.under_way.begin()->first);
   return seen;
+}
+
+duration balancer::patience(const node_id& node, time_point now) const {
+  const auto at = instances_.find(node);
+  return at == instances_.end()
+             ? options_.stuck_after
+             : std::max(options_.stuck_after, 8 * faded(at->second, now));
 }
 
 balancer::fitness balancer::fit(const instance& i, time_point now) const {
   const auto oldest =
       i.under_way.empty() ? duration{} : now - i.under_way.begin()->first;
   const bool stuck =
-      oldest >= options_.stuck_after
-      && oldest >= 8 * std::max(i.latency, options_.latency_floor);
+      oldest >= std::max(options_.stuck_after, 8 * faded(i, now));
   const bool out =
       now < i.ejected_until || (i.on_probation && !i.under_way.empty());
   return stuck || out || now < i.loaded_until ? fitness::last_choice
@@ -79,29 +109,32 @@ balancer::better_of_two(const std::vector<candidate>& list, time_point now) {
     return nullptr;
   if (list.size() == 1)
     return list.data();
-  const auto a = random_.below(list.size());
+  auto a = random_.below(list.size());
+  for (std::size_t n = 0; n < list.size(); ++n)
+    if (list[n].second->self)
+      a = n;
   auto b = random_.below(list.size() - 1);
   if (b >= a)
     ++b;
   const auto of_a = cost(*list[a].second, now);
   const auto of_b = cost(*list[b].second, now);
-  return &list[of_b < of_a ? b : a];
+  const auto bears = list[a].second->self ? options_.self_ratio : 1.0;
+  return &list[of_b * bears < of_a ? b : a];
 }
 
-std::optional<node_id> balancer::choose(const std::set<node_id>& tried,
-                                        time_point now) {
+std::optional<node_id> balancer::best_of(const std::vector<candidate>& list,
+                                         time_point now) {
   std::vector<candidate> near;
   std::vector<candidate> far;
   std::vector<candidate> rest;
-  for (const auto& [node, i] : instances_) {
-    if (tried.count(node) != 0)
-      continue;
+  for (const auto& one : list) {
+    const auto& i = *one.second;
     const auto part = share(i, now);
     if (fit(i, now) == fitness::last_choice
         || (part < 1 && !random_.chance(part)))
-      rest.emplace_back(&node, &i);
+      rest.push_back(one);
     else
-      (i.near ? near : far).emplace_back(&node, &i);
+      (i.near ? near : far).push_back(one);
   }
   const auto* here = better_of_two(near, now);
   const auto* there = better_of_two(far, now);
@@ -113,11 +146,39 @@ std::optional<node_id> balancer::choose(const std::set<node_id>& tried,
     here = there;
   if (!here)
     here = better_of_two(rest, now);
-  if (here)
-    return *here->first;
-  if (!tried.empty())
+  return here ? std::optional{*here->first} : std::nullopt;
+}
+
+std::optional<node_id> balancer::choose(const std::set<node_id>& tried,
+                                        time_point now) {
+  std::vector<candidate> list;
+  for (const auto& [node, i] : instances_)
+    if (tried.count(node) == 0)
+      list.emplace_back(&node, &i);
+  if (list.empty() && !tried.empty())
     return choose({}, now);
-  return std::nullopt;
+  return best_of(list, now);
+}
+
+std::optional<node_id>
+balancer::choose_of(const std::vector<balanced_instance>& some,
+                    const std::set<node_id>& tried, time_point now) {
+  if (instances_.size() + some.size() > met_max)
+    for (auto i = instances_.begin(); i != instances_.end();)
+      i = i->second.under_way.empty() ? instances_.erase(i) : std::next(i);
+  const bool all_new = instances_.empty();
+  std::vector<candidate> list;
+  for (const auto& one : some) {
+    if (tried.count(one.node) != 0)
+      continue;
+    const auto [at, met] = instances_.try_emplace(one.node);
+    if (met)
+      at->second = fresh(one, !all_new, now);
+    at->second.near = one.near;
+    at->second.self = one.self;
+    list.emplace_back(&at->first, &at->second);
+  }
+  return best_of(list, now);
 }
 
 // ---- what calls tell --------------------------------------------------------
@@ -156,7 +217,8 @@ void balancer::eject(instance& i, time_point now) {
   ++ejections_;
 }
 
-void balancer::ended(std::uint64_t token, balanced_end how, time_point now) {
+void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
+                     duration retry_after) {
   const auto at = calls_.find(token);
   if (at == calls_.end())
     return;
@@ -179,17 +241,18 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now) {
     break;
   case balanced_end::failed:
     // However quickly it failed: a fast failure is no fast instance.
-    measure(i, std::max(now - c.began, i.latency), now);
+    measure(i, std::max(now - c.began, faded(i, now)), now);
     ++i.failures;
     if (now >= i.ejected_until
         && (i.on_probation || i.failures >= options_.failures_to_eject))
       eject(i, now);
     break;
   case balanced_end::overloaded:
-    i.loaded_until = now + options_.stuck_after;
+    i.loaded_until = now + std::max(options_.stuck_after, retry_after);
     break;
   case balanced_end::given_up:
-    measure(i, std::max(now - c.began, i.latency), now);
+    if (now - c.began > faded(i, now))
+      measure(i, now - c.began, now);
     break;
   }
 }

@@ -15,7 +15,8 @@ struct balancer_options {
   duration latency_memory = 5s;   ///< after it a latency counts for 1/e
   duration latency_floor = 100us; ///< less than this is no difference
   /// A call under way for this long, and for eight times the usual latency,
-  /// makes its instance the last choice until something ends there.
+  /// makes its instance the last choice until something ends there, and may be
+  /// made a second time elsewhere.
   duration stuck_after = 100ms;
   std::uint32_t failures_to_eject = 3; ///< in a row
   duration eject_first = 1s;           ///< doubles each time in a row, up to
@@ -26,6 +27,9 @@ struct balancer_options {
   /// Another region's instance is taken when this one's cost more than so many
   /// times as much.
   double spill_ratio = 2.0;
+  /// The caller's own instance is taken unless it costs more than so many times
+  /// as much as one of the others: a call that stays needs no link.
+  double self_ratio = 2.0;
   double retry_share = 0.1; ///< repeated calls, of all
   /// Repeats that a quiet router may do at once; new after `retry_refill`.
   double retry_reserve = 10;
@@ -36,7 +40,8 @@ struct balancer_options {
 /// One that can answer, as membership and placement have it.
 struct balanced_instance {
   node_id node;
-  bool near = true; ///< in this node's region
+  bool near = true;  ///< in this node's region
+  bool self = false; ///< on this node
   /// What a call there takes before any was made: the link's round trip.
   duration expected = 1ms;
 };
@@ -51,8 +56,9 @@ enum class balanced_end : std::uint8_t {
 
 /// Spreads calls over the instances of one stateless app (or over the replicas
 /// that may answer a stale read): of two taken at random the one with the lower
-/// cost, calls under way × latency (Mitzenmacher 2001). The latency is the
-/// highest lately seen, decaying, and never less than the age of the oldest
+/// cost, calls under way × latency (Mitzenmacher 2001); the own node's is
+/// always one of the two and stays while it costs little more. The latency is
+/// the highest lately seen, decaying, and never less than the age of the oldest
 /// call under way: an instance that has just frozen gets no second call of a
 /// caller's. Instances of this node's region come first, others when they cost
 /// a fraction. Who fails several calls in a row is left alone for a while
@@ -69,16 +75,30 @@ public:
   /// Those there are now. Who stays keeps its history, who comes starts slowly
   /// unless all are new. Calls under way at one that goes may still end.
   void set(const std::vector<balanced_instance>& now_there, time_point now);
+  /// `node` begins anew: its instance was started again, or its link is up
+  /// again. What was held against it is forgotten, and it starts slowly.
+  void back(const node_id& node, time_point now);
 
   /// Where the next call goes; `tried` are left out as long as another is
   /// there. Nothing: there is no instance. With all of them ejected or stuck
   /// it takes what there is: bad instances beat none.
   [[nodiscard]] std::optional<node_id> choose(const std::set<node_id>& tried,
                                               time_point now);
+  /// The same among `some` alone, for calls that only a part of all can answer
+  /// (the voters of one shard); in place of `set`. Nobody of `some` untried:
+  /// nothing.
+  [[nodiscard]] std::optional<node_id>
+  choose_of(const std::vector<balanced_instance>& some,
+            const std::set<node_id>& tried, time_point now);
 
   void began(std::uint64_t token, const node_id& at, time_point now);
-  /// An unknown token is ignored.
-  void ended(std::uint64_t token, balanced_end how, time_point now);
+  /// An unknown token is ignored. Who is `overloaded` says for how long it
+  /// wants to be left alone; at least 100 ms.
+  void ended(std::uint64_t token, balanced_end how, time_point now,
+             duration retry_after = {});
+  /// How long a call may be under way at `node` before it is worth a second one
+  /// elsewhere (for calls that may run twice).
+  [[nodiscard]] duration patience(const node_id& node, time_point now) const;
 
   /// A new call (not a repeat of one) comes: its share goes into the budget.
   void count_call();
@@ -100,6 +120,7 @@ public:
 private:
   struct instance {
     bool near = true;
+    bool self = false;
     duration latency{}; ///< as of `measured`; fades from then on
     time_point measured{};
     time_point since = time_point::min(); ///< slow start from here
@@ -118,17 +139,23 @@ private:
 
   [[nodiscard]] fitness fit(const instance& i, time_point now) const;
   [[nodiscard]] double kept(const instance& i, time_point now) const;
+  [[nodiscard]] duration faded(const instance& i, time_point now) const;
   [[nodiscard]] duration latency_of(const instance& i, time_point now) const;
   [[nodiscard]] double cost(const instance& i, time_point now) const;
   [[nodiscard]] double share(const instance& i, time_point now) const;
   using candidate = std::pair<const node_id*, const instance*>;
+  [[nodiscard]] static instance fresh(const balanced_instance& one, bool slowly,
+                                      time_point now);
   const candidate* better_of_two(const std::vector<candidate>& list,
+                                 time_point now);
+  std::optional<node_id> best_of(const std::vector<candidate>& list,
                                  time_point now);
   void measure(instance& i, duration took, time_point now);
   void eject(instance& i, time_point now);
 
   random_source& random_;
   balancer_options options_;
+  static constexpr std::size_t met_max = 256; ///< by `choose_of`
   std::map<node_id, instance> instances_;
   std::map<std::uint64_t, call> calls_;
   double retries_saved_;

@@ -33,7 +33,7 @@ struct balancing : ::testing::Test {
   void have(std::size_t n, std::size_t near = SIZE_MAX) {
     std::vector<balanced_instance> list;
     for (std::uint8_t i = 0; i < n; ++i) {
-      list.push_back({node(i), i < near, 1ms});
+      list.push_back({node(i), i < near, false, 1ms});
       servers[node(i)];
     }
     b.set(list, now);
@@ -180,7 +180,7 @@ TEST_F(balancing, without_its_own_region_it_takes_another) {
   forget_calls();
   run(4, 200);
   EXPECT_GT(servers[node(2)].calls + servers[node(3)].calls, 100u);
-  b.set({{node(2), false, 1ms}, {node(3), false, 1ms}}, now);
+  b.set({{node(2), false}, {node(3), false}}, now);
   run(4, 200);
   EXPECT_EQ(b.size(), 2u);
 }
@@ -198,6 +198,71 @@ TEST_F(balancing, a_new_instance_starts_slowly) {
   EXPECT_GT(servers[node(2)].calls, 700u);
 }
 
+TEST_F(balancing, the_own_instance_is_asked_until_it_is_loaded) {
+  have(4);
+  b.set({{node(0), true, true, 0ms},
+         {node(1), true, false, 1ms},
+         {node(2), true, false, 1ms},
+         {node(3), true, false, 1ms}},
+        now);
+  run(1, 500);
+  EXPECT_EQ(servers[node(0)].calls, 500u);
+  forget_calls();
+  run(40, 4000); // one after another takes each of them as long
+  EXPECT_LT(servers[node(0)].calls, 2200u);
+  EXPECT_GT(servers[node(1)].calls, 400u);
+  servers[node(0)].takes = 100ms;
+  run(40, 400);
+  forget_calls();
+  run(40, 2000);
+  EXPECT_LT(servers[node(0)].calls, 200u);
+}
+
+TEST_F(balancing, some_alone_are_chosen_and_share_what_is_known) {
+  const std::vector<balanced_instance> one{{node(0)}, {node(1)}, {node(2)}};
+  const std::vector<balanced_instance> other{{node(2)}, {node(3)}};
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_NE(b.choose_of(one, {node(0)}, now), node(0));
+    EXPECT_EQ(b.choose_of(other, {node(2)}, now), node(3));
+  }
+  EXPECT_FALSE(b.choose_of(other, {node(2), node(3)}, now));
+  now += 10s;
+  b.began(900, node(2), now); // frozen, as a call for the other shard found
+  now += 200ms;
+  for (int i = 0; i < 50; ++i)
+    EXPECT_NE(b.choose_of(one, {}, now), node(2));
+  for (std::uint8_t n = 0; n < 255; ++n)
+    ASSERT_TRUE(b.choose_of({{node(n)}}, {}, now));
+  ASSERT_TRUE(b.choose_of(one, {}, now)); // bounded, but for who is asked
+  EXPECT_LT(b.size(), 256u);
+  EXPECT_EQ(b.looks(now).size(), b.size());
+}
+
+TEST_F(balancing, who_is_back_is_forgiven_and_starts_slowly) {
+  have(3);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    b.began(900 + i, node(1), now);
+    b.ended(900 + i, balanced_end::failed, now);
+  }
+  EXPECT_EQ(b.ejections(), 1u);
+  run(4, 200);
+  EXPECT_EQ(servers[node(1)].calls, 0u);
+  b.back(node(1), now);
+  run(4, 400);
+  EXPECT_GT(servers[node(1)].calls, 0u);
+  EXPECT_LT(servers[node(1)].calls, 80u);
+  b.back(node(77), now); // nobody's
+}
+
+TEST_F(balancing, patience_follows_the_latency) {
+  have(1);
+  EXPECT_EQ(b.patience(node(0), now), 100ms);
+  servers[node(0)].takes = 50ms;
+  run(1, 3);
+  EXPECT_EQ(b.patience(node(0), now), 400ms);
+  EXPECT_EQ(b.patience(node(9), now), 100ms);
+}
+
 TEST_F(balancing, what_was_tried_is_left_out_while_others_are_there) {
   have(2);
   for (int i = 0; i < 50; ++i)
@@ -211,7 +276,12 @@ TEST_F(balancing, an_overloaded_one_is_left_alone_for_a_moment) {
   b.ended(900, balanced_end::overloaded, now);
   for (int i = 0; i < 50; ++i)
     EXPECT_EQ(b.choose({}, now), node(1));
-  now += 1s;
+  b.began(901, node(0), now);
+  b.ended(901, balanced_end::overloaded, now, 700ms);
+  now += 650ms;
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(b.choose({}, now), node(1));
+  now += 350ms;
   std::set<node_id> seen;
   for (int i = 0; i < 50; ++i)
     seen.insert(*b.choose({}, now));
@@ -238,7 +308,7 @@ TEST_F(balancing, retries_are_a_tenth_of_the_calls) {
 TEST_F(balancing, ends_of_who_left_are_nothing) {
   have(2);
   b.began(900, node(0), now);
-  b.set({{node(1), true, 1ms}}, now);
+  b.set({{node(1)}}, now);
   b.ended(900, balanced_end::failed, now);
   b.ended(901, balanced_end::failed, now);
   b.began(902, node(0), now); // no longer there
