@@ -45,7 +45,8 @@ void group_supervisor::load_base(const app_record& a) {
 bool group_supervisor::runs_unnamed(const app_id& app) const {
   for (auto i = replicas_.lower_bound({app, 0});
        i != replicas_.end() && i->first.app == app; ++i)
-    if (!i->second.version_known || !i->second.version.versions)
+    if (!i->second.version_known || !i->second.version.versions
+        || !i->second.version.committed)
       return true;
   return false;
 }

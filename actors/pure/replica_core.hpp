@@ -318,6 +318,8 @@ struct version_changed {
   std::optional<group_versions> versions;
   std::optional<state_written> written;
   feature_bits features = 0; ///< that the log asks for
+  /// The entry that says `versions` is committed: no other log takes its place.
+  bool committed = false;
   /// The log holds nothing but the group's birth.
   bool newborn = false;
 };

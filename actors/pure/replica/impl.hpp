@@ -664,6 +664,7 @@ private:
   std::uint64_t version_ran_ = 0;
   std::optional<std::uint64_t> version_told_; ///< `tables_.version_changes`
   bool young_told_ = false;
+  bool sure_told_ = false; ///< that the version is committed
   std::unique_ptr<health_log> health_;
   log_index refused_later_; ///< as last said
   bool parked_ = false;

@@ -31,6 +31,8 @@ public:
   };
   /// The row as `apply` got it, for undoing; nothing if there is none.
   [[nodiscard]] std::optional<raw_row> get(const_bytes key) const;
+  /// Where `versions` was written.
+  [[nodiscard]] log_index versions_index() const { return versions_index_; }
 
   /// Poison records that stand against a request; null: none.
   [[nodiscard]] const std::vector<poison_record>*

@@ -159,14 +159,18 @@ void replica_core::impl::note_version(time_point) {
     regather(); // what waits for a host waits for another one now
   }
   const bool young = (!version_told_ || young_told_) && newborn();
-  if (version_told_ == tables_.version_changes && young == young_told_)
+  const bool sure = tables_.versions && tables_.versions_index() <= committed_;
+  if (version_told_ == tables_.version_changes && young == young_told_
+      && sure == sure_told_)
     return;
   version_told_ = tables_.version_changes;
   young_told_ = young;
+  sure_told_ = sure;
   version_changed told;
   told.versions = tables_.versions;
   told.written = tables_.written;
   told.features = tables_.features;
+  told.committed = sure;
   told.newborn = young;
   out_.emplace_back(std::move(told));
 }

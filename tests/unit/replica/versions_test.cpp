@@ -311,6 +311,39 @@ TEST_F(replica_versions, a_lost_term_takes_the_switch_with_it) {
   w.check_states_equal();
 }
 
+// What only an uncommitted entry says may be taken back: nothing that can't be
+// may rest on it.
+TEST_F(replica_versions, a_version_is_told_as_committed_once_it_is) {
+  boot();
+  EXPECT_FALSE(told(leader).committed); // it has none
+  ASSERT_TRUE(ask_for(feature::versions).done);
+  cut_off(leader);
+  begin(record());
+  w.run_for(20ms);
+  ASSERT_TRUE(told(leader).versions);
+  EXPECT_FALSE(told(leader).committed);
+  w.heal();
+  ASSERT_TRUE(w.run_until([&] { return told(leader).committed; }, 5s));
+  EXPECT_EQ(told(leader).versions->now.number, 1U);
+  w.run_for(1s);
+  EXPECT_TRUE(told(follower()).committed);
+  const auto old = leader;
+  cut_off(old);
+  begin(take(2, 1));
+  w.run_for(20ms);
+  EXPECT_EQ(told(old).versions->now.number, 2U);
+  EXPECT_FALSE(told(old).committed);
+  w.run_for(3s); // it steps down
+  EXPECT_EQ(told(old).versions->now.number, 1U);
+  EXPECT_TRUE(told(old).committed);
+  w.heal();
+  w.run_for(2s); // all is stored
+  reboot(old);
+  w.run_for(1s);
+  ASSERT_TRUE(told(old).versions);
+  EXPECT_TRUE(told(old).committed);
+}
+
 // ---- the way back -----------------------------------------------------------
 
 TEST_F(replica_versions, goes_back_before_the_first_write_and_remembers_why) {
