@@ -197,7 +197,6 @@ void group_supervisor::install(const app_record& a) {
   ctx_.known.put_app(
       {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
   use_secret(a);
-  forget_secrets(a.id, false);
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
     if (recoveries_.count({a.id, s}) != 0
         && !lineage_of({a.id, s}).conflicting.empty())
@@ -238,7 +237,7 @@ void group_supervisor::uninstall(const app_record& a) {
   refresh_closed(a);
   if (!is_over(a.id))
     ctx_.removed[name] = {a.id, ctx_.settings.removed.left(kept_for(a.id))};
-  forget_secrets(a.id, true);
+  forget_secrets(a.id);
   if (const auto* known = ctx_.known.find_app(name);
       known != nullptr && known->id == a.id) {
     ctx_.known.remove_app(a.id);

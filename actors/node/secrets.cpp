@@ -17,12 +17,13 @@ constexpr auto kept_kind = static_cast<std::uint8_t>(document_kind::app_key);
 
 /// The first that opens this version's box.
 std::shared_ptr<const secret_bytes<32>>
-group_supervisor::find_secret_key(const app_record& a, const app_spec& spec) {
+group_supervisor::find_secret_key(const app_record& a, std::uint64_t number,
+                                  const app_spec& spec) {
   const auto opens = [&](const secret_bytes<32>& key) {
     secret_values values;
     return open_secrets(spec, a.genesis.nonce, key, values);
   };
-  if (const auto known = secret_keys_.find(a.id);
+  if (const auto known = secret_keys_.find({a.id, number});
       known != secret_keys_.end() && opens(*known->second))
     return known->second;
   auto key = std::make_shared<secret_bytes<32>>();
@@ -33,15 +34,16 @@ group_supervisor::find_secret_key(const app_record& a, const app_spec& spec) {
       found = secret_bytes<32>::from(kept->view(), *key) && opens(*key);
   if (!found)
     return nullptr;
-  secret_keys_[a.id] = key;
+  secret_keys_[{a.id, number}] = key;
   return key;
 }
 
-/// Another version has another key, or the same again: found anew.
-void group_supervisor::forget_secrets(const app_id& app, bool for_good) {
-  secret_keys_.erase(app);
-  secrets_wanted_.erase(app);
-  if (for_good && ctx_.disk.documents->find(kept_kind, app.view()))
+void group_supervisor::forget_secrets(const app_id& app) {
+  secret_keys_.erase(secret_keys_.lower_bound({app, 0}),
+                     secret_keys_.upper_bound({app, UINT64_MAX}));
+  secrets_wanted_.erase(secrets_wanted_.lower_bound({app, 0}),
+                        secrets_wanted_.upper_bound({app, UINT64_MAX}));
+  if (ctx_.disk.documents->find(kept_kind, app.view()))
     put_documents(
         {document(document_kind::app_key, app.view().copy(), std::nullopt)},
         nullptr);
@@ -55,14 +57,13 @@ bool group_supervisor::give_secrets(const app_record& a, std::uint64_t number,
                                     std::string& why) {
   if (spec.secrets.empty())
     return true;
-  const auto key = find_secret_key(a, spec);
+  const auto key = find_secret_key(a, number, spec);
   why = why_no_secrets(spec);
   secret_values values;
   if (why.empty() && key == nullptr) {
     why = "secrets: this node lacks their key and asks the others that host "
           "the app; if none has it, deploy again with --secret NAME=FILE";
-    if (number == a.number)
-      secrets_wanted_.try_emplace(a.id, ctx_.loop.now());
+    secrets_wanted_.try_emplace({a.id, number}, ctx_.loop.now());
   } else if (why.empty() && open_secrets(spec, a.genesis.nonce, *key, values)) {
     if (const auto name = missing_secret(spec, values); !name.empty())
       why = no_value_for(name);
@@ -87,17 +88,20 @@ bool group_supervisor::give_secrets(const app_record& a, std::uint64_t number,
   return true;
 }
 
+// Of each version that a group here needs: while an update spreads, a new voter
+// runs the one before it as well, whose spec was sealed without it.
 void group_supervisor::ask_for_secrets(time_point now) {
   for (auto i = secrets_wanted_.begin(); i != secrets_wanted_.end();) {
-    const auto app = apps_.find(i->first);
-    if (app == apps_.end() || app->second.deleted) {
+    const auto& [id, number] = i->first;
+    const auto app = apps_.find(id);
+    if (app == apps_.end() || app->second.deleted
+        || seats_.count(i->first) == 0) {
       i = secrets_wanted_.erase(i);
       continue;
     }
     if (i->second <= now) {
       i->second = now + ask_again;
-      const auto question =
-          encoded_control(secret_wanted{app->first, app->second.number});
+      const auto question = encoded_control(secret_wanted{id, number});
       for (const auto& [g, r] : replicas_)
         if (g.app == app->first)
           for (const auto& node : ctx_.known.candidates(g))
@@ -116,10 +120,12 @@ void group_supervisor::on_secret_wanted(const node_id& from,
                                         const secret_wanted& m) {
   const auto app = apps_.find(m.app);
   const auto* link = ctx_.links == nullptr ? nullptr : ctx_.links->find(from);
-  if (app == apps_.end() || app->second.deleted
-      || app->second.number != m.number || link == nullptr)
+  if (app == apps_.end() || app->second.deleted || link == nullptr)
     return;
   const auto& a = app->second;
+  const auto spec = spec_of(a, m.number);
+  if (!spec)
+    return; // no group here runs that one, and it isn't the newest
   bool member = false;
   // It knows the group secret, and has a replica now: who had one once does
   // not get what was sealed since.
@@ -137,8 +143,8 @@ void group_supervisor::on_secret_wanted(const node_id& from,
     ++ctx_.counters.frames_unproven;
     return;
   }
-  const auto key = find_secret_key(a, a.version.spec);
-  secret_key answer{a.id, a.number, {}};
+  const auto key = find_secret_key(a, m.number, *spec);
+  secret_key answer{a.id, m.number, {}};
   if (key != nullptr
       && seal_secret(from, app_secrets_context(a.genesis.nonce), *key,
                      ctx_.random, answer.key))
@@ -147,30 +153,36 @@ void group_supervisor::on_secret_wanted(const node_id& from,
 
 void group_supervisor::on_secret_key(const secret_key& m) {
   const auto app = apps_.find(m.app);
-  if (secrets_wanted_.count(m.app) == 0 || app == apps_.end()
-      || app->second.number != m.number)
+  if (secrets_wanted_.count({m.app, m.number}) == 0 || app == apps_.end())
     return;
   const auto& a = app->second;
+  const auto spec = spec_of(a, m.number);
+  if (!spec)
+    return; // nobody here needs it any more
   auto key = std::make_shared<secret_bytes<32>>();
   secret_values values;
   if (!open_secret(ctx_.key, app_secrets_context(a.genesis.nonce), m.key, *key)
-      || !open_secrets(a.version.spec, a.genesis.nonce, *key, values)) {
+      || !open_secrets(*spec, a.genesis.nonce, *key, values)) {
     ++ctx_.counters.frames_bad;
     return;
   }
-  secrets_wanted_.erase(m.app);
-  secret_keys_[m.app] = key;
+  secrets_wanted_.erase({m.app, m.number});
+  secret_keys_[{m.app, m.number}] = key;
+  const auto go_on = [this, id = m.app] {
+    const auto at = apps_.find(id);
+    if (at == apps_.end() || at->second.deleted)
+      return;
+    ctx_.log(log_level::info, "app " + at->second.genesis.name
+                                  + ": the key of its secrets has come");
+    want_hosts(id);
+  };
+  // The newest one's is kept; an older one's is asked for again, should this
+  // peer start anew before all groups have left that version.
+  if (m.number != a.number)
+    return go_on();
   put_documents({document(document_kind::app_key, m.app.view().copy(),
                           key->view().copy())},
-                [this, id = m.app] {
-                  const auto at = apps_.find(id);
-                  if (at == apps_.end() || at->second.deleted)
-                    return;
-                  ctx_.log(log_level::info,
-                           "app " + at->second.genesis.name
-                               + ": the key of its secrets has come");
-                  want_hosts(id);
-                });
+                go_on);
 }
 
 } // namespace banyan::actors

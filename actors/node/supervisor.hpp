@@ -127,8 +127,9 @@ private:
                                   const app_spec& spec, host_options& o,
                                   std::string& why);
   std::shared_ptr<const secret_bytes<32>> find_secret_key(const app_record& a,
+                                                          std::uint64_t number,
                                                           const app_spec& spec);
-  void forget_secrets(const app_id& app, bool for_good);
+  void forget_secrets(const app_id& app);
   void ask_for_secrets(time_point now);
   void on_secret_wanted(const node_id& from, const secret_wanted& m);
   void on_secret_key(const secret_key& m);
@@ -408,9 +409,9 @@ private:
   std::map<group_id, time_point> word_at_;
   time_point ready_again_{};
   backup_service backups_;
-  /// Of present versions, as far as they were needed.
-  std::map<app_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;
-  std::map<app_id, time_point> secrets_wanted_; ///< asks for the key then
+  /// By version, as far as they were needed.
+  std::map<app_host_id, std::shared_ptr<const secret_bytes<32>>> secret_keys_;
+  std::map<app_host_id, time_point> secrets_wanted_; ///< asks for the key then
   std::map<group_id, std::map<lineage_id, signed_document>> recoveries_;
   struct recovery_plan { ///< one that asks around
     recover_plan_in wanted;
