@@ -348,6 +348,8 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
       continue;
     }
     const replica_id id{ctx_.random.array<16>()};
+    if (!app.is_none() && !takes_in(ctx_.loop.now()))
+      return done({}, std::string{replicas_made_later});
     made[shard] = id;
     if (app.is_none())
       changes.push_back({static_cast<std::uint8_t>(document_kind::reservation),
@@ -355,8 +357,10 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   }
   // Being made from now on, until it runs: nobody makes the same one meanwhile.
   if (!app.is_none())
-    for (const auto& [shard, id] : made)
+    for (const auto& [shard, id] : made) {
       first_writes_[{app, shard}].id = id;
+      taken_in_[{app, shard}] = ctx_.loop.now();
+    }
   put_documents(std::move(changes), [this, app, made, waiting, done] {
     if (app.is_none() || apps_.count(app) == 0) {
       for (const auto& [shard, id] : made)
@@ -377,6 +381,39 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
           done(all, {});
       });
   });
+}
+
+bool group_supervisor::takes_in(time_point now) {
+  for (auto i = taken_in_.begin(); i != taken_in_.end();)
+    i = now - i->second >= arrival_patience
+                || (replicas_.count(i->first) == 0
+                    && first_writes_.count(i->first) == 0)
+            ? taken_in_.erase(i)
+            : std::next(i);
+  std::vector<replica_here> here;
+  for (const auto& [g, since] : taken_in_)
+    if (replicas_.count(g) == 0)
+      here.push_back({now - since});
+  for (const auto& [g, r] : replicas_) {
+    replica_here x;
+    if (const auto since = taken_in_.find(g); since != taken_in_.end())
+      x.age = now - since->second;
+    const replica_ref self{ctx_.self(), r.id};
+    // Where nobody leads, nothing is on its way.
+    if (const auto* v = ctx_.known.view(g);
+        v != nullptr && ctx_.members->hears(v->leader.node)) {
+      for (const auto& l : v->learners)
+        if (l.who == self)
+          x.as = l.state == static_cast<std::uint8_t>(replica_state::current)
+                     ? replica_here::told::follows
+                     : replica_here::told::catching;
+      for (const auto& o : v->voters)
+        if (o.who == self)
+          x.as = replica_here::told::votes;
+    }
+    here.push_back(x);
+  }
+  return may_take_in(here);
 }
 
 void group_supervisor::on_make_replica(const node_id& from,

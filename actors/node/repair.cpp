@@ -9,6 +9,7 @@ namespace {
 
 constexpr duration step_timeout = 60s; ///< for a change to come about
 constexpr duration retry_pause = 1s;   ///< after a candidate refused
+constexpr duration busy_pause = 300ms; ///< after one that takes in others
 constexpr duration other_region_after = 10s;
 /// A learner that nobody needs, of a move that was taken back, say.
 constexpr duration surplus_patience = 60s;
@@ -213,41 +214,47 @@ void group_supervisor::add_newcomer(
   r.adding = true;
   r.give_up = now + step_timeout;
   r.newcomer = replica_ref{*next, {}};
-  ctx_.log(log_level::info, spec.name + "/" + std::to_string(g.shard)
-                                + ": a new replica goes to "
-                                + short_string(*next));
-  ctx_.group_event(event_kind::replica_added, g,
-                   "a new replica goes to " + short_string(*next), *next);
-  ask_to_make(
-      *next, &app, app.genesis.nonce, {g.shard},
-      [this, g, node = *next](const std::map<std::uint32_t, replica_id>& made,
-                              const std::string& error) {
-        const auto at = replicas_.find(g);
-        if (at == replicas_.end() || !at->second.adding
-            || at->second.newcomer != replica_ref{node, {}})
-          return; // another one is wanted by now
-        auto& mine = at->second;
-        const auto id = made.find(g.shard);
-        // It may name the very one that is to be replaced, and not know yet.
-        const bool known =
-            id != made.end()
-            && mine.configuration.contains(replica_ref{node, id->second});
-        if (!error.empty() || id == made.end() || known) {
-          ctx_.log(log_level::warning,
-                   "node " + short_string(node)
-                       + " made no replica: " + (known ? "it has one" : error));
-          mine.adding = false;
-          mine.newcomer.reset();
-          mine.refused.push_back(node);
-          mine.retry_at = ctx_.loop.now() + retry_pause;
-          return;
-        }
-        group_order o;
-        o.what = group_order::kind::add_learner;
-        o.who = replica_ref{node, id->second};
-        mine.newcomer = o.who;
-        order(g, mine, std::move(o));
-      });
+  ask_to_make(*next, &app, app.genesis.nonce, {g.shard},
+              [this, g, node = *next, name = spec.name](
+                  const std::map<std::uint32_t, replica_id>& made,
+                  const std::string& error) {
+                const auto at = replicas_.find(g);
+                if (at == replicas_.end() || !at->second.adding
+                    || at->second.newcomer != replica_ref{node, {}})
+                  return; // another one is wanted by now
+                auto& mine = at->second;
+                if (error == replicas_made_later) {
+                  mine.adding = false;
+                  mine.newcomer.reset();
+                  mine.retry_at = ctx_.loop.now() + busy_pause;
+                  return; // it is the right one still
+                }
+                const auto id = made.find(g.shard);
+                // It may name the very one that is to be replaced, and not know
+                // yet.
+                const bool known = id != made.end()
+                                   && mine.configuration.contains(
+                                       replica_ref{node, id->second});
+                if (!error.empty() || id == made.end() || known) {
+                  ctx_.log(log_level::warning,
+                           "node " + short_string(node) + " made no replica: "
+                               + (known ? "it has one" : error));
+                  mine.adding = false;
+                  mine.newcomer.reset();
+                  mine.refused.push_back(node);
+                  mine.retry_at = ctx_.loop.now() + retry_pause;
+                  return;
+                }
+                const auto what = "a new replica goes to " + short_string(node);
+                ctx_.log(log_level::info,
+                         name + "/" + std::to_string(g.shard) + ": " + what);
+                ctx_.group_event(event_kind::replica_added, g, what, node);
+                group_order o;
+                o.what = group_order::kind::add_learner;
+                o.who = replica_ref{node, id->second};
+                mine.newcomer = o.who;
+                order(g, mine, std::move(o));
+              });
 }
 
 /// Of nodes whose build can't read the group's log there is no use.

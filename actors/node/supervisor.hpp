@@ -297,6 +297,8 @@ private:
                    const std::array<std::uint8_t, 16>& nonce,
                    std::vector<std::uint32_t> shards, made_function done);
   void make_here(const make_replicas& m, made_function done);
+  /// One more copy may come here now.
+  [[nodiscard]] bool takes_in(time_point now);
   void on_make_replica(const node_id& from, const make_replicas& m);
   void on_replica_made(const node_id& from, replicas_made& m);
   void sign_and_adopt(const app_spec& s, const deploy_answer& prepared,
@@ -377,6 +379,8 @@ private:
     std::function<void()> then;
   };
   std::map<group_id, first_write> first_writes_;
+  /// Replicas that were made here for groups that live: since then.
+  std::map<group_id, time_point> taken_in_;
   struct log_drop {
     replica_id id;
     duration wait; ///< if it is refused

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -84,6 +85,9 @@ struct make_replicas {
   std::vector<std::uint32_t> shards; ///< ascending, at least one
   std::optional<sealed_secret> secret;
 };
+/// The error of a node that takes in as many copies as it may: ask it again.
+inline constexpr std::string_view replicas_made_later =
+    "two transfers into this node are under way: ask again";
 struct replicas_made {
   std::uint64_t token = 0;
   std::map<std::uint32_t, replica_id> made; ///< by shard

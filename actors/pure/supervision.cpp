@@ -173,4 +173,14 @@ std::vector<std::size_t> transfers_to_begin(const std::vector<transfer>& wanted,
   return chosen;
 }
 
+bool may_take_in(const std::vector<replica_here>& here,
+                 transfer_limits limits) {
+  using told = replica_here::told;
+  const auto comes = std::count_if(here.begin(), here.end(), [](const auto& r) {
+    return r.as == told::catching
+           || (r.as == told::nothing && r.age && *r.age < arrival_patience);
+  });
+  return static_cast<std::size_t>(comes) < limits.in_max;
+}
+
 } // namespace banyan

@@ -151,4 +151,27 @@ std::vector<std::size_t> transfers_to_begin(const std::vector<transfer>& wanted,
                                             const std::vector<transfer>& run,
                                             transfer_limits limits = {});
 
+/// A replica as its own node sees it that is asked for another one. Leaders
+/// know only of the copies that they make themselves, so who gets them counts.
+struct replica_here {
+  /// Since it was made, empty, for a group that lives; nothing: in an earlier
+  /// life of the node, or with its group.
+  std::optional<duration> age;
+  /// As its leader told everybody last.
+  enum class told : std::uint8_t {
+    nothing,  ///< it isn't named (yet)
+    catching, ///< a learner on its way
+    follows,  ///< a learner that is as far as the others
+    votes
+  };
+  told as = told::nothing;
+};
+/// A replica that no leader names by then is on its way no more: who asked for
+/// it has gone, or took another.
+inline constexpr duration arrival_patience = std::chrono::seconds{60};
+
+/// Whether a node may begin to take in one more copy: at most two at once.
+bool may_take_in(const std::vector<replica_here>& here,
+                 transfer_limits limits = {});
+
 } // namespace banyan

@@ -189,6 +189,26 @@ TEST(replacement, any_region_after_replace_after_if_that_is_shorter) {
   EXPECT_TRUE(w.next(start + 4s)->any_region);
 }
 
+// DESIGN section 8: at most two transfers into a node. Who gets them counts,
+// since leaders know only of their own.
+TEST(transfers, a_node_takes_in_two_at_once) {
+  using told = replica_here::told;
+  const replica_here voter{std::nullopt, told::votes};
+  const replica_here learner{5min, told::follows};
+  const replica_here on_its_way{2min, told::catching};
+  const replica_here just_made{1s, told::nothing};
+  const replica_here forgotten{arrival_patience, told::nothing};
+  const replica_here stray{std::nullopt, told::nothing};
+  EXPECT_TRUE(may_take_in({}));
+  EXPECT_TRUE(may_take_in({voter, voter, voter, learner, learner, stray}));
+  EXPECT_TRUE(may_take_in({voter, on_its_way, forgotten, forgotten}));
+  EXPECT_TRUE(may_take_in({just_made}));
+  EXPECT_FALSE(may_take_in({on_its_way, voter, just_made}));
+  EXPECT_FALSE(may_take_in({on_its_way, on_its_way, on_its_way}));
+  EXPECT_FALSE(may_take_in({just_made, just_made}));
+  EXPECT_FALSE(may_take_in({on_its_way}, {1, 2}));
+}
+
 TEST(replacement, is_due_at_once_on_no_such_replica_and_drain) {
   voter_watch w;
   w.set_voters({voter(1), voter(2)});
