@@ -204,6 +204,31 @@ TEST_F(ladder, what_an_operator_does_consumes_nothing) {
   EXPECT_EQ(leader(), before);
 }
 
+// What the host had is handed out again, as after any other end of it.
+TEST_F(ladder, a_restart_by_an_operator_loses_no_turn) {
+  const auto n = leader();
+  fail_host(n, 1, 300ms); // or the order would find nothing to do
+  std::string key = "a";
+  while (shard_of(key, 2) != 0)
+    ++key[0];
+  ASSERT_TRUE(w.at(n).hang_a_host());
+  call_request r;
+  r.app = "counter";
+  r.key = key;
+  r.command = "add";
+  writer{r.argument}.map(1).text("n").sint(1);
+  std::optional<reply> got;
+  w.at(n).peer().call(std::move(r),
+                      [&](const reply& a, std::uint32_t) { got = a; });
+  w.run_for(200ms);
+  ASSERT_FALSE(got); // its host has it, and hangs
+  context(n).tell_hosts(app, actors::restart_host{});
+  ASSERT_TRUE(w.run_until([&] { return got.has_value(); }, 2s));
+  EXPECT_EQ(got->status, reply_status::ok) << got->message;
+  EXPECT_EQ(leader(), n);
+  EXPECT_EQ(context(n).counters.hosts_failed, 1U);
+}
+
 // It harms every host that it meets, three times in all, and then no more.
 TEST_F(ladder, a_poison_command_ends_in_poisoned_and_the_actor_goes_on) {
   for (std::size_t n = 0; n < 3; ++n)

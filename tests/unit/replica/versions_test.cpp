@@ -157,6 +157,31 @@ TEST_F(replica_versions, a_state_of_a_later_build_is_no_damage) {
   EXPECT_TRUE(w.nodes[n].meta); // kept
 }
 
+// Its rows may mean what this build can't know: they are not put in.
+TEST_F(replica_versions, a_snapshot_of_a_later_build_is_not_installed) {
+  w.base.log_kept_entries = 0;
+  boot();
+  const auto n = follower();
+  w.crash(n);
+  begin_versions();
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+  w.run_for(2s); // the log begins behind all that
+  w.features[n] = 0;
+  w.boot(n);
+  w.run_for(3s);
+  EXPECT_FALSE(w.nodes[n].failed);
+  ASSERT_EQ(w.nodes[n].refused.size(), 1U); // said once
+  EXPECT_NE(w.nodes[n].refused[0].why.find("needs a newer version"),
+            std::string::npos)
+      << w.nodes[n].refused[0].why;
+  EXPECT_FALSE(told(n).versions);
+  reboot(n, features_known);
+  w.run_for(3s);
+  ASSERT_TRUE(told(n).versions);
+  w.check_states_equal();
+}
+
 TEST_F(replica_versions, later_entries_are_told_from_bad_ones) {
   using replica::is_later;
   replica::entry e;
