@@ -73,6 +73,8 @@ constexpr about table[] = {
     {"host hangs", "one of the node's app hosts", 0ms, 0ms},
     {"transfer", "leaderships of the node move", 0ms, 0ms},
     {"move", "a voter of the node goes to another, though it is well", 1s, 3s},
+    {"drain", "the node hands over all it has, until it is taken back", 500ms,
+     8s},
 };
 static_assert(std::size(table) == fault_kinds);
 
@@ -134,7 +136,8 @@ schedule draw_schedule(std::uint64_t seed, const schedule_options& how) {
     const auto k = static_cast<fault_kind>(i);
     // Voters shall change during each of the others.
     const auto liking = r.chance(0.3) ? 4U : r.below(2);
-    const auto weight = k == fault_kind::move ? 4 : liking;
+    const bool changes = k == fault_kind::move || k == fault_kind::drain;
+    const auto weight = changes ? 4 : liking;
     for (std::uint64_t n = 0; n < (is_heavy(k) ? (weight + 1) / 2 : weight);
          ++n)
       kinds.push_back(k);

@@ -75,11 +75,12 @@ enum class fault_kind : std::uint8_t {
   /// @name What operators do
   /// @{
   transfer, ///< leaderships of a move
-  move, ///< a voter of a is replaced by another machine's, though it is well
+  move,  ///< a voter of a is replaced by another machine's, though it is well
+  drain, ///< a hands over all it has, and takes replicas again after a while
   /// @}
 };
 inline constexpr std::size_t fault_kinds =
-    static_cast<std::size_t>(fault_kind::move) + 1;
+    static_cast<std::size_t>(fault_kind::drain) + 1;
 
 /// `power cut`, `slow disk`, ...
 const char* to_string(fault_kind k) noexcept;

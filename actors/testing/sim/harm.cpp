@@ -38,6 +38,7 @@ bool harm::others_well(std::size_t n) const {
 bool harm::begin(const fault& f) {
   if (world_.now() < quiet_until_)
     return false;
+  calm_ = false;
   seeded_random dice{f.dice};
   const auto k = f.kind;
   bool began = false;
@@ -537,6 +538,8 @@ bool harm::to_apps(const fault& f, seeded_random& dice) {
     return true;
   case fault_kind::move:
     return move_a_voter(f.a, dice);
+  case fault_kind::drain:
+    return drain(f.a, f.b, f.lasts);
   default:
     return false;
   }
@@ -579,6 +582,49 @@ bool harm::move_a_voter(std::size_t n, seeded_random& dice) {
   return true;
 }
 
+/// An operator orders it at another machine, where there is a further one that
+/// may take what it has; never by force: that would let groups shrink to less
+/// than outlives the loss of a disk.
+bool harm::drain(std::size_t n, std::size_t by, duration d) {
+  auto& m = world_.at(n);
+  auto& asked = world_.at(by);
+  if (count() < 4 || !m.up() || m.paused() || !asked.up() || asked.paused()
+      || asked.peer().context().is_drained(m.id())
+      || m.peer().context().replicas.empty())
+    return false;
+  actors::operate_in in;
+  in.what = operator_wish::drain;
+  in.from = m.id();
+  in.done = [this, n](const actors::operate_answer& a) {
+    world_.trace("drain of " + std::to_string(n) + ": "
+                 + (a.status == reply_status::ok ? "begun" : a.message));
+  };
+  caf::anon_send(asked.peer().context().supervisor, std::move(in));
+  drained_.insert(n);
+  later(d, [this, n] { take_back(n); });
+  return true;
+}
+
+void harm::take_back(std::size_t n) {
+  auto& m = world_.at(n);
+  if (!m.up() || m.paused() || !m.peer().context().is_drained(m.id()))
+    return; // if it comes back drained, it stays so until all is healed
+  actors::operate_in in;
+  in.what = operator_wish::keep;
+  in.from = m.id();
+  in.done = [](const actors::operate_answer&) {};
+  caf::anon_send(m.peer().context().supervisor, std::move(in));
+}
+
+/// An order may still be on its way, and an older disk may have come back.
+void harm::take_back_all() {
+  if (!calm_)
+    return;
+  for (const auto n : drained_)
+    take_back(n);
+  later(look_every, [this] { take_back_all(); });
+}
+
 // ---- the end of it ---------------------------------------------------------
 
 void harm::heal() {
@@ -605,6 +651,8 @@ void harm::heal() {
     else if (m->paused())
       m->resume();
   }
+  calm_ = true;
+  take_back_all();
 }
 
 } // namespace banyan::sim

@@ -3,6 +3,7 @@
 #include "actors/testing/sim/world.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace banyan::sim {
@@ -42,6 +43,9 @@ private:
   void roll_back(const fault& f);
   [[nodiscard]] bool all_voters_run(const group_id& g) const;
   bool move_a_voter(std::size_t n, seeded_random& dice);
+  bool drain(std::size_t n, std::size_t by, duration d);
+  void take_back(std::size_t n);
+  void take_back_all();
   void look_for_changes();
 
   void later(duration d, std::function<void()> f); ///< unless healed by then
@@ -58,8 +62,10 @@ private:
 
   world& world_;
   [[nodiscard]] bool others_well(std::size_t n) const;
-  time_point quiet_until_{}; ///< nothing else goes wrong before
-  std::uint64_t round_ = 0;  ///< of trouble; raised by `heal`
+  time_point quiet_until_{};      ///< nothing else goes wrong before
+  std::uint64_t round_ = 0;       ///< of trouble; raised by `heal`
+  bool calm_ = false;             ///< healed, and nothing was begun since
+  std::set<std::size_t> drained_; ///< by its faults, ever
   std::map<std::pair<std::size_t, std::size_t>, unsigned> cuts_;
   std::map<std::string, std::uint64_t> counts_;
   struct running {
