@@ -1,5 +1,6 @@
 #include "actors/host/host_child.hpp"
 
+#include "actors/host/held_answers.hpp"
 #include "actors/host/host_frame.hpp"
 #include "actors/host/module.hpp"
 #include "actors/host/turn_mark.hpp"
@@ -16,7 +17,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -29,8 +29,6 @@ namespace {
 
 constexpr int stream = io::child_process::stream_fd;
 constexpr int shared = io::child_process::shared_fd;
-constexpr std::size_t answers_max = 64; ///< before they are written
-constexpr auto answer_wait_max = std::chrono::microseconds{200};
 constexpr rlim_t files_max = 64;
 constexpr int exit_lost = 1; ///< the parent is gone, or says nonsense
 
@@ -147,7 +145,7 @@ public:
             || !run(order))
           return exit_lost;
       }
-      if (frames_.broken() || !flush())
+      if (frames_.broken() || !answers_.flush())
         return exit_lost;
       if (!read_more(frames_))
         return 0;
@@ -155,11 +153,8 @@ public:
   }
 
 private:
-  using clock = std::chrono::steady_clock;
-
   bool run(const host_run& order) {
-    if (waiting_++ == 0)
-      since_ = clock::now();
+    answers_.turn_begins();
     if (trail_ != nullptr)
       trail_->begin(order.request);
     mark_.begin(order.number);
@@ -170,25 +165,14 @@ private:
     if (trail_ != nullptr)
       trail_->end();
     raw.number = order.number;
-    put_ran(out_, raw);
-    const bool due =
-        waiting_ >= answers_max || clock::now() - since_ >= answer_wait_max;
-    return !due || flush();
-  }
-  bool flush() {
-    const bool done = write_all(out_);
-    out_.clear();
-    waiting_ = 0;
-    return done;
+    return answers_.add(raw);
   }
 
   module_runner& runner_;
   host_frames& frames_;
   turn_mark& mark_;
   turn_trail* trail_;
-  bytes out_;
-  std::size_t waiting_ = 0;
-  clock::time_point since_;
+  held_answers answers_{write_all};
 };
 
 void stay(int) {

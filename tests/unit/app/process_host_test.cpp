@@ -200,6 +200,21 @@ TEST_F(processes, an_endless_loop_is_slow_first_and_then_ended) {
   answers_again(*h);
 }
 
+// Answers share writes, but none waits for a turn that doesn't end.
+TEST_F(processes, a_short_turn_is_answered_while_a_long_one_runs_behind_it) {
+  auto o = options("crasher");
+  o.turn_time_max = 10min;
+  auto h = make(o);
+  h->start();
+  auto batch = orders("touch", 1, 3);
+  batch.push_back(orders("spin", 4, 1)[0]);
+  h->submit(std::move(batch));
+  ASSERT_TRUE(wait([&] { return results.size() == 3; }));
+  EXPECT_EQ(results[2].key.number, 3U);
+  EXPECT_TRUE(failed.empty());
+  EXPECT_EQ(h->outstanding(), 1U);
+}
+
 TEST_F(processes, one_whose_turn_takes_long_gives_way_to_the_others) {
   auto h = make();
   h->start();
