@@ -368,6 +368,124 @@ TEST(recover, goes_on_from_a_survivor_and_says_exactly_what_it_kept) {
   EXPECT_EQ(balance(mesh, "ledger", "alice", voters[2]), must + 5);
 }
 
+// Two machines that were never up together go on alone, each from what it has.
+TEST(recover, twice_from_one_parent_is_a_conflict_until_the_owner_decides) {
+  process_mesh mesh{std::vector<peer_place>(3)};
+  words_on_failure words{mesh};
+  mesh.start_all();
+  mesh.wait_members(3);
+  mesh.deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\nshards = 1\n"
+                        "replicas = 3\n");
+  mesh.wait_healthy("ledger", 3);
+  const auto deposit = [&](std::size_t by, int cents) {
+    return call(mesh, by, "ledger", "alice", "deposit",
+                R"({"cents":)" + std::to_string(cents) + "}",
+                std::to_string(cents));
+  };
+  ASSERT_EQ(deposit(0, 100).status, 200);
+  const auto recovered = [&](std::size_t by) {
+    return wait_until(
+        [&] {
+          return banyan(mesh, by,
+                        {"recover", "ledger", "--accept-loss", "--yes"})
+                     .end.code
+                 == 0;
+        },
+        30s, 200ms);
+  };
+  mesh.kill(2);
+  mesh.wipe(2);
+  mesh.kill(1);
+  ASSERT_TRUE(recovered(0));
+  EXPECT_EQ(deposit(0, 1).result, 101);
+  mesh.kill(0);
+  mesh.start(1);
+  ASSERT_TRUE(recovered(1));
+  const auto there = balance(mesh, "ledger", "alice", 1);
+  EXPECT_EQ(deposit(1, 2).result, there + 2);
+  mesh.start(0);
+  const auto conflict = [&](std::size_t by) {
+    const auto a = mesh.app(by, "ledger");
+    return a && a->health == "conflict";
+  };
+  ASSERT_TRUE(wait_until([&] { return conflict(0) && conflict(1); }, 30s));
+  for (const std::size_t by : {0, 1}) {
+    EXPECT_NE(deposit(by, 1000).status, 200);
+    const auto shown = banyan(mesh, by, {"apps", "ledger"});
+    EXPECT_NE(shown.out.find("conflict"), std::string::npos) << shown.out;
+  }
+  ASSERT_TRUE(recovered(0));
+  ASSERT_TRUE(wait_until([&] { return !conflict(0) && !conflict(1); }, 30s));
+  const auto kept = balance(mesh, "ledger", "alice", 0);
+  EXPECT_TRUE(kept == 101 || kept == there + 2) << kept;
+  EXPECT_EQ(balance(mesh, "ledger", "alice", 1), kept);
+  EXPECT_EQ(deposit(1, 7).result, kept + 7);
+}
+
+// A backup of one owner's mesh, restored into the mesh of another owner.
+TEST(backup, is_opened_by_the_owner_it_was_sealed_for_and_restored_by_another) {
+  temporary_directory files;
+  system_random random;
+  for (const char* name : {"orchard", "garden"})
+    ASSERT_TRUE(init_mesh(files.path(), name, random).ok());
+  const auto at = [&](const std::string& name) -> std::string {
+    return files.path() / name;
+  };
+  const auto file = at("ledger.backup");
+  const auto in_mesh = [&](const std::string& name) {
+    mesh_options o;
+    o.mesh_file = at(name + ".mesh");
+    return o;
+  };
+  {
+    process_mesh mesh{std::vector<peer_place>(1), in_mesh("orchard")};
+    words_on_failure words{mesh};
+    mesh.start_all();
+    std::ofstream{at("spec.toml")}
+        << "name = \"ledger\"\nmodule = \"ledger\"\nshards = 2\n"
+           "replicas = 1\naccess = \"public\"\n";
+    const auto deployed = banyan(
+        mesh, 0, {"deploy", at("spec.toml"), "--owner", at("orchard.owner")});
+    ASSERT_EQ(deployed.end.code, 0) << deployed.err;
+    mesh.wait_healthy("ledger", 1);
+    open_accounts(mesh);
+    ASSERT_EQ(backup_to(mesh, 0, "ledger", file).end.code, 0);
+  }
+  const auto says = [](const run_result& r, int code, const std::string& what) {
+    EXPECT_EQ(r.end.code, code) << r.err;
+    EXPECT_NE(r.err.find(what), std::string::npos) << r.err;
+  };
+  const auto verify = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {BANYAN_CLI_BINARY, "verify", file});
+    return run_program(more, 60s);
+  };
+  says(verify({}), 2, "give --owner NAME.owner of mesh 'orchard'");
+  says(verify({"--owner", at("garden.owner")}), 2, "use that owner's file");
+  EXPECT_EQ(verify({"--owner", at("orchard.owner")}).end.code, 0);
+
+  process_mesh mesh{std::vector<peer_place>(1), in_mesh("garden")};
+  words_on_failure words{mesh};
+  mesh.start_all();
+  const auto restore = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"restore", file});
+    return banyan(mesh, 0, more);
+  };
+  says(restore({}), 2, "give --owner NAME.owner of mesh 'orchard'");
+  // The file opens, but this mesh takes nothing that its owner signs.
+  says(restore({"--owner", at("orchard.owner")}), 1,
+       "this peer is of mesh 'garden'");
+  says(restore({"--owner", at("garden.owner")}), 2, "use that owner's file");
+  says(restore({"--owner", at("orchard.owner"), "--from-owner",
+                at("garden.owner")}),
+       2, "use that owner's file");
+  EXPECT_FALSE(mesh.app(0, "ledger"));
+  const auto done = restore(
+      {"--owner", at("garden.owner"), "--from-owner", at("orchard.owner")});
+  ASSERT_EQ(done.end.code, 0) << done.err;
+  EXPECT_NE(done.out.find("of mesh 'orchard'"), std::string::npos) << done.out;
+  EXPECT_EQ(all_money(mesh, "ledger"), accounts * at_first);
+}
+
 TEST(undelete, brings_back_what_was_removed_also_after_a_restart) {
   process_mesh mesh{std::vector<peer_place>(3)};
   words_on_failure words{mesh};
