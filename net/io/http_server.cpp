@@ -25,6 +25,8 @@ constexpr int accepts_per_event = 32;
 constexpr duration wind_down_grace = 300ms;
 /// Connections over the limit that may stay long enough to be told so.
 constexpr std::size_t refusing_max = 64;
+/// Between two requests at least, for a connection to make room for another.
+constexpr duration evict_after = 1s;
 
 template <class F>
 void on_loop(asio_loop& l, F f) {
@@ -124,7 +126,11 @@ struct http_server::state final : detail::http_owner,
   };
 
   state(asio_loop& l, http_server_config c, http_handler& h)
-      : loop{l}, config{std::move(c)}, handler{h}, idle_end{l}, limit_end{l} {}
+      : loop{l}, config{std::move(c)}, handler{h},
+        guard{{config.limits.rate_per_address,
+               2 * config.limits.rate_per_address,
+               config.limits.connections_per_address}},
+        idle_end{l}, limit_end{l} {}
 
   result<void, net_error> listen() {
     if (!config.cert.empty() || !config.key.empty()) {
@@ -190,14 +196,26 @@ struct http_server::state final : detail::http_owner,
   void take(detail::descriptor d, const detail::endpoint& from,
             bool unix_socket) {
     ++count.connections;
-    const auto full = connections.size() >= config.limits.connections_max;
-    if (full)
+    std::optional<detail::door_guest> guest;
+    if (!unix_socket
+        && (config.limits.limit_loopback || !detail::is_loopback(from)))
+      guest.emplace(from);
+    const bool too_many = guest && !guard.connect(*guest);
+    if (too_many)
+      guest.reset(); // it doesn't count
+    const bool refused = too_many
+                         || (connections.size() >= config.limits.connections_max
+                             && !make_room());
+    if (refused)
       ++count.refused_full;
     // Refusing under TLS would cost a handshake: the socket's end must do.
-    if (full
+    if (refused
         && (connections.size() >= config.limits.connections_max + refusing_max
-            || (tls && !unix_socket)))
+            || (tls && !unix_socket))) {
+      if (guest)
+        guard.disconnect(*guest);
       return;
+    }
     http_origin o;
     o.unix_socket = unix_socket;
     if (!unix_socket) {
@@ -208,12 +226,37 @@ struct http_server::state final : detail::http_owner,
       o.address = detail::host_port(a.host, a.port);
     }
     auto c = std::make_shared<detail::http_connection>(
-        loop, *this, std::move(d), o.tls ? tls : nullptr, std::move(o));
+        loop, *this, std::move(d), o.tls ? tls : nullptr, std::move(o), guest);
     connections.emplace(c.get(), c);
-    if (full)
-      c->refuse(http_error(429, "overloaded", "too many connections", 1s));
+    if (refused)
+      c->refuse(http_error(429, "overloaded",
+                           too_many ? "too many connections from this address"
+                                    : "too many connections",
+                           1s));
     else
       c->start();
+  }
+  /// Ends a connection that nobody will miss; false: all of them are in use.
+  bool make_room() {
+    detail::http_connection* silent = nullptr;
+    detail::http_connection* idle = nullptr;
+    const auto older = [](const auto* a, const auto* b) {
+      return b == nullptr || a->quiet_since() < b->quiet_since();
+    };
+    for (const auto& [c, owned] : connections)
+      if (c->never_heard()) {
+        if (older(c, silent))
+          silent = c;
+      } else if (c->between_requests() && older(c, idle)) {
+        idle = c;
+      }
+    auto* gone = silent != nullptr ? silent : idle;
+    if (gone == nullptr
+        || (gone == idle && loop.now() - gone->quiet_since() < evict_after))
+      return false;
+    ++count.evicted;
+    gone->cut();
+    return true;
   }
   void stop_listening() {
     for (const auto& l : listeners) {
@@ -263,7 +306,21 @@ struct http_server::state final : detail::http_owner,
 
   // -- http_owner -----------------------------------------------------------
 
-  std::optional<http_response> refuse(const http_request& r) override {
+  std::optional<http_response> refuse(const detail::http_connection& c,
+                                      const http_request& r) override {
+    if (c.guest())
+      if (const auto wait = guard.request(*c.guest(), loop.now())) {
+        ++count.refused_rate;
+        return http_error(429, "overloaded",
+                          "too many requests from this address",
+                          std::chrono::ceil<std::chrono::milliseconds>(*wait));
+      }
+    auto no = refuse_origin(r);
+    if (no)
+      ++count.refused_origin;
+    return no;
+  }
+  std::optional<http_response> refuse_origin(const http_request& r) {
     const auto origin = r.header("origin");
     const auto no = [](const char* why) {
       return http_error(403, "forbidden", why);
@@ -297,11 +354,41 @@ struct http_server::state final : detail::http_owner,
     handler.handle(std::move(r), std::move(to));
   }
   void closed(detail::http_connection& c) override {
+    if (c.guest())
+      guard.disconnect(*c.guest());
     connections.erase(&c);
     if (connections.empty())
       tell_wound_down();
   }
   bool winding_down() override { return wound_down != nullptr; }
+  void unsent_changed(std::size_t before, std::size_t after) override {
+    unsent = unsent - before + after;
+    // Not from here: its writer is below us.
+    if (unsent > config.limits.unsent_total_max
+        && !std::exchange(cut_queued, true))
+      loop.post([self = shared_from_this()] { self->cut_largest(); },
+                "http unsent");
+  }
+  void cut_largest() {
+    cut_queued = false;
+    while (unsent > config.limits.unsent_total_max && !connections.empty()) {
+      const auto most =
+          std::max_element(connections.begin(), connections.end(),
+                           [](const auto& a, const auto& b) {
+                             return a.second->unsent() < b.second->unsent();
+                           });
+      const auto c = most->second; // its end changes the map
+      ++count.cut_unsent;
+      c->cut();
+    }
+  }
+  bool body_changed(std::size_t before, std::size_t after) override {
+    if (after > before
+        && bodies - before + after > config.limits.bodies_total_max)
+      return false;
+    bodies = bodies - before + after;
+    return true;
+  }
   const http_limits& limits() override { return config.limits; }
   http_counters& counters() override { return count; }
   std::string_view date() override {
@@ -325,6 +412,10 @@ struct http_server::state final : detail::http_owner,
                      std::shared_ptr<detail::http_connection>>
       connections;
   http_counters count;
+  detail::door_guard guard;
+  std::size_t unsent = 0; ///< of all connections
+  std::size_t bodies = 0; ///< of requests coming in
+  bool cut_queued = false;
   std::function<void()> wound_down; ///< set: it winds down
   bool told = false;
   timer idle_end;
@@ -371,6 +462,8 @@ http_counters http_server::counters() const {
   BANYAN_ASSERT(state_->loop.on_thread());
   auto c = state_->count;
   c.open = state_->connections.size();
+  c.unsent = state_->unsent;
+  c.bodies = state_->bodies;
   return c;
 }
 

@@ -107,11 +107,30 @@ public:
 struct http_limits {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t body_bytes_max = 1024 * 1024;
-  std::size_t connections_max = 1024; ///< Further ones get 429 and are closed.
-  std::size_t unsent_max = 4 * 1024 * 1024;
+  /// For one more, the oldest connection that never sent a byte goes, else the
+  /// one that is longest between two requests (a second at least); if there is
+  /// neither, the newcomer gets 429.
+  std::size_t connections_max = 1024;
+  std::size_t unsent_max = 4 * 1024 * 1024; ///< Of a stream.
+  /// Of all connections; over it, the one with most of it is cut.
+  std::size_t unsent_total_max = 64 * 1024 * 1024;
+  /// Of requests that are still coming in, each beyond its first 16 KiB; who
+  /// goes over it gets 429.
+  std::size_t bodies_total_max = 64 * 1024 * 1024;
   duration read_deadline = 10s;  ///< First byte of a request to its last.
   duration idle_deadline = 75s;  ///< Between two requests.
   duration write_deadline = 30s; ///< Without any progress.
+  /// Bytes per second that an answer must go at, seen from `write_deadline`
+  /// after its begin; streams of unknown length may rest.
+  std::size_t pace_min = 16 * 1024;
+  /// Requests per second of one client address (of IPv6: one /64), twice as
+  /// many at once; further ones get 429. 0: any number.
+  std::uint32_t rate_per_address = 2000;
+  /// Connections of one client address; further ones get 429. 0: any number.
+  std::size_t connections_per_address = 512;
+  /// Loopback has no limits per address unless this is set; the Unix socket
+  /// never has.
+  bool limit_loopback = false;
 };
 
 struct http_server_config {
@@ -131,8 +150,17 @@ struct http_server_config {
 struct http_counters {
   std::uint64_t connections = 0, requests = 0;
   std::uint64_t refused_full = 0, refused_origin = 0, bad_requests = 0;
+  std::uint64_t refused_rate = 0;   ///< Requests over an address's rate.
+  std::uint64_t refused_bodies = 0; ///< Over `bodies_total_max`.
+  std::uint64_t cut_unsent = 0;     ///< For `unsent_total_max`.
+  std::uint64_t evicted = 0; ///< Idle connections that made room for others.
   std::uint64_t timed_out = 0, too_large = 0, clients_gone = 0;
-  std::size_t open = 0; ///< Connections at this moment.
+  /// @name At this moment
+  /// @{
+  std::size_t open = 0;   ///< Connections.
+  std::size_t unsent = 0; ///< Bytes of answers that wait for their readers.
+  std::size_t bodies = 0; ///< Bytes of bodies that are coming in.
+  /// @}
 };
 
 /// HTTP/1.1 (and 1.0) over TCP, TLS or a Unix socket, on the loop.
@@ -140,8 +168,8 @@ struct http_counters {
 /// Keep-alive and pipelining; `Expect: 100-continue`; `HEAD` is `GET` without
 /// body. Refused before the handler sees it, as JSON errors: malformed (400),
 /// foreign Origin or Host (403), too slow (408 closes), over a limit (413),
-/// too many connections (429). Loop's thread only, apart from `open`/`close`
-/// of a loop with a thread of its own, which hop there and wait.
+/// too many connections or requests (429). Loop's thread only, apart from
+/// `open`/`close` of a loop with a thread of its own, which hop there and wait.
 class http_server {
 public:
   /// Listens when it returns. The loop and the handler must outlive it.

@@ -1,5 +1,6 @@
 #include "net/io/detail/http_connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -21,14 +22,18 @@ using fd_type = boost::asio::posix::stream_descriptor;
 constexpr std::size_t ahead_max = 16 * 1024; // of pipelined requests
 constexpr auto drain_deadline = 2s;
 constexpr int reads_per_event = 8;
+/// What every body may have, whatever the others do.
+constexpr std::size_t body_free = 16 * 1024;
+constexpr std::size_t buffer_kept_max = 16 * 1024; // while nothing is in it
 
 } // namespace
 
 http_connection::http_connection(asio_loop& l, http_owner& o, descriptor fd,
                                  const std::shared_ptr<tls_context>& tls,
-                                 http_origin from)
+                                 http_origin from,
+                                 std::optional<door_guest> guest)
     : loop_{l}, owner_{&o}, fd_{context(l), fd.get()}, from_{std::move(from)},
-      read_timer_{l}, write_timer_{l} {
+      guest_{guest}, quiet_since_{l.now()}, read_timer_{l}, write_timer_{l} {
   const auto raw = fd.release();
   transport_ = tls ? tls_server(tls, raw) : plain_transport(raw);
 }
@@ -54,10 +59,8 @@ void http_connection::last_answer() {
 }
 
 void http_connection::end_if_idle() {
-  const bool between =
-      phase_ == phase::reading && !mid_request_ && in_.empty() && unsent() == 0;
   const bool streams = phase_ == phase::handling && exchange_->streaming;
-  if (between || streams)
+  if (between_requests() || streams)
     close();
 }
 
@@ -76,6 +79,10 @@ void http_connection::close() {
   transport_.reset();
   boost::system::error_code ignored;
   fd_.close(ignored);
+  out_.clear();
+  sent_ = 0;
+  tell_unsent();
+  body_is(0);
   if (auto* o = std::exchange(owner_, nullptr))
     o->closed(*this);
   if (const auto e = std::exchange(exchange_, nullptr))
@@ -126,6 +133,7 @@ void http_connection::on_readable() {
     case io_state::ok:
       if (phase_ == phase::draining)
         continue;
+      heard_ = true;
       in_.append(buffer.data(), got.n);
       parsing_ = true;
       parse();
@@ -197,6 +205,9 @@ void http_connection::parse() {
       dispatch();
       break;
     case parse_step::more:
+      body_is(parser_->body_bytes());
+      if (!parser_) // it was refused
+        return;
       if (in_.size() > 4 * owner_->limits().header_bytes_max) {
         fail_request(http_error(400, "invalid_argument", "malformed HTTP"),
                      owner_->counters().bad_requests);
@@ -237,8 +248,23 @@ void http_connection::fail_request(const http_response& r,
                                    std::uint64_t& counter) {
   ++counter;
   parser_.reset();
+  body_is(0);
   in_.clear();
   refuse(r);
+}
+
+/// So much of a body is here; one that is a part too many is refused.
+void http_connection::body_is(std::size_t bytes) {
+  const auto counted = bytes - std::min(bytes, body_free);
+  if (!owner_ || counted == body_told_)
+    return;
+  if (owner_->body_changed(body_told_, counted)) {
+    body_told_ = counted;
+    return;
+  }
+  fail_request(http_error(429, "overloaded",
+                          "too many large requests are coming in at once", 1s),
+               owner_->counters().refused_bodies);
 }
 
 void http_connection::dispatch() {
@@ -246,6 +272,9 @@ void http_connection::dispatch() {
   http_1_0_ = parser_->http_1_0();
   auto r = parser_->take();
   parser_.reset();
+  body_is(0);
+  if (in_.empty() && in_.capacity() > buffer_kept_max)
+    in_.shrink_to_fit();
   mid_request_ = false;
   read_timer_.cancel();
   head_only_ = r.method == "HEAD";
@@ -264,8 +293,7 @@ void http_connection::dispatch() {
     send(http_error(400, "invalid_argument", "no Host header"));
     return;
   }
-  if (const auto no = owner_->refuse(r)) {
-    ++owner_->counters().refused_origin;
+  if (const auto no = owner_->refuse(*this, r)) {
     send(*no);
     return;
   }
@@ -322,6 +350,8 @@ void http_connection::finish() {
   exchange_->streaming = false;
   if (framing_ == framing::chunked && !head_only_)
     out_ += "0\r\n\r\n";
+  answer_from_ = loop_.now(); // no stream any more: what is left has its pace
+  answer_sent_ = 0;
   answer_complete();
 }
 
@@ -334,6 +364,7 @@ void http_connection::answer_complete() {
     return;
   }
   phase_ = phase::reading;
+  quiet_since_ = loop_.now();
   arm_read(owner_->limits().idle_deadline);
   flush_soon();
   // Not from here: the handler of this answer may be below us.
@@ -367,6 +398,7 @@ void http_connection::drain() {
 
 /// At the end of the turn: answers of one turn leave in one system call.
 void http_connection::flush_soon() {
+  tell_unsent();
   if (writing_ || std::exchange(flush_queued_, true))
     return;
   loop_.flush_later([self = shared_from_this()] {
@@ -376,24 +408,55 @@ void http_connection::flush_soon() {
   });
 }
 
+void http_connection::tell_unsent() {
+  const auto now = unsent();
+  if (now == unsent_told_)
+    return;
+  if (unsent_told_ == 0) {
+    answer_from_ = loop_.now();
+    answer_sent_ = 0;
+  }
+  if (owner_)
+    owner_->unsent_changed(unsent_told_, now);
+  unsent_told_ = now;
+}
+
+/// Cuts off who takes nothing, and who takes an answer so slowly that its
+/// memory would be lent for ever.
+void http_connection::arm_write() {
+  const auto& limits = owner_->limits();
+  auto due = loop_.now() + limits.write_deadline;
+  const bool streams = exchange_ && exchange_->streaming;
+  if (!streams && limits.pace_min > 0) {
+    const std::chrono::duration<double> taken{
+        static_cast<double>(answer_sent_)
+        / static_cast<double>(limits.pace_min)};
+    due = std::min(due, answer_from_ + limits.write_deadline
+                            + std::chrono::duration_cast<duration>(taken));
+  }
+  write_timer_.arm(
+      due,
+      [this] {
+        ++owner_->counters().timed_out;
+        lost();
+      },
+      "http write deadline");
+}
+
 void http_connection::flush() {
   while (unsent() > 0) {
     const auto put = transport_->write(std::string_view{out_}.substr(sent_));
     if (put.state == io_state::ok) {
       sent_ += put.n;
+      answer_sent_ += put.n;
       continue;
     }
     if (put.state != io_state::want_write && put.state != io_state::want_read) {
       lost();
       return;
     }
-    write_timer_.arm(
-        loop_.now() + owner_->limits().write_deadline,
-        [this] {
-          ++owner_->counters().timed_out;
-          lost();
-        },
-        "http write deadline");
+    tell_unsent();
+    arm_write();
     if (sent_ > 64 * 1024) {
       out_.erase(0, sent_);
       sent_ = 0;
@@ -406,7 +469,8 @@ void http_connection::flush() {
   }
   out_.clear();
   sent_ = 0;
-  if (out_.capacity() > 64 * 1024)
+  tell_unsent();
+  if (out_.capacity() > buffer_kept_max)
     out_.shrink_to_fit();
   write_timer_.cancel();
   if (phase_ == phase::draining) {

@@ -1,6 +1,7 @@
 #pragma once
 #include "net/io/asio_loop.hpp"
 #include "net/io/detail/asio_context.hpp"
+#include "net/io/detail/door_guard.hpp"
 #include "net/io/detail/http_parse.hpp"
 #include "net/io/detail/http_text.hpp"
 #include "net/io/detail/socket.hpp"
@@ -37,8 +38,10 @@ namespace detail {
 class http_owner {
 public:
   virtual ~http_owner() = default;
-  /// Built-in and configured checks; the answer to send instead, if refused.
-  virtual std::optional<http_response> refuse(const http_request& r) = 0;
+  /// Rate, built-in and configured checks, counted; the answer to send
+  /// instead, if refused.
+  virtual std::optional<http_response> refuse(const http_connection& c,
+                                              const http_request& r) = 0;
   virtual void handle(http_request r, http_responder to) = 0;
   virtual void closed(http_connection& c) = 0;
   virtual const http_limits& limits() = 0;
@@ -46,6 +49,11 @@ public:
   virtual std::string_view date() = 0;
   /// No request is taken behind the one that an answer is for.
   virtual bool winding_down() = 0;
+  /// Bytes that wait to be sent came or went.
+  virtual void unsent_changed(std::size_t before, std::size_t after) = 0;
+  /// A body grew or, with 0, isn't ours any more. False: it may not grow, and
+  /// `before` still counts.
+  virtual bool body_changed(std::size_t before, std::size_t after) = 0;
 };
 
 /// One client's connection: reads one request at a time, answers in order.
@@ -55,8 +63,23 @@ public:
 class http_connection : public std::enable_shared_from_this<http_connection> {
 public:
   http_connection(asio_loop& l, http_owner& o, descriptor fd,
-                  const std::shared_ptr<tls_context>& tls, http_origin from);
+                  const std::shared_ptr<tls_context>& tls, http_origin from,
+                  std::optional<door_guest> guest);
   void start();
+  /// Whom limits count it to; none: nobody.
+  [[nodiscard]] const std::optional<door_guest>& guest() const {
+    return guest_;
+  }
+  [[nodiscard]] bool never_heard() const {
+    return phase_ == phase::reading && !heard_;
+  }
+  /// Nothing is under way in either direction.
+  [[nodiscard]] bool between_requests() const {
+    return phase_ == phase::reading && !mid_request_ && in_.empty()
+           && unsent() == 0;
+  }
+  /// When it came, or its last answer was complete.
+  [[nodiscard]] time_point quiet_since() const { return quiet_since_; }
   /// Sends `r` without reading a request, then closes.
   void refuse(const http_response& r);
   /// The answer under way, if it isn't begun, will be the last.
@@ -64,6 +87,8 @@ public:
   /// Closes it unless a request is read or being answered; a stream of unknown
   /// length is cut.
   void end_if_idle();
+  /// Closes it, and whoever waits for its answer is told.
+  void cut() { lost(); }
   /// Tears it down; `owner` is told nothing and never touched again.
   void abandon();
 
@@ -96,13 +121,19 @@ private:
   void lost();
   void close();
   void arm_read(duration d);
+  void arm_write();
+  void tell_unsent();
+  void body_is(std::size_t bytes);
 
   asio_loop& loop_;
   http_owner* owner_;
   boost::asio::posix::stream_descriptor fd_;
   std::unique_ptr<transport> transport_;
   const http_origin from_;
+  const std::optional<door_guest> guest_;
   phase phase_ = phase::reading;
+  bool heard_ = false; ///< It sent something.
+  time_point quiet_since_;
 
   std::string in_;
   std::unique_ptr<request_parser> parser_;
@@ -112,6 +143,7 @@ private:
   bool ended_ = false;   ///< The client will send no more.
   bool parsing_ = false; ///< `parse` is below us and will go on by itself.
   bool parse_queued_ = false;
+  std::size_t body_told_ = 0;
 
   std::shared_ptr<http_responder::exchange> exchange_;
   framing framing_ = framing::length;
@@ -121,7 +153,10 @@ private:
 
   std::string out_;
   std::size_t sent_ = 0;
-  bool writing_ = false; ///< Asio waits for room.
+  std::size_t unsent_told_ = 0;
+  time_point answer_from_;      ///< Since then something waits to be sent,
+  std::size_t answer_sent_ = 0; ///< and so much went.
+  bool writing_ = false;        ///< Asio waits for room.
   bool flush_queued_ = false;
   timer read_timer_;
   timer write_timer_;

@@ -71,6 +71,9 @@ bool request_parser::expects_continue() const {
   const auto v = parts_->parser.get()[http::field::expect];
   return boost::beast::iequals(v, "100-continue");
 }
+std::size_t request_parser::body_bytes() const {
+  return parts_->parser.get().body().size();
+}
 bool request_parser::keep_alive() const {
   return parts_->parser.keep_alive();
 }

@@ -27,6 +27,8 @@ public:
   parse_step put(std::string_view data, std::size_t& used);
   [[nodiscard]] bool header_done() const;
   [[nodiscard]] bool expects_continue() const;
+  /// So much of the body is there.
+  [[nodiscard]] std::size_t body_bytes() const;
   [[nodiscard]] bool keep_alive() const;
   [[nodiscard]] bool http_1_0() const;
   /// Once `done`: everything but `path`, `query` and `from`.

@@ -125,6 +125,13 @@ public:
     }
   }
   std::string read_all() { return read_until("\x01never"); }
+  /// At most so much of what is there by now.
+  void read_some(std::size_t bytes) {
+    std::string buffer(bytes, 0);
+    const auto got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (got == 0)
+      ended_ = true;
+  }
   void half_close() { ::shutdown(fd_.get(), SHUT_WR); }
   [[nodiscard]] bool ended() const { return ended_; }
   void close() { fd_.close(); }

@@ -241,10 +241,9 @@ TEST_F(Http, TooManyConnectionsGet429) {
   open(config);
   raw_client a{server->port()};
   raw_client b{server->port()};
-  for (auto* c : {&a, &b}) {
-    c->send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    c->read_until("GET ");
-  }
+  for (auto* c : {&a, &b})
+    c->send("GET /keep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(app.wait(2, 0)); // neither is idle
   raw_client third{server->port()};
   third.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
   const auto got = third.read_all();
