@@ -172,13 +172,20 @@ void node_shell::on_client_call(const net::link_info& info,
   if (!f.command.empty() && f.command[0] == '_')
     f.command = "?"; // what is ours isn't for apps' clients: no such query
   const auto* app = ctx_.known.find_app(f.app);
-  const auto answer =
-      [&ctx = ctx_, node = info.node, call = f.call,
-       shards = app == nullptr ? 0 : app->shards](reply r, std::uint32_t) {
-        bytes b;
-        encode(client_reply_frame{call, std::move(r), shards}, b);
-        ctx.send(node, net::channel::reply, b);
-      };
+  const auto shards = app == nullptr ? 0U : app->shards;
+  const bool of_group = app != nullptr && f.kind != client_call_kind::lookup;
+  const auto answer = [&ctx = ctx_, node = info.node, call = f.call, shards,
+                       id = of_group ? app->id
+                                     : app_id{}](reply r, std::uint32_t shard) {
+    // Whom to ask at once next time, if that is another peer.
+    const auto* v = id.is_none() ? nullptr : ctx.known.view({id, shard});
+    if (v != nullptr && !v->leader.node.is_none()
+        && v->leader.node != ctx.self())
+      r.leader = v->leader;
+    bytes b;
+    encode(client_reply_frame{call, std::move(r), shards}, b);
+    ctx.send(node, net::channel::reply, b);
+  };
   if (f.kind == client_call_kind::lookup) {
     reply r;
     if (app == nullptr)
