@@ -7,11 +7,13 @@
 #include "crypto/system_random.hpp"
 #include "net/io/asio_loop.hpp"
 #include "net/io/http_server.hpp"
+#include "net/io/key_watch.hpp"
 #include "net/io/signals.hpp"
 #include "net/io/tcp_streams.hpp"
 #include "store/data_dir.hpp"
 
 #include <CLI/CLI.hpp>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -85,6 +87,15 @@ void hold_stop_signals(bool hold) {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, nullptr);
+}
+
+/// Connections, files of logs and pipes to hosts: the usual 1,024 are few.
+void raise_descriptors() {
+  rlimit l{};
+  if (::getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur == l.rlim_max)
+    return;
+  l.rlim_cur = l.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &l);
 }
 
 std::string host_port(const std::string& text) {
@@ -231,10 +242,19 @@ private:
         tcp.cert = *config_.http_cert;
       if (config_.http_key)
         tcp.key = *config_.http_key;
+      tcp.host_names = config_.http_hosts;
+      tcp.limits.rate_per_address = config_.http_rate;
+      if (config_.http_plain) // one proxy has all the connections
+        tcp.limits.connections_per_address = 0;
       auto opened = io::http_server::open(loop_, std::move(tcp), peer_->http());
       if (!opened.ok())
         return fail(exit_usage, opened.error().message);
       tcp_http_ = std::move(*opened);
+      if (config_.http_cert)
+        keys_.emplace(loop_, workers_, *config_.http_cert, *config_.http_key,
+                      [this](result<io::tls_keys, io::net_error> keys) {
+                        take_keys(keys);
+                      });
     }
     signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT},
                      [this](int) {
@@ -243,6 +263,23 @@ private:
                        stop();
                      });
     return 0;
+  }
+
+  // The files of `--http-cert` and `--http-key` have changed.
+  void take_keys(const result<io::tls_keys, io::net_error>& keys) {
+    auto& context = peer_->context();
+    if (keys.ok()) {
+      tcp_http_->use_keys(*keys);
+      context.settings.log(actors::log_level::info,
+                           "http: new connections use the changed keys");
+      context.event(event_kind::keys_taken, {},
+                    "HTTP has taken up its changed certificate and key");
+    } else {
+      const auto why =
+          "HTTP keeps its old certificate and key: " + keys.error().message;
+      context.settings.log(actors::log_level::warning, why);
+      context.event(event_kind::keys_refused, {}, why);
+    }
   }
 
   // Whoever called gets an answer, and whatever is led is handed over, before
@@ -264,6 +301,7 @@ private:
   // A further SIGTERM must not end the process in the middle of this: they are
   // taken until the peer is gone, and held from then on.
   int close() {
+    keys_.reset();
     control_http_.reset();
     tcp_http_.reset();
     peer_.reset();
@@ -288,6 +326,7 @@ private:
   std::unique_ptr<actors::peer> peer_;
   std::unique_ptr<io::http_server> control_http_;
   std::unique_ptr<io::http_server> tcp_http_;
+  std::optional<io::key_watch> keys_;
   std::optional<io::signals> signals_;
   bool stopping_ = false;
   int code_ = 0;
@@ -324,6 +363,7 @@ int run(int argc, char** argv) {
       override_settings(std::move(file), std::move(flags)), place);
   if (!checked.ok())
     return fail(exit_usage, checked.error().message);
+  raise_descriptors();
   hold_stop_signals(true); // in the threads of log and workers, for ever
   running_peer peer{std::move(*checked)};
   hold_stop_signals(false);

@@ -12,6 +12,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t list_max = 256;
 constexpr std::int64_t scrub_mib_per_s_max = 10'000;
 constexpr std::size_t path_bytes_max = 4096;
+constexpr std::int64_t http_rate_max = 1'000'000;
+constexpr std::size_t host_bytes_max = 253;
 
 constexpr const char* how_to_make_a_mesh =
     "; run banyan init NAME once, copy NAME.mesh to each machine and start "
@@ -99,6 +101,14 @@ error check_mesh(const peer_config& c) {
   return {};
 }
 
+/// As `Host` is compared: no port, no upper case.
+bool is_host_name(const std::string& name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'
+           || c == '.' || c == '_';
+  });
+}
+
 error check_http(const peer_settings& s, peer_config& out) {
   if (s.http && *s.http != "off") {
     if (auto wrong = check_address(*s.http, "--http", out.http.emplace()))
@@ -119,6 +129,14 @@ error check_http(const peer_settings& s, peer_config& out) {
   if (!out.http && (tls || out.http_plain))
     return "--http-cert, --http-key and --http-plain say how --http is served; "
            "add --http HOST:PORT or leave them out";
+  out.http_rate =
+      s.http_rate.value_or(out.http_plain ? 0 : peer_config{}.http_rate);
+  for (const auto& name : s.http_hosts) {
+    if (!is_host_name(name))
+      return "http_hosts: '" + name
+             + "' is no name of a host: lower case, without scheme and port";
+    out.http_hosts.push_back(name);
+  }
   if (out.http_off_loopback() && !tls && !out.http_plain)
     return "--http " + to_string(*out.http)
            + ": off loopback it needs --http-cert FILE and --http-key FILE, or "
@@ -180,6 +198,11 @@ result<peer_settings, config_error> parse_peer_toml(std::string_view text,
   fields.text("http_cert", out.http_cert);
   fields.text("http_key", out.http_key);
   fields.boolean("http_plain", out.http_plain);
+  fields.texts("http_hosts", list_max, host_bytes_max, out.http_hosts);
+  std::int64_t http_rate = -1;
+  fields.number("http_rate", 0, http_rate_max, http_rate);
+  if (http_rate >= 0)
+    out.http_rate = static_cast<std::uint32_t>(http_rate);
   fields.text("log_level", out.log_level);
   fields.text("log_format", out.log_format);
   std::uint64_t rate = 0;
@@ -216,6 +239,9 @@ peer_settings override_settings(peer_settings file, peer_settings flags) {
   over(file.log_level, flags.log_level);
   over(file.log_format, flags.log_format);
   over(file.scrub_mib_per_s, flags.scrub_mib_per_s);
+  over(file.http_rate, flags.http_rate);
+  if (!flags.http_hosts.empty())
+    file.http_hosts = std::move(flags.http_hosts);
   if (!flags.join.empty())
     file.join = std::move(flags.join);
   if (!flags.apps.empty())

@@ -28,7 +28,12 @@ struct peer_settings {
   std::optional<bool> http_plain;
   std::optional<std::string> log_level;
   std::optional<std::string> log_format;
-  std::optional<std::uint64_t> scrub_mib_per_s; ///< in the file alone
+  /// @name In the file alone
+  /// @{
+  std::optional<std::uint64_t> scrub_mib_per_s;
+  std::vector<std::string> http_hosts;
+  std::optional<std::uint32_t> http_rate;
+  /// @}
 };
 
 /// Reads `peer.toml`; unknown keys and other types are refused.
@@ -65,6 +70,11 @@ struct peer_config {
   std::optional<std::filesystem::path> http_cert;
   std::optional<std::filesystem::path> http_key;
   bool http_plain = false;
+  /// More names by which browsers may call the HTTP API, lower case.
+  std::vector<std::string> http_hosts;
+  /// Requests per second of one client address off loopback; 0: any number,
+  /// which `http_plain` means too: a proxy is the only address there.
+  std::uint32_t http_rate = 2000;
   log_threshold log_level = log_threshold::info;
   bool log_json = false;
   /// How fast the disk is re-read in the background.

@@ -106,6 +106,10 @@ const char* to_string(event_kind k) noexcept {
     return "disk_full";
   case event_kind::secret_missing:
     return "secret_missing";
+  case event_kind::keys_taken:
+    return "keys_taken";
+  case event_kind::keys_refused:
+    return "keys_refused";
   case event_kind::backup_taken:
     return "backup_taken";
   case event_kind::restored:

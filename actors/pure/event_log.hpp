@@ -58,6 +58,8 @@ enum class event_kind : std::uint8_t {
   peer_stops,
   disk_full,
   secret_missing,
+  keys_taken,   ///< of the HTTP door
+  keys_refused, ///< and the old ones kept
   backup_taken,
   restored,
   recovered,

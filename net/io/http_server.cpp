@@ -115,6 +115,14 @@ void http_responder::on_gone(std::function<void()> f) {
 
 // -- server -----------------------------------------------------------------
 
+result<tls_keys, net_error> tls_keys::read(const std::filesystem::path& cert,
+                                           const std::filesystem::path& key) {
+  auto t = detail::tls_context::server(cert, key);
+  if (!t)
+    return failure{t.error()};
+  return tls_keys{std::move(t).value()};
+}
+
 struct http_server::state final : detail::http_owner,
                                   std::enable_shared_from_this<state> {
   struct listener {
@@ -134,10 +142,10 @@ struct http_server::state final : detail::http_owner,
 
   result<void, net_error> listen() {
     if (!config.cert.empty() || !config.key.empty()) {
-      auto t = detail::tls_context::server(config.cert, config.key);
-      if (!t)
-        return failure{t.error()};
-      tls = std::move(t).value();
+      const auto keys = tls_keys::read(config.cert, config.key);
+      if (!keys)
+        return failure{keys.error()};
+      tls = keys->context();
     }
     if (!config.host.empty()) {
       auto d = detail::listen_tcp({config.host, config.port}, "--http");
@@ -449,6 +457,11 @@ http_server::~http_server() {
 void http_server::wind_down(duration limit, std::function<void()> done) {
   BANYAN_ASSERT(state_->loop.on_thread());
   state_->wind_down(limit, std::move(done));
+}
+
+void http_server::use_keys(const tls_keys& keys) {
+  BANYAN_ASSERT(state_->loop.on_thread() && state_->tls);
+  state_->tls = keys.context();
 }
 
 const std::string& http_server::address() const noexcept {

@@ -16,6 +16,9 @@
 namespace banyan::io {
 
 class asio_loop;
+namespace detail {
+class tls_context;
+}
 
 /// How a request reached us: decides what it may do.
 struct http_origin {
@@ -163,6 +166,22 @@ struct http_counters {
   /// @}
 };
 
+/// A server's certificate and private key, read and found to match.
+class tls_keys {
+public:
+  /// Reads files, which may block. Any thread. @returns `bad_key`, naming one.
+  static result<tls_keys, net_error> read(const std::filesystem::path& cert,
+                                          const std::filesystem::path& key);
+  [[nodiscard]] const std::shared_ptr<detail::tls_context>& context() const {
+    return context_;
+  }
+
+private:
+  explicit tls_keys(std::shared_ptr<detail::tls_context> c)
+      : context_{std::move(c)} {}
+  std::shared_ptr<detail::tls_context> context_;
+};
+
 /// HTTP/1.1 (and 1.0) over TCP, TLS or a Unix socket, on the loop.
 ///
 /// Keep-alive and pipelining; `Expect: 100-continue`; `HEAD` is `GET` without
@@ -187,6 +206,10 @@ public:
   /// of unknown length are cut. `done` follows once none is left, or after
   /// `limit`. Once.
   void wind_down(duration limit, std::function<void()> done);
+
+  /// From now on connections are made with these keys; those that there are
+  /// keep theirs. Only for a server that speaks TLS.
+  void use_keys(const tls_keys& keys);
 
   /// `host:port` as bound; empty without TCP.
   [[nodiscard]] const std::string& address() const noexcept;

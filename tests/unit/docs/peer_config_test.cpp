@@ -182,15 +182,39 @@ log_format = "json"
   EXPECT_TRUE(config.log_json);
 }
 
+TEST(peer_toml, the_doors_names_and_rate_are_of_the_file) {
+  const auto file = parse_peer_toml(
+      "http_hosts = [\"api.example.org\"]\nhttp_rate = 0", "peer.toml");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  auto config = checked(override_settings(*file, {}));
+  EXPECT_EQ(config.http_hosts, std::vector<std::string>{"api.example.org"});
+  EXPECT_EQ(config.http_rate, 0U);
+  EXPECT_EQ(checked({}).http_rate, 2000U);
+  peer_settings behind_a_proxy;
+  behind_a_proxy.http = "127.0.0.1:80";
+  behind_a_proxy.http_plain = true;
+  EXPECT_EQ(checked(behind_a_proxy).http_rate, 0U);
+  behind_a_proxy.http_rate = 7; // said is said
+  EXPECT_EQ(checked(behind_a_proxy).http_rate, 7U);
+  for (const auto* wrong : {"Api.example.org", "https://a", "a:80", "a b"}) {
+    peer_settings s;
+    s.http_hosts = {wrong};
+    EXPECT_TRUE(contains(refused(s), "http_hosts")) << wrong;
+  }
+  for (const auto* wrong : {"http_rate = -1", "http_rate = \"fast\"",
+                            "http_rate = 1000001", "http_hosts = \"a\""})
+    EXPECT_FALSE(parse_peer_toml(wrong, "peer.toml").ok()) << wrong;
+}
+
 // Bad TOML.
 TEST(peer_toml, the_scrubs_rate_is_a_number_of_the_file) {
   const auto file = parse_peer_toml("scrub_mib_per_s = 40", "peer.toml");
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(file->scrub_mib_per_s, 40U);
   for (const auto* wrong : {"0", "10001", "\"fast\"", "-3"})
-    EXPECT_FALSE(parse_peer_toml(std::string{"scrub_mib_per_s = "} + wrong,
-                                 "peer.toml")
-                     .ok())
+    EXPECT_FALSE(
+        parse_peer_toml(std::string{"scrub_mib_per_s = "} + wrong, "peer.toml")
+            .ok())
         << wrong;
 }
 

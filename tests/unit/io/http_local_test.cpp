@@ -1,12 +1,17 @@
 // The Unix socket, TLS, and the client's typed errors.
 #include "http_fixture.hpp"
 #include "net/io/detail/transport.hpp"
+#include "net/io/key_watch.hpp"
+#include "net/io/workers.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <array>
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -195,6 +200,98 @@ TEST_F(HttpTls, AMissingOrForeignKeyIsNamed) {
   const auto s = http_server::open(l, config, app);
   ASSERT_FALSE(s.ok());
   EXPECT_EQ(s.error().code, net_errc::bad_key);
+}
+
+/// The server's certificate as a client meets it, in a new connection.
+std::string certificate_at(std::uint16_t port) {
+  const auto fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto to = *detail::literal("127.0.0.1", port);
+  EXPECT_EQ(::connect(fd, to.get(), to.size), 0);
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL* s = SSL_new(context);
+  SSL_set_fd(s, fd);
+  std::string out;
+  if (SSL_connect(s) == 1) {
+    X509* x = SSL_get1_peer_certificate(s);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+    unsigned size = 0;
+    X509_digest(x, EVP_sha256(), hash.data(), &size);
+    out.assign(reinterpret_cast<const char*>(hash.data()), size);
+    X509_free(x);
+  }
+  SSL_free(s);
+  SSL_CTX_free(context);
+  ::close(fd);
+  return out;
+}
+
+class HttpKeys : public HttpTls {
+protected:
+  HttpKeys() {
+    open(with_tls(dir));
+    l.post([this] {
+      pool = std::make_unique<thread_workers>(l);
+      watch = std::make_unique<key_watch>(
+          l, *pool, dir / "cert.pem", dir / "key.pem",
+          [this](result<tls_keys, net_error> keys) {
+            if (keys.ok())
+              server->use_keys(*keys);
+            else
+              wrong = keys.error().message;
+            ++told;
+          },
+          2ms);
+    });
+    l.drain();
+  }
+  ~HttpKeys() override {
+    l.post([this] {
+      watch.reset();
+      pool.reset();
+    });
+    l.drain();
+  }
+  bool wait_told(int n) {
+    for (int i = 0; i < 10'000 && told < n; ++i)
+      std::this_thread::sleep_for(1ms);
+    return told >= n;
+  }
+  std::unique_ptr<thread_workers> pool;
+  std::unique_ptr<key_watch> watch;
+  std::string wrong;
+  std::atomic<int> told{0};
+};
+
+TEST_F(HttpKeys, KeysThatChangeAreTakenUp) {
+  const auto first = certificate_at(server->port());
+  ASSERT_FALSE(first.empty());
+  http_target t;
+  t.host = "127.0.0.1";
+  t.port = server->port();
+  t.tls = true;
+  t.authority = dir / "cert.pem";
+  http_client kept{t};
+  ASSERT_EQ(kept.call(get("/later"))->status, 200);
+  make_certificate(dir / "cert.pem", dir / "key.pem");
+  ASSERT_TRUE(wait_told(1));
+  // Between the two files' writing a look may have found them at odds.
+  for (int i = 0; i < 10'000 && certificate_at(server->port()) == first; ++i)
+    std::this_thread::sleep_for(1ms);
+  EXPECT_NE(certificate_at(server->port()), first);
+  ASSERT_EQ(kept.call(get("/later"))->status, 200); // as it was connected
+  EXPECT_EQ(counters().open, 1u);
+}
+
+TEST_F(HttpKeys, BrokenKeysLeaveTheOldOnes) {
+  const auto first = certificate_at(server->port());
+  std::ofstream{dir / "new.pem"} << "half a key";
+  std::filesystem::rename(dir / "new.pem", dir / "key.pem");
+  ASSERT_TRUE(wait_told(1));
+  EXPECT_NE(wrong.find("key.pem"), std::string::npos) << wrong;
+  EXPECT_EQ(certificate_at(server->port()), first);
+  std::filesystem::remove(dir / "cert.pem");
+  ASSERT_TRUE(wait_told(2));
+  EXPECT_EQ(certificate_at(server->port()), first);
 }
 
 TEST_F(HttpClient, NobodyListeningIsRefused) {
