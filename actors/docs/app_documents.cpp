@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t replicas_max = 7;
 constexpr std::size_t sealed_max = 4096;
+constexpr std::size_t token_hash_bytes = 32;
 
 template <class Enum>
 Enum small(reader& r, Enum last) {
@@ -37,6 +38,7 @@ enum spec_key : std::int64_t {
   key_update_watch = 4,
   key_secret_box = 5,
   key_secret_keys = 6,
+  key_token_hash = 7,
   key_restoring = 16,
   key_undeletes = 17,
 };
@@ -72,10 +74,11 @@ void encode_additions(writer& w, const app_spec& s) {
   const bool watch = s.update_watch != usual.update_watch;
   const bool box = !s.secret_box.empty();
   const bool keys = !s.secret_keys.empty();
+  const bool token = !s.token_hash.empty();
   const bool restoring = !s.restoring.empty();
   const bool undeletes = s.undeletes != 0;
   const auto n = std::size_t{modules} + memory + turn + watch + box + keys
-                 + restoring + undeletes;
+                 + token + restoring + undeletes;
   if (n == 0) {
     w.nil();
     return;
@@ -96,6 +99,8 @@ void encode_additions(writer& w, const app_spec& s) {
     w.uint(key_secret_box).blob(s.secret_box);
   if (keys)
     encode_sealed(w.uint(key_secret_keys), s.secret_keys);
+  if (token)
+    w.uint(key_token_hash).blob(s.token_hash);
   if (restoring)
     w.uint(key_restoring).blob(s.restoring);
   if (undeletes)
@@ -134,6 +139,10 @@ void decode_additions(reader& r, app_spec& s) {
     case key_secret_keys:
       decode_sealed(r, s.secret_keys);
       break;
+    case key_token_hash:
+      s.token_hash = r.blob(token_hash_bytes).copy();
+      r.require(s.token_hash.size() == token_hash_bytes);
+      break;
     case key_restoring:
       s.restoring = r.blob(16).copy();
       r.require(s.restoring.size() == 16);
@@ -166,7 +175,7 @@ void decode_spec(reader& r, app_spec& s) {
   s.module = r.text(app_name_bytes_max);
   s.kind = small(r, app_kind::stateless);
   s.shards = static_cast<std::uint32_t>(r.uint(shards_max));
-  s.replicas = static_cast<std::uint32_t>(r.uint(replicas_max));
+  s.replicas = static_cast<std::uint32_t>(r.uint(instances_max));
   decode_texts(r, s.regions);
   s.spread = small(r, app_spread::regions);
   s.min_tier = static_cast<std::uint8_t>(r.uint(255));
@@ -217,6 +226,13 @@ std::string why_invalid(const app_spec& s) {
   if (s.kind == app_kind::durable
       && (s.replicas % 2 == 0 || s.replicas > replicas_max))
     return "replicas: must be 1, 3, 5 or 7";
+  if (s.kind == app_kind::stateless && s.shards != 1)
+    return "shards: a stateless app has none: leave it out";
+  if (s.kind == app_kind::stateless
+      && (s.replicas < 1 || s.replicas > instances_max))
+    return "instances: must be 1 to 64";
+  if (!s.token_hash.empty() && s.token_hash.size() != token_hash_bytes)
+    return "token: its hash has 32 bytes";
   if (s.replace_after < 100ms)
     return "replace_after: must be at least 100ms";
   if (s.memory_max < app_memory_min)
@@ -283,7 +299,8 @@ bool app_genesis::decode(const_bytes in, app_genesis& out) {
       r.id(v.node);
       r.id(v.replica);
     }
-    r.require(!shard.empty() && !names_a_node_twice(shard));
+    r.require((!shard.empty() || out.voters.size() == 1)
+              && !names_a_node_twice(shard));
   }
   return r.done() && is_app_name(out.name) && !out.voters.empty();
 }
@@ -423,7 +440,8 @@ open_papers(const app_papers& p, const mesh_id& mesh,
   const auto& owner = a.genesis.owner;
   if (a.version.app != a.id || p.genesis.signer != owner
       || p.version.signer != owner || a.version.spec.name != a.genesis.name
-      || a.version.spec.shards != a.genesis.shards())
+      || a.version.spec.shards != a.genesis.shards()
+      || (a.version.spec.kind == app_kind::stateless) != a.genesis.stateless())
     return failure{papers_errc::malformed};
   if (p.deletion) {
     app_deletion d;

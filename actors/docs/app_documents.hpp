@@ -14,6 +14,7 @@ namespace banyan {
 /// @{
 inline constexpr std::size_t app_name_bytes_max = 63;
 inline constexpr std::size_t shards_max = 1024;
+inline constexpr std::uint32_t instances_max = 64; ///< of a stateless app
 inline constexpr std::size_t spec_list_max = 64; ///< regions, secrets, modules
 inline constexpr std::size_t spec_config_bytes_max = 64U * 1024;
 inline constexpr std::size_t spec_secrets_bytes_max = 64U * 1024;
@@ -77,6 +78,9 @@ struct app_spec {
   /// The deletion's version that this and each later version takes back; 0:
   /// none.
   std::uint64_t undeletes = 0;
+  /// BLAKE2b-256 over `app token` and the token that opens the app off
+  /// loopback, besides the admin's; empty: there is none.
+  bytes token_hash;
 };
 /// 1 to 63 of a–z, 0–9, `_` and `-`, a letter first.
 bool is_app_name(std::string_view name) noexcept;
@@ -100,10 +104,15 @@ struct app_genesis {
   /// BLAKE2b-256 of the group secret: who is handed the secret can check it.
   digest secret_hash;
   /// By shard, 1 to `shards_max` of them: replicas that their nodes have made.
+  /// Of a stateless app: one shard without any.
   std::vector<std::vector<replica_ref>> voters;
 
   [[nodiscard]] std::uint32_t shards() const noexcept {
     return static_cast<std::uint32_t>(voters.size());
+  }
+  /// What it is for good.
+  [[nodiscard]] bool stateless() const noexcept {
+    return voters.size() == 1 && voters.front().empty();
   }
   [[nodiscard]] bytes encode() const;
   [[nodiscard]] static bool decode(const_bytes in, app_genesis& out);

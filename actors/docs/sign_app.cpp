@@ -14,7 +14,10 @@ sign_birth(const identity& owner, const mesh_id& mesh, const app_spec& spec,
   g.nonce = where.nonce;
   g.lineage = lineage_id{random.array<16>()};
   g.secret_hash = group_secret_hash(secret);
-  g.voters = where.voters;
+  if (spec.kind == app_kind::stateless)
+    g.voters.resize(1);
+  else
+    g.voters = where.voters;
   app_version v{id_of(g), spec, {}};
   std::set<node_id> nodes;
   for (const auto& shard : g.voters)

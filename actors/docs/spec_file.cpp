@@ -100,6 +100,16 @@ void take_module(toml_fields& fields, spec_file& out) {
   out.spec.module = out.spec.name;
 }
 
+void take_shards(toml_fields& fields, app_spec& spec) {
+  if (spec.kind == app_kind::stateless) {
+    spec.shards = 1;
+    if (fields.find("shards") != nullptr)
+      fields.wrong("shards", "a stateless app has none: leave it out");
+    return;
+  }
+  fields.number("shards", 1, shards_max, spec.shards);
+}
+
 void take_replicas(toml_fields& fields, app_spec& spec) {
   const bool stateless = spec.kind == app_kind::stateless;
   const auto* other = fields.find(stateless ? "replicas" : "instances");
@@ -107,7 +117,8 @@ void take_replicas(toml_fields& fields, app_spec& spec) {
     fields.wrong(stateless ? "replicas" : "instances",
                  stateless ? "a stateless app has instances"
                            : "a durable app has replicas");
-  fields.number(stateless ? "instances" : "replicas", 1, 7, spec.replicas);
+  fields.number(stateless ? "instances" : "replicas", 1,
+                stateless ? instances_max : 7, spec.replicas);
   if (!stateless && spec.replicas % 2 == 0)
     fields.wrong("replicas", "must be 1, 3, 5 or 7: an even number survives no "
                              "more failures than the odd one below it");
@@ -201,7 +212,7 @@ result<spec_file, config_error> parse_spec(std::string_view text,
     fields.wrong("module", "'" + spec.module
                                + "' is no module name: 1 to 63 of a-z, 0-9, _ "
                                  "and -, a letter first, without .so");
-  fields.number("shards", 1, shards_max, spec.shards);
+  take_shards(fields, spec);
   take_replicas(fields, spec);
   fields.texts("regions", spec_list_max, app_name_bytes_max, spec.regions);
   fields.word("spread",

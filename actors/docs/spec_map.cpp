@@ -153,6 +153,8 @@ result<app_spec, config_error> parse_spec_map(const_bytes in) {
     return failure{config_error{"spec: malformed"}};
   if (s.module.empty())
     s.module = s.name;
+  if (s.kind == app_kind::stateless && seen.count("shards") == 0)
+    s.shards = 1;
   if (auto why = why_invalid(s); !why.empty())
     return failure{config_error{"spec." + why}};
   return s;
@@ -170,10 +172,11 @@ bytes spec_map(const app_spec& s) {
   const bool durable = s.kind == app_kind::durable;
   bytes out;
   writer w{out};
-  w.map(s.config.empty() ? 16 : 17);
+  w.map(15U + (durable ? 1 : 0) + (s.config.empty() ? 0 : 1));
   w.text("name").text(s.name).text("module").text(s.module);
   w.text("kind").text(durable ? "durable" : "stateless");
-  w.text("shards").uint(s.shards);
+  if (durable)
+    w.text("shards").uint(s.shards);
   w.text(durable ? "replicas" : "instances").uint(s.replicas);
   list(w.text("regions"), s.regions);
   w.text("spread").text(s.spread == app_spread::regions ? "regions" : "none");

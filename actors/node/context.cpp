@@ -16,16 +16,32 @@ std::optional<app_directory::app>
 node_context::find(std::string_view name) const {
   const auto* a = known.find_app(name);
   const auto l = lineages.find(std::string{name});
-  if (a == nullptr || l == lineages.end())
-    return std::nullopt;
+  if (a == nullptr || l == lineages.end() || a->stateless)
+    return std::nullopt; // an instance keeps no account of what it was sent
   return app{a->id, l->second, a->shards};
 }
+
+namespace {
+
+template <class T>
+constexpr bool is_for_instances =
+    std::is_same_v<
+        T,
+        request_in> || std::is_same_v<T, turn_results_in> || std::is_same_v<T, host_up_in> || std::is_same_v<T, host_down_in>;
+
+} // namespace
 
 template <class T>
 bool node_context::tell_replica(const group_id& g, T message) {
   const auto r = replicas.find(g);
-  if (r == replicas.end())
+  if (r == replicas.end()) {
+    if constexpr (is_for_instances<T>)
+      if (const auto i = instances.find(g.app); i != instances.end()) {
+        caf::anon_send(i->second, std::move(message));
+        return true;
+      }
     return false;
+  }
   caf::anon_send(r->second, std::move(message));
   return true;
 }

@@ -26,6 +26,10 @@
 #include <string>
 #include <unordered_map>
 
+namespace banyan {
+class admission;
+}
+
 namespace banyan::actors {
 
 class module_shell;
@@ -81,6 +85,8 @@ struct node_settings {
   directory_marks marks; ///< of the data directory, as it was at this start
   /// What a removed app leaves is kept for so much of this peer's running time.
   retention removed;
+  /// Permille of one CPU that the loop's thread used since this was last asked.
+  std::function<std::uint16_t()> busy = [] { return std::uint16_t{0}; };
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
   std::function<std::int64_t()> unix_ms = [] { return std::int64_t{0}; };
   log_function log = [](log_level, const std::string&) {};
@@ -152,6 +158,9 @@ public:
   caf::actor router;
   caf::actor scrub;
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
+  /// Of stateless apps with a host here; the supervisor's.
+  std::unordered_map<app_id, caf::actor> instances;
+  banyan::admission* door = nullptr; ///< the router's; null before it begins
   /// One per version of an app whose host is wanted here; the supervisor's.
   std::map<app_host_id, caf::actor> apps;
   /// @name By app name; the supervisor's
@@ -170,11 +179,14 @@ public:
   std::map<std::string, std::string> host_errors;
   /// Of hosts that are up here, by version.
   std::map<std::string, std::map<std::uint64_t, module_info>> handlers;
+  /// Nodes where the app's host is not well; this one too.
+  std::map<std::string, std::set<node_id>> unwell_hosts;
   std::set<std::string> conflicts; ///< one name, two apps: neither is served
   /// @}
   /// What leaders say of the versions that their groups run, this node's too;
   /// the supervisor's.
   std::map<group_id, version_word> version_words;
+  std::map<node_id, node_load> loads; ///< as they say themselves; the node's
   /// Two recoveries of one parent: neither serves. The supervisor's.
   std::set<group_id> lineage_conflicts;
   /// Replicas of a node whose state can't be relied upon right now, as it says
@@ -224,7 +236,8 @@ public:
   /// it.
   [[nodiscard]] feature_bits features_of(const node_id& who) const;
 
-  /// To the replica of the group on this node, if there is one.
+  /// To the replica of the group on this node, if there is one; what concerns
+  /// a stateless app, to its instance.
   template <class T>
   bool tell_replica(const group_id& g, T message);
   /// To the host of a version of the app, if there is one here.

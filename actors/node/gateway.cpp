@@ -104,16 +104,6 @@ bool http_gateway::is_admin(const io::http_request& q) const {
                         as_bytes(start_.admin_token));
 }
 
-bool http_gateway::may_call(const io::http_request& q,
-                            const std::string& app) const {
-  if (q.from.unix_socket || q.from.loopback)
-    return true;
-  const auto spec = ctx_.specs.find(app);
-  if (spec == ctx_.specs.end())
-    return ctx_.known.find_app(app) == nullptr || is_admin(q);
-  return spec->second.access == app_access::everyone || is_admin(q);
-}
-
 void http_gateway::handle(io::http_request q, responder r) {
   const auto& path = q.path;
   const bool get = q.method == "GET" || q.method == "HEAD";
@@ -215,112 +205,6 @@ void http_gateway::handle(io::http_request q, responder r) {
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();
-}
-
-// ---- app calls
-// -----------------------------------------------------------------
-
-void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
-  call_request c;
-  c.app = q.path[2];
-  c.key = q.path[4];
-  c.command = q.path[5];
-  const auto bad = [&](std::string why) {
-    r.send(refusal(reply_status::invalid_argument, std::move(why)));
-  };
-  if (std::string wrong; !check_actor(c.app, c.key, wrong))
-    return bad(std::move(wrong));
-  if (c.command.empty() || c.command.size() > name_bytes_max
-      || c.command[0] == '_')
-    return bad("'" + c.command.substr(0, 64) + "' is no command or query");
-  if (!may_call(q, c.app))
-    return void(r.send(
-        refusal(reply_status::unauthorized,
-                "this app takes calls off loopback only with its token: send "
-                "`Authorization: Bearer TOKEN`")));
-  if (ctx_.conflicts.count(c.app) != 0)
-    return void(r.send(refusal(reply_status::conflict,
-                               "two apps bear this name; its owner has to "
-                               "remove one of them")));
-  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
-    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
-      return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
-  const auto key = q.header("idempotency-key");
-  if (key.size() > idempotency_key_bytes_max)
-    return bad("Idempotency-Key is longer than 255 bytes");
-  std::string_view text = q.body;
-  if (only_query)
-    if (const auto* arg = q.parameter("arg"))
-      text = *arg;
-  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
-    c.argument = to_bytes(q.body);
-    reader check{c.argument};
-    check.skip();
-    if (!c.argument.empty() && !check.done())
-      return bad("the body is not one msgpack value");
-  } else {
-    auto argument = json_to_msgpack(text);
-    if (!argument.ok())
-      return bad(c.command
-                 + ": the argument is no JSON: " + argument.error().message
-                 + " at byte " + std::to_string(argument.error().position));
-    c.argument = std::move(*argument);
-  }
-  std::string why;
-  const auto* consistency = q.parameter("consistency");
-  if (!read_consistency(q, c, why))
-    return bad(std::move(why));
-  bool is_query = only_query || consistency != nullptr;
-  bool known = is_query;
-  if (const auto h = ctx_.handlers.find(c.app); h != ctx_.handlers.end()) {
-    const auto* info = ctx_.handler(c.app, c.command);
-    if (info == nullptr || info->reply_only)
-      return void(r.send(refusal(reply_status::not_found,
-                                 "app '" + c.app + "' has no command or query '"
-                                     + c.command + "'")));
-    if (only_query && !info->query)
-      return bad("'" + c.command
-                 + "' is a command: use POST, or `banyan call`");
-    if (consistency != nullptr && !info->query)
-      return bad("'" + c.command
-                 + "' is a command: consistency is for queries; use "
-                   "`banyan call`, or POST without it");
-    is_query = info->query;
-    known = true;
-  }
-  c.kind = is_query ? request_kind::query : request_kind::command;
-  if (!is_query && !key.empty())
-    c.identity = idempotency_request{std::string{key}};
-  call(q, std::move(r), std::move(c), !known);
-}
-
-void http_gateway::call(io::http_request& q, responder r, call_request c,
-                        bool may_be_query) {
-  call_in in;
-  auto again = may_be_query ? std::make_shared<call_request>(c) : nullptr;
-  in.request = std::move(c);
-  in.answer = [this, q = std::make_shared<io::http_request>(std::move(q)),
-               r = std::move(r), again](reply a, std::uint32_t) mutable {
-    if (a.status == reply_status::not_found && again != nullptr) {
-      again->kind = request_kind::query; // perhaps it is one
-      again->identity = std::monostate{};
-      return call(*q, std::move(r), std::move(*again), false);
-    }
-    if (a.status != reply_status::ok) {
-      r.send(refusal(a));
-      return;
-    }
-    bytes b;
-    writer w{b};
-    w.map(3).text("result");
-    if (a.result.empty())
-      w.nil();
-    else
-      w.raw(a.result);
-    w.text("term").id(a.term).text("index").id(a.index);
-    r.send(answer(*q, b));
-  };
-  caf::anon_send(ctx_.router, std::move(in));
 }
 
 // ---- apps

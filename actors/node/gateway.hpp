@@ -27,9 +27,12 @@ public:
 
 private:
   using responder = io::http_responder;
+  // gateway_calls.cpp
   void app_call(io::http_request& q, responder r, bool only_query);
   void call(io::http_request& q, responder r, call_request c,
             bool may_be_query);
+  [[nodiscard]] bool may_call(const io::http_request& q,
+                              const std::string& app) const;
   void deploy(io::http_request& q, responder r);
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);
@@ -52,8 +55,6 @@ private:
   void move(io::http_request& q, responder r);
   void drain(io::http_request& q, responder r, bool keep);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
-  [[nodiscard]] bool may_call(const io::http_request& q,
-                              const std::string& app) const;
 
   /// What comes of one load: an entry may be larger than one request.
   struct upload {

@@ -16,6 +16,17 @@ bool put(std::set<node_id>& where, const node_id& node, bool is) {
   return is ? where.insert(node).second : where.erase(node) != 0;
 }
 
+/// For those who only read it.
+template <class Troubles>
+void show(node_context& ctx, const std::string& app, const Troubles& t) {
+  auto unwell = t.exhausted;
+  unwell.insert(t.worn.begin(), t.worn.end());
+  if (unwell.empty())
+    ctx.unwell_hosts.erase(app);
+  else
+    ctx.unwell_hosts[app] = std::move(unwell);
+}
+
 } // namespace
 
 void group_supervisor::stand_here(const std::string& app, bool exhausted,
@@ -26,6 +37,7 @@ void group_supervisor::stand_here(const std::string& app, bool exhausted,
                    encoded_control(host_state{app, exhausted}));
   if (put(t.worn, ctx_.self(), worn))
     ctx_.broadcast(net::channel::group, encoded_control(host_wear{app, worn}));
+  show(ctx_, app, t);
   judge_hosts(app);
 }
 
@@ -34,7 +46,9 @@ void group_supervisor::on_host_state(const node_id& from, const host_state& m) {
     ++ctx_.counters.frames_bad;
     return;
   }
-  put(troubles_[m.app].exhausted, from, m.exhausted);
+  auto& t = troubles_[m.app];
+  put(t.exhausted, from, m.exhausted);
+  show(ctx_, m.app, t);
   judge_hosts(m.app);
 }
 
@@ -43,7 +57,9 @@ void group_supervisor::on_host_wear(const node_id& from, const host_wear& m) {
     ++ctx_.counters.frames_bad;
     return;
   }
-  put(troubles_[m.app].worn, from, m.worn);
+  auto& t = troubles_[m.app];
+  put(t.worn, from, m.worn);
+  show(ctx_, m.app, t);
   judge_hosts(m.app);
 }
 
@@ -61,6 +77,7 @@ void group_supervisor::forget_troubles(const node_id& of) {
   for (auto& [app, t] : troubles_) {
     t.exhausted.erase(of);
     t.worn.erase(of);
+    show(ctx_, app, t);
   }
 }
 

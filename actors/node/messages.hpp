@@ -158,6 +158,7 @@ using answer_function = std::function<void(reply, std::uint32_t shard)>;
 struct call_in {
   call_request request;
   answer_function answer;
+  std::string client; ///< whom limits count it to; empty: nobody
 };
 struct reply_in {
   node_id from;

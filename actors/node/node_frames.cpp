@@ -147,6 +147,11 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
       ++ctx_.counters.frames_bad;
     else if (ctx_.known.put_view(*v))
       caf::anon_send(ctx_.router, view_in{v->group});
+  } else if (const auto* word = std::get_if<instance_word>(&in.frame)) {
+    ctx_.known.put_instance(word->app, info.node, word->up, word->number);
+    caf::anon_send(ctx_.router, view_in{{word->app, 0}});
+  } else if (const auto* load = std::get_if<node_load>(&in.frame)) {
+    ctx_.loads[info.node] = *load;
   } else if (auto* told = std::get_if<event_told>(&in.frame)) {
     ctx_.hear_event(info.node, std::move(told->what));
   } else if (const auto* lines = std::get_if<logs_wanted>(&in.frame)) {

@@ -194,8 +194,8 @@ void group_supervisor::install(const app_record& a) {
   ctx_.specs[a.genesis.name] = a.version.spec;
   ctx_.versions[a.genesis.name] = a.number;
   ctx_.papers[a.genesis.name] = a.papers.encode();
-  ctx_.known.put_app(
-      {a.id, a.genesis.name, a.genesis.shards(), a.genesis.voters});
+  ctx_.known.put_app({a.id, a.genesis.name, a.genesis.shards(),
+                      a.genesis.voters, a.genesis.stateless()});
   use_secret(a);
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
     if (recoveries_.count({a.id, s}) != 0
@@ -244,6 +244,7 @@ void group_supervisor::uninstall(const app_record& a) {
     ctx_.lineages.erase(name);
     ctx_.specs.erase(name);
     troubles_.erase(name);
+    ctx_.unwell_hosts.erase(name);
     ctx_.versions.erase(name);
   }
   // What an undelete goes on from, also when an update comes late.

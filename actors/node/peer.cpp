@@ -72,6 +72,9 @@ bool peer::begin(std::string& error) {
     return who == ctx_.self()
            || (ctx_.members != nullptr && ctx_.members->hears(who));
   });
+  ctx_.known.set_nearness([this](const node_id& who) {
+    return who == ctx_.self() || ctx_.same_region(ctx_.self(), who);
+  });
   listening_ = node_->bound();
   auto& sys = system_->get();
   auto start = std::make_shared<supervisor_start>();
@@ -178,7 +181,8 @@ const net::address& peer::listening() const {
 }
 
 void peer::call(call_request request, answer_function answer) {
-  caf::anon_send(ctx_.router, call_in{std::move(request), std::move(answer)});
+  caf::anon_send(ctx_.router,
+                 call_in{std::move(request), std::move(answer), {}});
 }
 
 module_directory::module_directory(io::loop& l,

@@ -152,6 +152,12 @@ struct frame_writer {
   void operator()(const version_word& f) {
     write_body(head(w, control_kind::version_word, 5), f);
   }
+  void operator()(const instance_word& f) {
+    write_body(head(w, control_kind::instance, 3), f);
+  }
+  void operator()(const node_load& f) {
+    write_body(head(w, control_kind::load, 3), f);
+  }
   void operator()(const recovery_told& f) {
     head(w, control_kind::recovery, 1).blob(f.document.encode());
   }
@@ -497,6 +503,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<version_ready>(r, 3, count, out);
   case control_kind::version_word:
     return take<version_word>(r, 5, count, out);
+  case control_kind::instance:
+    return take<instance_word>(r, 3, count, out);
+  case control_kind::load:
+    return take<node_load>(r, 3, count, out);
   case control_kind::recovery:
     return take<recovery_told>(r, 1, count, out);
   case control_kind::standings:

@@ -1,6 +1,7 @@
 #pragma once
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
+#include "actors/pure/door_wire.hpp"
 #include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
@@ -57,6 +58,10 @@ enum class control_kind : std::uint8_t {
   secret_wanted = 33, ///< the sender lacks the key of an app's secrets
   secret_key = 34,    ///< that key, sealed to the receiver
   host_wear = 36,     ///< an app's host on the sender is worn, or well
+
+  // Where calls are served (door_wire.hpp).
+  instance = 37, ///< the sender serves a stateless app, or no more
+  load = 38,     ///< how loaded the sender is
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -215,15 +220,14 @@ struct standings_told {
 /// A kind of a later version: skipped.
 struct unknown_control {};
 
-using control_frame =
-    std::variant<unknown_control, secret_proof, group_view, documents_held,
-                 app_papers, make_replicas, replicas_made, failover_record,
-                 host_state, host_wear, unready_replicas, compare_wanted,
-                 stay_wanted, stay_promised, modules_held, module_wanted,
-                 module_refused, owners_trusted, drain_notice, operator_order,
-                 operator_answer, backup_wanted, backup_given, recovery_told,
-                 standings_told, logs_wanted, logs_held, event_told,
-                 secret_wanted, secret_key, version_ready, version_word>;
+using control_frame = std::variant<
+    unknown_control, secret_proof, group_view, documents_held, app_papers,
+    make_replicas, replicas_made, failover_record, host_state, host_wear,
+    unready_replicas, compare_wanted, stay_wanted, stay_promised, modules_held,
+    module_wanted, module_refused, owners_trusted, drain_notice, operator_order,
+    operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
+    logs_wanted, logs_held, event_told, secret_wanted, secret_key,
+    version_ready, version_word, instance_word, node_load>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -102,6 +102,11 @@ void directory::remove_app(const app_id& id) {
       views_.erase(group_id{id, s});
     apps_.erase(a);
   }
+  if (const auto s = served_.find(id); s != served_.end()) {
+    for (const auto& node : s->second.nodes)
+      told_[node].erase(id);
+    served_.erase(s);
+  }
   names_.erase(n);
 }
 
@@ -147,6 +152,10 @@ std::vector<node_id> directory::candidates(const group_id& g) const {
     for (const auto& r : v->voters)
       add(r.who.node);
   } else if (const auto* a = find_app(g.app)) {
+    if (a->stateless)
+      for (const auto& n : instances(g.app))
+        if (!alive_ || alive_(n))
+          add(n);
     if (g.shard < a->born.size())
       for (const auto& r : a->born[g.shard])
         add(r.node);
@@ -173,6 +182,52 @@ bool directory::majority_alive(const group_id& g) const {
       std::count_if(voters.begin(), voters.end(),
                     [&](const node_id& n) { return !alive_ || alive_(n); });
   return static_cast<std::size_t>(living) * 2 > voters.size();
+}
+
+void directory::put_instance(const app_id& of, const node_id& node, bool up,
+                             std::uint64_t number) {
+  auto& told = told_[node];
+  if (up) {
+    if (find_app(of) == nullptr && told.size() >= told_apps_max)
+      return;
+    told.insert(of);
+    auto& s = served_[of];
+    s.nodes.insert(node);
+    s.numbers[node] = number;
+    return;
+  }
+  told.erase(of);
+  const auto s = served_.find(of);
+  if (s == served_.end())
+    return;
+  s->second.nodes.erase(node);
+  s->second.numbers.erase(node);
+  if (s->second.nodes.empty())
+    served_.erase(s);
+}
+
+void directory::forget_instances(const node_id& node) {
+  const auto told = told_.find(node);
+  if (told == told_.end())
+    return;
+  for (const auto& id : std::set<app_id>{told->second})
+    put_instance(id, node, false);
+  told_.erase(node);
+}
+
+const std::set<node_id>& directory::instances(const app_id& of) const {
+  static const std::set<node_id> none;
+  const auto s = served_.find(of);
+  return s == served_.end() ? none : s->second.nodes;
+}
+
+std::uint64_t directory::instance_number(const app_id& of,
+                                         const node_id& node) const {
+  const auto s = served_.find(of);
+  if (s == served_.end())
+    return 0;
+  const auto n = s->second.numbers.find(node);
+  return n == s->second.numbers.end() ? 0 : n->second;
 }
 
 } // namespace banyan

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -62,6 +63,8 @@ public:
     std::uint32_t shards = 0;
     /// By shard: who was chosen at birth; views replace it as they come in.
     std::vector<std::vector<replica_ref>> born;
+    /// Served by instances: one shard, nobody was chosen at birth.
+    bool stateless = false;
   };
 
   /// Another app of that name goes.
@@ -85,7 +88,7 @@ public:
       f(v);
   }
   /// The nodes to ask for `g`, the leader first if known; empty for an unknown
-  /// group.
+  /// group. Of a stateless app: the nodes of its instances that are heard.
   [[nodiscard]] std::vector<node_id> candidates(const group_id& g) const;
   [[nodiscard]] std::optional<node_id> leader(const group_id& g) const;
   /// Who is heard right now; without it everybody is.
@@ -95,11 +98,40 @@ public:
   /// More than half of the group's known voters are heard.
   [[nodiscard]] bool majority_alive(const group_id& g) const;
 
+  /// Above so many apps of one node, its words on unknown apps are dropped.
+  static constexpr std::size_t told_apps_max = 4096;
+  /// An instance of a stateless app serves on `node`, or no more; `number`: of
+  /// the version that it runs. Words may come before the app's documents.
+  void put_instance(const app_id& of, const node_id& node, bool up,
+                    std::uint64_t number = 0);
+  /// That node's words were an earlier process's.
+  void forget_instances(const node_id& node);
+  /// Empty if there is none; whether those nodes are heard isn't looked at.
+  [[nodiscard]] const std::set<node_id>& instances(const app_id& of) const;
+  /// Of the version that the instance there runs; 0: none is known.
+  [[nodiscard]] std::uint64_t instance_number(const app_id& of,
+                                              const node_id& node) const;
+
+  /// Who is in this node's region; without it everybody is.
+  void set_nearness(std::function<bool(const node_id&)> near) {
+    near_ = std::move(near);
+  }
+  [[nodiscard]] bool near(const node_id& node) const {
+    return !near_ || near_(node);
+  }
+
 private:
+  struct served {
+    std::set<node_id> nodes;
+    std::map<node_id, std::uint64_t> numbers; ///< of each of them
+  };
   std::function<bool(const node_id&)> alive_;
+  std::function<bool(const node_id&)> near_;
   std::map<std::string, app, std::less<>> apps_;
   std::unordered_map<app_id, std::string> names_;
   std::unordered_map<group_id, group_view> views_;
+  std::unordered_map<app_id, served> served_;
+  std::unordered_map<node_id, std::set<app_id>> told_; ///< who serves what
 };
 
 } // namespace banyan

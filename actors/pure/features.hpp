@@ -16,6 +16,9 @@ namespace feature {
 /// Log entries 8 (features) and 9 (version), the first write of a state version
 /// in a turn's entry, control frames 18 and 19.
 inline constexpr feature_bits versions = 1U << 0;
+/// Apps without groups: a genesis that names no voter, control frames 37 and
+/// 38. No log asks for it.
+inline constexpr feature_bits stateless = 1U << 1;
 /// Specs that say `restoring` or `undeletes`, and recoveries: who doesn't know
 /// them serves what is closed, or goes on in a lineage that was given up. They
 /// are begun only while every living peer knows them.
@@ -24,7 +27,7 @@ inline constexpr feature_bits backups = 1U << 3;
 
 /// All that this build knows.
 inline constexpr feature_bits features_known =
-    feature::versions | feature::backups;
+    feature::versions | feature::stateless | feature::backups;
 
 /// Whether whoever knows `known` may meet what needs `needed`.
 constexpr bool knows(feature_bits known, feature_bits needed) noexcept {

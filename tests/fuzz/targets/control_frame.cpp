@@ -136,6 +136,8 @@ struct bounds {
     group(f.group);
     BANYAN_ASSERT(f.why.size() <= version_why_bytes_max);
   }
+  void operator()(const instance_word&) const {}
+  void operator()(const node_load& f) const { BANYAN_ASSERT(f.busy <= 1000); }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -245,7 +247,9 @@ std::vector<bytes> seeds() {
       secret_wanted{g.app, 2},
       secret_key{g.app, 2, {}},
       version_ready{g.app, 3, {false, 0, "fetching module 40 %"}},
-      word};
+      word,
+      instance_word{g.app, 3, true},
+      node_load{1000, 12, 3400}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

@@ -101,6 +101,7 @@ TEST(app_papers, what_a_spec_adds_to_the_first_form_goes_through_too) {
   s.update_watch = 0s;
   s.secret_box = to_bytes("sealed");
   s.secret_keys = {p.version.secrets[0]};
+  s.token_hash = hash_of({as_bytes("token")}).view().copy();
   app_version read;
   ASSERT_TRUE(app_version::decode(p.version.encode(), read));
   EXPECT_EQ(read.spec.modules, s.modules);
@@ -108,6 +109,7 @@ TEST(app_papers, what_a_spec_adds_to_the_first_form_goes_through_too) {
   EXPECT_EQ(read.spec.turn_time_max, 2s);
   EXPECT_EQ(read.spec.update_watch, 0s);
   EXPECT_EQ(read.spec.secret_box, s.secret_box);
+  EXPECT_EQ(read.spec.token_hash, s.token_hash);
   ASSERT_EQ(read.spec.secret_keys.size(), 1U);
   EXPECT_EQ(read.spec.secret_keys[0].node, p.version.secrets[0].node);
   EXPECT_EQ(read.encode(), p.version.encode());
@@ -249,6 +251,30 @@ TEST(app_genesis, that_names_no_voters_is_none) {
   EXPECT_FALSE(app_genesis::decode(p.genesis.encode(), read));
 }
 
+// [6] Stateless apps have no groups, and what an app is, it is from birth on.
+TEST(app_papers, a_stateless_app_is_born_without_voters) {
+  papers p;
+  p.genesis.name = p.version.spec.name = "hello";
+  p.genesis.voters.assign(1, {});
+  p.version.spec.kind = app_kind::stateless;
+  p.version.spec.shards = 1;
+  p.version.spec.replicas = 5;
+  p.version.secrets.clear();
+  p.version.app = id_of(p.genesis);
+  p.sign();
+  auto opened = p.open();
+  ASSERT_TRUE(opened.ok());
+  EXPECT_TRUE(opened->genesis.stateless());
+  EXPECT_EQ(opened->version.spec.replicas, 5U);
+  p.version.spec.kind = app_kind::durable;
+  p.sign();
+  EXPECT_EQ(p.error(), papers_errc::malformed);
+  papers durable;
+  durable.version.spec.kind = app_kind::stateless;
+  durable.sign();
+  EXPECT_EQ(durable.error(), papers_errc::malformed);
+}
+
 TEST(app_genesis, that_names_a_node_twice_in_one_group_is_none) {
   papers p;
   app_genesis read;
@@ -272,6 +298,18 @@ TEST(app_spec, is_checked_when_it_comes_from_afar) {
   refused([](auto& s) { s.shards = 1025; });
   refused([](auto& s) { s.replicas = 2; });
   refused([](auto& s) { s.replicas = 9; });
+  refused([](auto& s) { s.kind = app_kind::stateless; }); // with two shards
+  refused([](auto& s) {
+    s.kind = app_kind::stateless;
+    s.shards = 1;
+    s.replicas = 0;
+  });
+  refused([](auto& s) {
+    s.kind = app_kind::stateless;
+    s.shards = 1;
+    s.replicas = instances_max + 1;
+  });
+  refused([](auto& s) { s.token_hash = to_bytes("short"); });
   refused([](auto& s) { s.replace_after = 1ms; });
   refused([](auto& s) { s.memory_max = 1 << 20; });
   refused([](auto& s) { s.turn_time_max = 1ms; });

@@ -59,6 +59,9 @@ TEST(spec, a_stateless_app_has_instances) {
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   EXPECT_EQ(spec->spec.kind, app_kind::stateless);
   EXPECT_EQ(spec->spec.replicas, 4U);
+  EXPECT_EQ(spec->spec.shards, 1U);
+  EXPECT_TRUE(contains(error_of(least + "kind=\"stateless\"\nshards = 2"),
+                       "app.toml:4: shards: a stateless app has none"));
   EXPECT_TRUE(contains(error_of(least + "kind=\"stateless\"\nreplicas = 3"),
                        "app.toml:4: replicas: a stateless app has instances"));
   EXPECT_TRUE(contains(error_of(least + "instances = 3"),

@@ -137,6 +137,8 @@ std::vector<control_frame> one_of_each() {
       secret_wanted{app(1), 3},
       secret_key{app(1), 3, sealed_secret{std::array<std::uint8_t, 80>{9}}},
       version_ready{app(1), 3, {true, 2, ""}},
+      instance_word{app(1), 3, true},
+      node_load{1000, 12, 3'400},
       word_of_3()};
 }
 
@@ -281,6 +283,18 @@ TEST(control_wire, versions_come_as_they_were_sent) {
   bad = word_of_3();
   bad.state = static_cast<update_state>(9);
   EXPECT_TRUE(refused(bad));
+}
+
+TEST(control_wire, words_for_the_door_come_as_they_were_sent) {
+  const auto w = through_the_wire(instance_word{app(1), 3, true});
+  EXPECT_EQ(w.app, app(1));
+  EXPECT_EQ(w.number, 3U);
+  EXPECT_TRUE(w.up);
+  const auto l = through_the_wire(node_load{250, 12, 3'400});
+  EXPECT_EQ(l.busy, 250U);
+  EXPECT_EQ(l.leads, 12U);
+  EXPECT_EQ(l.calls, 3'400U);
+  EXPECT_TRUE(refused(node_load{1001, 0, 0}));
 }
 
 TEST(control_wire, what_is_left_out_stays_out) {

@@ -77,5 +77,72 @@ TEST(directory, one_name_is_one_app) {
   EXPECT_NE(d.find_app("ledger"), nullptr);
 }
 
+directory::app served(std::uint8_t n, const char* name) {
+  directory::app a;
+  a.id = app(n);
+  a.name = name;
+  a.shards = 1;
+  a.born.resize(1);
+  a.stateless = true;
+  return a;
+}
+
+TEST(directory, instances_come_and_go_by_their_own_nodes_word) {
+  directory d;
+  d.put_instance(app(3), node(1), true, 2); // before its documents
+  d.put_app(served(3, "hello"));
+  d.put_instance(app(3), node(2), true, 1);
+  EXPECT_EQ(d.instances(app(3)), (std::set<node_id>{node(1), node(2)}));
+  EXPECT_EQ(d.instance_number(app(3), node(1)), 2U);
+  d.put_instance(app(3), node(1), true, 3);
+  EXPECT_EQ(d.instance_number(app(3), node(1)), 3U);
+  d.put_instance(app(3), node(1), false, 3);
+  EXPECT_EQ(d.instances(app(3)), std::set<node_id>{node(2)});
+  EXPECT_EQ(d.instance_number(app(3), node(1)), 0U);
+  d.put_instance(app(3), node(9), false); // never was
+  d.forget_instances(node(2));
+  d.forget_instances(node(7));
+  EXPECT_TRUE(d.instances(app(3)).empty());
+  d.put_instance(app(3), node(2), true);
+  d.remove_app(app(3));
+  EXPECT_TRUE(d.instances(app(3)).empty());
+}
+
+TEST(directory, only_instances_that_are_heard_are_candidates) {
+  directory d;
+  d.put_app(served(3, "hello"));
+  EXPECT_TRUE(d.candidates({app(3), 0}).empty());
+  for (const int n : {1, 2})
+    d.put_instance(app(3), node(static_cast<std::uint8_t>(n)), true);
+  d.set_liveness([](const node_id& n) { return n == node(2); });
+  EXPECT_EQ(d.candidates({app(3), 0}), std::vector<node_id>{node(2)});
+}
+
+TEST(directory, a_stranger_names_no_more_apps_than_its_bound) {
+  directory d;
+  const auto many = [](std::size_t i) {
+    std::array<std::uint8_t, 32> a{};
+    a[0] = static_cast<std::uint8_t>(i >> 8);
+    a[1] = static_cast<std::uint8_t>(i);
+    a[31] = 1;
+    return app_id{a};
+  };
+  for (std::size_t i = 0; i < directory::told_apps_max; ++i)
+    d.put_instance(many(i), node(1), true);
+  d.put_instance(many(directory::told_apps_max), node(1), true);
+  EXPECT_TRUE(d.instances(many(directory::told_apps_max)).empty());
+  d.put_app(served(3, "hello"));
+  d.put_instance(app(3), node(1), true); // known ones are never dropped
+  EXPECT_EQ(d.instances(app(3)).size(), 1U);
+}
+
+TEST(directory, without_regions_everybody_is_near) {
+  directory d;
+  EXPECT_TRUE(d.near(node(2)));
+  d.set_nearness([](const node_id& n) { return n == node(1); });
+  EXPECT_TRUE(d.near(node(1)));
+  EXPECT_FALSE(d.near(node(2)));
+}
+
 } // namespace
 } // namespace banyan::routing_tests

@@ -66,6 +66,7 @@ TEST(spec_map, comes_back_as_it_was_written) {
   app_spec plain;
   plain.name = plain.module = "page";
   plain.kind = app_kind::stateless;
+  plain.shards = 1; // as none is written
   plain.replicas = 2;
   back = parse_spec_map(spec_map(plain));
   ASSERT_TRUE(back.ok()) << back.error().message;
