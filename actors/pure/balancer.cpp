@@ -229,6 +229,9 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
     return;
   auto& i = found->second;
   i.under_way.erase({c.began, token});
+  const auto waited = now - c.began;
+  if (how == balanced_end::given_up && waited >= patience(c.at, now))
+    how = balanced_end::failed;
   switch (how) {
   case balanced_end::answered:
     i.failures = 0;
@@ -237,11 +240,11 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
       i.ejected_times = 0;
       i.since = now;
     }
-    measure(i, now - c.began, now);
+    measure(i, waited, now);
     break;
   case balanced_end::failed:
     // However quickly it failed: a fast failure is no fast instance.
-    measure(i, std::max(now - c.began, faded(i, now)), now);
+    measure(i, std::max(waited, faded(i, now)), now);
     ++i.failures;
     if (now >= i.ejected_until
         && (i.on_probation || i.failures >= options_.failures_to_eject))
@@ -251,8 +254,8 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
     i.loaded_until = now + std::max(options_.stuck_after, retry_after);
     break;
   case balanced_end::given_up:
-    if (now - c.began > faded(i, now))
-      measure(i, now - c.began, now);
+    if (waited > faded(i, now))
+      measure(i, waited, now);
     break;
   }
 }

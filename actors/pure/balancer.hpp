@@ -51,7 +51,7 @@ enum class balanced_end : std::uint8_t {
   answered,   ///< by the app, be it with an error of the app's own
   failed,     ///< no link, no host, no answer in its time
   overloaded, ///< it sent the call back at once
-  given_up,   ///< by the caller: says nothing about the instance
+  given_up,   ///< by the caller; `failed` if that was after its patience
 };
 
 /// Spreads calls over the instances of one stateless app (or over the replicas

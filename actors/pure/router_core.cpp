@@ -9,13 +9,6 @@ namespace {
 constexpr duration pause_min = 2ms;
 constexpr duration pause_max = 50ms;
 
-// Verdicts that a leader gives before it looks for an earlier attempt's end.
-bool says_not_run(reply_status s) {
-  return s == reply_status::parked || s == reply_status::stopped
-         || s == reply_status::disk_full || s == reply_status::expired
-         || s == reply_status::deadline;
-}
-
 reply ended(reply_status s, std::string message) {
   reply r;
   r.status = s;
@@ -25,6 +18,12 @@ reply ended(reply_status s, std::string message) {
 
 } // namespace
 
+bool router_core::says_not_run(reply_status s) {
+  return s == reply_status::parked || s == reply_status::stopped
+         || s == reply_status::disk_full || s == reply_status::expired
+         || s == reply_status::deadline;
+}
+
 router_core::router_core(node_id self, const directory& known,
                          random_source& random)
     : self_{self}, known_{known}, random_{random}, next_call_{
@@ -33,7 +32,9 @@ router_core::router_core(node_id self, const directory& known,
 }
 
 void router_core::arm(std::uint64_t id, pending& c) {
-  const auto at = std::min(c.retry_at, c.until);
+  auto at = std::min(c.retry_at, c.until);
+  if (c.spread && c.in_flight && !c.spread->hedged)
+    at = std::min(at, c.spread->hedge_at);
   if (at == c.alarm_at)
     return;
   if (c.alarm_at != never)
@@ -47,7 +48,7 @@ void router_core::call(call_request c, time_point now, effects& out) {
     auto r = ended(s, std::move(message));
     if (s == reply_status::overloaded)
       r.retry_after = 100ms;
-    out.emplace_back(router_answer{c.token, std::move(r), 0});
+    out.emplace_back(router_answer{c.token, std::move(r), 0, {}});
   };
   const auto* app = known_.find_app(c.app);
   if (app == nullptr)
@@ -57,6 +58,15 @@ void router_core::call(call_request c, time_point now, effects& out) {
     return refuse(reply_status::overloaded, "this peer has "
                                                 + std::to_string(calls_max)
                                                 + " calls under way");
+  if (app->stateless) {
+    // Whatever it is called, it has nothing that it could change.
+    c.kind = request_kind::query;
+    c.identity = std::monostate{};
+    c.max_staleness.reset();
+    c.shard.reset();
+    if (c.key.empty())
+      c.key = "-";
+  }
   const bool runs =
       c.kind == request_kind::command || c.kind == request_kind::query;
   if (c.key.empty() || c.key.size() > actor_key_bytes_max
@@ -95,6 +105,13 @@ void router_core::call(call_request c, time_point now, effects& out) {
         std::clamp(*c.max_staleness, duration{}, staleness_max);
   p.own_session = c.kind == request_kind::command
                   && std::holds_alternative<std::monostate>(p.frame.identity);
+  if (app->stateless
+      || (p.frame.kind == request_kind::query && p.frame.max_staleness
+          && *p.frame.max_staleness >= spread_staleness_min)) {
+    p.spread = std::make_unique<spreading>();
+    p.spread->instances = app->stateless;
+    balance_of(p).nodes.count_call();
+  }
   groups_[p.frame.group].calls.insert(id);
   arm(id, p);
   calls_.emplace(id, std::move(p));
@@ -197,14 +214,13 @@ void router_core::send(std::uint64_t id, const node_id& to, time_point now,
 
 void router_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
+  if (c.spread)
+    return spread(id, now, out);
   const auto nodes = known_.candidates(c.frame.group);
   if (nodes.empty()) {
     c.last = reply_status::no_quorum;
     return retry_later(id, now);
   }
-  const bool here = std::find(nodes.begin(), nodes.end(), self_) != nodes.end();
-  if (c.frame.max_staleness && here && c.next_candidate == 0)
-    return send(id, self_, now, out);
   if (const auto leader = known_.leader(c.frame.group);
       leader && c.next_candidate == 0)
     return send(id, *leader, now, out);
@@ -223,10 +239,21 @@ void router_core::retry_later(std::uint64_t id, time_point now) {
 }
 
 bool router_core::may_have_run(const pending& c) const {
-  return c.frame.kind == request_kind::command && (c.submitted || c.in_flight);
+  // Only a query of a durable app changes nothing wherever it ran.
+  const bool matters = c.frame.kind == request_kind::command
+                       || (c.spread && c.spread->instances);
+  return matters && (c.submitted || c.in_flight);
 }
 
 reply router_core::out_of_time(const pending& c) const {
+  if (c.spread && c.spread->instances)
+    return may_have_run(c)
+               ? ended(reply_status::unknown,
+                       "sent, but no answer in time; it may have run")
+               : ended(c.last, c.last == reply_status::no_quorum
+                                   ? "no instance of the app is up; not "
+                                     "executed. `banyan apps` shows why"
+                                   : "no answer in time; not executed");
   if (may_have_run(c))
     return ended(reply_status::unknown,
                  "sent, but no answer in time; repeat it with the same key "
@@ -251,12 +278,13 @@ reply router_core::out_of_time(const pending& c) const {
 }
 
 void router_core::finish(std::uint64_t id, reply r, time_point now,
-                         effects& out) {
+                         effects& out, const node_id& by) {
   const auto at = calls_.find(id);
   BANYAN_ASSERT(at != calls_.end());
   auto c = std::move(at->second);
   calls_.erase(at);
   alarms_.erase({c.alarm_at, id});
+  attempts_over(c, now);
   auto& g = groups_[c.frame.group];
   g.calls.erase(id);
   g.want_session.erase(id);
@@ -276,13 +304,18 @@ void router_core::finish(std::uint64_t id, reply r, time_point now,
       for (auto& mine : g.sessions)
         if (mine.id == s->session)
           mine.open.erase(s->number);
-  out.emplace_back(router_answer{c.token, std::move(r), c.frame.group.shard});
+  out.emplace_back(
+      router_answer{c.token, std::move(r), c.frame.group.shard, by});
 }
 
 void router_core::on_reply(const node_id& from, reply_frame f, time_point now,
                            effects& out) {
   const auto at = calls_.find(f.call);
-  if (at == calls_.end() || !at->second.in_flight || at->second.at != from)
+  if (at == calls_.end() || !at->second.in_flight)
+    return;
+  if (at->second.spread)
+    return on_spread_reply(from, f, now, out);
+  if (at->second.at != from)
     return;
   auto& c = at->second;
   auto& r = f.reply;
@@ -327,7 +360,7 @@ void router_core::on_reply(const node_id& from, reply_frame f, time_point now,
         std::string{"an earlier attempt's outcome is not known; now: "}
             + to_string(r.status)
             + (r.message.empty() ? "" : ": " + r.message.substr(0, 1024)));
-  finish(f.call, std::move(r), now, out);
+  finish(f.call, std::move(r), now, out, from);
 }
 
 void router_core::on_link_up(const node_id& node, incarnation at,
@@ -338,12 +371,16 @@ void router_core::on_link_up(const node_id& node, incarnation at,
     if (!fresh && before < at)
       cut(node, before, now, out);
   }
+  for (auto& [app, b] : balances_)
+    b.nodes.back(node, now);
   std::vector<std::uint64_t> waiting;
-  for (const auto& [g, state] : groups_) {
+  for (auto& [g, state] : groups_) {
+    state.too_old.erase(node);
     if (state.calls.empty())
       continue;
     const auto nodes = known_.candidates(g);
-    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end())
+    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()
+        && known_.instances(g.app).count(node) == 0)
       continue;
     for (const auto id : state.calls)
       if (const auto& c = calls_.at(id); !c.in_flight && c.retry_at != never)
@@ -364,7 +401,10 @@ void router_core::cut(const node_id& node, incarnation at, time_point now,
                       effects& out) {
   std::vector<std::uint64_t> ids;
   for (const auto& [id, c] : calls_)
-    if (c.in_flight && c.at == node)
+    if (c.in_flight
+        && (c.at == node
+            || (c.spread && c.spread->hedge != 0
+                && c.spread->hedged_to == node)))
       ids.push_back(id);
   std::sort(ids.begin(), ids.end());
   for (const auto id : ids) {
@@ -372,6 +412,10 @@ void router_core::cut(const node_id& node, incarnation at, time_point now,
     if (found == calls_.end())
       continue;
     auto& c = found->second;
+    if (c.spread) {
+      spread_lost(id, node, now, out);
+      continue;
+    }
     c.in_flight = false;
     if (c.frame.kind == request_kind::command) {
       c.submitted = true;
@@ -388,6 +432,8 @@ void router_core::cut(const node_id& node, incarnation at, time_point now,
 }
 
 void router_core::on_view(const group_id& g, time_point now, effects& out) {
+  if (const auto* app = known_.find_app(g.app); app && app->stateless)
+    return instances_changed(g.app, now, out);
   const auto at = groups_.find(g);
   const auto leader = known_.leader(g);
   if (at == groups_.end() || !leader)
@@ -395,8 +441,7 @@ void router_core::on_view(const group_id& g, time_point now, effects& out) {
   std::vector<std::uint64_t> ids;
   for (const auto id : at->second.calls) {
     const auto& c = calls_.at(id);
-    if (c.in_flight ? c.at != *leader && !c.frame.max_staleness
-                    : c.retry_at != never)
+    if (c.in_flight ? c.at != *leader && !c.spread : c.retry_at != never)
       ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
@@ -410,7 +455,10 @@ void router_core::on_view(const group_id& g, time_point now, effects& out) {
     c.next_candidate = 0;
     c.pause = {};
     c.hops = 0;
-    send(id, *leader, now, out);
+    if (c.spread)
+      spread(id, now, out);
+    else
+      send(id, *leader, now, out);
   }
 }
 
@@ -434,6 +482,7 @@ void router_core::on_app_removed(const app_id& app, time_point now,
   }
   for (auto g = groups_.begin(); g != groups_.end();)
     g = g->first.app == app ? groups_.erase(g) : std::next(g);
+  balances_.erase(app);
 }
 
 void router_core::on_tick(time_point now, effects& out) {
@@ -442,6 +491,8 @@ void router_core::on_tick(time_point now, effects& out) {
     auto& c = calls_.at(id);
     if (now >= c.until)
       finish(id, out_of_time(c), now, out);
+    else if (c.in_flight) // only what is spread has an alarm of its own then
+      hedge(id, now, out);
     else
       send_to_best(id, now, out);
   }

@@ -263,6 +263,27 @@ TEST_F(balancing, patience_follows_the_latency) {
   EXPECT_EQ(b.patience(node(9), now), 100ms);
 }
 
+TEST_F(balancing, who_is_given_up_late_three_times_is_ejected) {
+  have(2);
+  const auto give_up = [&](duration after) {
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      b.began(++tokens + 900, node(0), now);
+      b.ended(tokens + 900, balanced_end::given_up, now + after);
+    }
+  };
+  give_up(10ms); // the other's answer was there: nothing against it
+  EXPECT_EQ(b.ejections(), 0u);
+  now += 60s;
+  give_up(150ms);
+  EXPECT_EQ(b.ejections(), 0u); // what is usual there may take that long now
+  now += 60s;
+  for (int i = 0; i < 3; ++i) {
+    give_up(2s);
+    now += 60s;
+  }
+  EXPECT_EQ(b.ejections(), 0u);
+}
+
 TEST_F(balancing, what_was_tried_is_left_out_while_others_are_there) {
   have(2);
   for (int i = 0; i < 50; ++i)

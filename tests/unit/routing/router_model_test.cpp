@@ -15,6 +15,15 @@ namespace {
 struct world {
   explicit world(std::uint64_t seed) : random{seed} {
     known.put_app(one_group(1, "ledger"));
+    directory::app hello;
+    hello.id = app(2);
+    hello.name = "hello";
+    hello.shards = 1;
+    hello.born.resize(1);
+    hello.stateless = true;
+    known.put_app(hello);
+    for (std::uint8_t i = 1; i <= 3; ++i)
+      known.put_instance(hello.id, node(i), true);
   }
 
   seeded_random random;
@@ -30,7 +39,9 @@ struct world {
   std::uint64_t boots[4] = {0, 1, 1, 1};
   std::uint64_t sessions = 100;
   std::set<std::uint64_t> open;
-  std::map<std::string, int> executed; ///< identity → times
+  std::map<std::string, int> executed;              ///< identity → times
+  std::map<std::uint64_t, std::set<node_id>> asked; ///< by call
+  std::size_t twice = 0; ///< calls that were at two nodes
 
   struct in_flight {
     node_id from;
@@ -62,11 +73,26 @@ struct world {
         n = i;
     ASSERT_NE(n, 0);
     reply r;
+    if (s.frame.group.app == app(2) || s.frame.max_staleness) {
+      ASSERT_EQ(s.frame.kind, request_kind::query);
+      twice += asked[s.frame.call].empty() ? 0 : 1;
+      asked[s.frame.call].insert(s.to);
+    }
     if (!up[n] || random.chance(0.05)) {
       r.status = reply_status::no_such_replica; // as the shell: no link
       back.push_back({s.to, {s.frame.call, std::move(r)}});
       return;
     }
+    if (s.frame.group.app == app(2)) {
+      if (random.chance(0.1)) // frozen: no answer at all
+        return;
+      if (random.chance(0.1))
+        r.status = random.chance(0.5) ? reply_status::overloaded
+                                      : reply_status::deadline;
+      return answer(s, std::move(r));
+    }
+    if (s.frame.max_staleness && random.chance(0.7))
+      return answer(s, std::move(r));
     if (n != leader) {
       r.status = reply_status::not_leader;
       if (random.chance(0.5))
@@ -127,9 +153,14 @@ struct world {
       c.command = "go";
       c.deadline = std::chrono::milliseconds{100 + random.below(2000)};
       if (random.chance(0.2))
+        c.app = "hello";
+      if (random.chance(0.2)) {
         c.kind = request_kind::query;
-      else if (random.chance(0.3))
+        if (random.chance(0.5))
+          c.max_staleness = 1s;
+      } else if (random.chance(0.3)) {
         c.identity = idempotency_request{"key " + std::to_string(tokens)};
+      }
       core.call(std::move(c), now, out);
     } else if (what < 80 && !back.empty()) {
       const auto i = random.below(back.size());
@@ -153,6 +184,10 @@ struct world {
       const auto n = static_cast<std::uint8_t>(1 + random.below(3));
       if (!std::exchange(up[n], true))
         core.on_link_up(node(n), incarnation{++boots[n]}, now, out);
+    } else if (what < 93 && random.chance(0.5)) {
+      const auto n = node(static_cast<std::uint8_t>(1 + random.below(3)));
+      known.put_instance(app(2), n, known.instances(app(2)).count(n) == 0);
+      core.on_view(group_id{app(2), 0}, now, out);
     } else if (what < 93 && !open.empty()) {
       open.erase(open.begin()); // the group closes its oldest session
     } else {
@@ -165,6 +200,7 @@ struct world {
 
 TEST(router_model, one_answer_one_identity_and_no_invented_ok) {
   std::size_t calls = 0;
+  std::size_t twice = 0;
   std::map<reply_status, std::size_t> ends;
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -196,11 +232,13 @@ TEST(router_model, one_answer_one_identity_and_no_invented_ok) {
       ASSERT_LE(ran, 1) << "call " << call << " ran under two identities";
     }
     calls += tokens;
+    twice += w.twice;
     for (const auto& [token, s] : w.answered)
       ++ends[s];
   }
   EXPECT_GT(ends[reply_status::ok], calls / 10);
   EXPECT_GT(ends[reply_status::unknown], 0U);
+  EXPECT_GT(twice, 0U);
   for (const auto& [s, n] : ends)
     RecordProperty(to_string(s), static_cast<int>(n));
 }
