@@ -4,4 +4,4 @@ target_link_libraries(bitrot_test
   PRIVATE banyan_warnings banyan_test_support banyan_store banyan_crypto)
 add_test(NAME bitrot_smoke COMMAND bitrot_test --rounds 4 --flips 10)
 set_tests_properties(bitrot_smoke PROPERTIES
-  LABELS integration TIMEOUT 180 RUN_SERIAL ON)
+  LABELS integration TIMEOUT 300)

@@ -8,7 +8,7 @@ target_link_libraries(netns_test
 foreach(scenario cuts kill_and_pause slow_links full_disk replace bit_flips)
   add_test(NAME netns_${scenario} COMMAND netns_test ${scenario})
   set_tests_properties(netns_${scenario} PROPERTIES LABELS integration
-    TIMEOUT 120 RUN_SERIAL ON SKIP_RETURN_CODE 77)
+    TIMEOUT 240 SKIP_RETURN_CODE 77)
 endforeach()
 add_test(NAME failover_cut_smoke COMMAND failover_bench --cut --kills 3)
 set_tests_properties(failover_cut_smoke PROPERTIES LABELS integration
