@@ -20,6 +20,8 @@ namespace {
 using fd_type = boost::asio::posix::stream_descriptor;
 
 constexpr std::size_t ahead_max = 16 * 1024; // of pipelined requests
+/// Of answers unsent, for the next request to be looked at.
+constexpr std::size_t held_from = 256 * 1024;
 constexpr auto drain_deadline = 2s;
 constexpr int reads_per_event = 8;
 /// What every body may have, whatever the others do.
@@ -99,16 +101,24 @@ void http_connection::lost() {
 void http_connection::arm_read(duration d) {
   read_timer_.arm(
       loop_.now() + d,
-      [this] {
+      [this, d] {
         if (phase_ == phase::reading && mid_request_) {
           fail_request(
               http_error(408, "deadline", "the request did not arrive in time"),
               owner_->counters().timed_out);
           return;
         }
+        if (unsent() > 0) { // it reads: writing has deadlines of its own
+          arm_read(d);
+          return;
+        }
         close();
       },
       "http deadline");
+}
+
+bool http_connection::held() const {
+  return phase_ == phase::reading && !mid_request_ && unsent() >= held_from;
 }
 
 // -- reading ----------------------------------------------------------------
@@ -126,7 +136,7 @@ void http_connection::await_read() {
 void http_connection::on_readable() {
   static thread_local std::array<char, 32 * 1024> buffer;
   for (int n = 0; n < reads_per_event; ++n) {
-    if (phase_ == phase::handling && in_.size() >= ahead_max)
+    if ((phase_ == phase::handling || held()) && in_.size() >= ahead_max)
       return; // until the answer is out
     const auto got = transport_->read(buffer.data(), buffer.size());
     switch (got.state) {
@@ -185,7 +195,7 @@ void http_connection::on_end() {
 }
 
 void http_connection::parse() {
-  while (phase_ == phase::reading && !in_.empty()) {
+  while (phase_ == phase::reading && !in_.empty() && !held()) {
     if (!parser_) {
       // Between requests, empty lines are nothing (RFC 9112, 2.2).
       in_.erase(0, in_.find_first_not_of("\r\n"));
@@ -367,7 +377,11 @@ void http_connection::answer_complete() {
   quiet_since_ = loop_.now();
   arm_read(owner_->limits().idle_deadline);
   flush_soon();
-  // Not from here: the handler of this answer may be below us.
+  go_on_soon();
+}
+
+/// Not from here: the handler of an answer may be below us.
+void http_connection::go_on_soon() {
   if (!parsing_ && (!reading_ || !in_.empty())
       && !std::exchange(parse_queued_, true))
     loop_.post([self = shared_from_this()] { self->next_request(); },
@@ -473,6 +487,8 @@ void http_connection::flush() {
   if (out_.capacity() > buffer_kept_max)
     out_.shrink_to_fit();
   write_timer_.cancel();
+  if (phase_ == phase::reading && !in_.empty() && !mid_request_)
+    go_on_soon(); // it was held
   if (phase_ == phase::draining) {
     transport_->finish();
     if (ended_)

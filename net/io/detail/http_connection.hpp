@@ -59,7 +59,8 @@ public:
 /// One client's connection: reads one request at a time, answers in order.
 ///
 /// While a request is with the handler, reading goes on, up to 16 KiB of the
-/// next requests, so that a client's end is noticed.
+/// next requests, so that a client's end is noticed. The same while its answers
+/// wait for their reader: who asks and doesn't read is asked nothing more.
 class http_connection : public std::enable_shared_from_this<http_connection> {
 public:
   http_connection(asio_loop& l, http_owner& o, descriptor fd,
@@ -73,6 +74,8 @@ public:
   [[nodiscard]] bool never_heard() const {
     return phase_ == phase::reading && !heard_;
   }
+  /// The next request waits, since earlier answers are not taken yet.
+  [[nodiscard]] bool held() const;
   /// Nothing is under way in either direction.
   [[nodiscard]] bool between_requests() const {
     return phase_ == phase::reading && !mid_request_ && in_.empty()
@@ -115,6 +118,7 @@ private:
   void fail_request(const http_response& r, std::uint64_t& counter);
   void answer_complete();
   void next_request();
+  void go_on_soon();
   void flush_soon();
   void flush();
   void drain();

@@ -137,10 +137,40 @@ TEST_F(HttpDoor, AnAnswerTakenByteByByteIsCutOff) {
     c.send("GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");
   // Progress all the time, which once was enough to go on for ever.
   EXPECT_TRUE(eventually([&] {
-    c.read_some(16 * 1024);
+    c.read_some(1024);
     return counters().timed_out == 1;
   }));
   EXPECT_EQ(counters().open, 0u);
+}
+
+TEST_F(HttpDoor, WhoAsksWithoutReadingIsAnsweredNoFurther) {
+  open();
+  raw_client c{server->port()};
+  std::string all;
+  for (int i = 0; i < 10; ++i)
+    all += "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  c.send(all);
+  ASSERT_TRUE(eventually([&] { return counters().requests > 0; }));
+  raw_client other{server->port()};
+  other.send(echo);
+  EXPECT_NE(other.read_until("GET ").find("200 OK"), std::string::npos);
+  EXPECT_LT(counters().unsent, 7'000'000u); // of 30 million
+  // Once it reads, it gets them all.
+  EXPECT_GE(c.count_bytes(30'000'000), 30'000'000u);
+  EXPECT_EQ(counters().requests, 11u);
+}
+
+TEST_F(HttpDoor, AnAnswerThatIsReadOutlastsTheIdleDeadline) {
+  http_server_config config;
+  config.limits.idle_deadline = 20ms;
+  open(config);
+  raw_client c{server->port()};
+  c.send("GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(eventually([&] { return counters().requests == 1; }));
+  std::promise<void> later; // behind the deadline, on the same loop
+  l.post([&] { l.after(60ms, [&] { later.set_value(); }); });
+  later.get_future().wait();
+  EXPECT_GE(c.count_bytes(3'000'000), 3'000'000u);
 }
 
 TEST_F(HttpDoor, WhatWaitsToBeSentHasABoundOverAll) {

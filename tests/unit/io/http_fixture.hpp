@@ -125,6 +125,19 @@ public:
     }
   }
   std::string read_all() { return read_until("\x01never"); }
+  /// Reads until so many bytes came, the end, or ten seconds without any.
+  std::size_t count_bytes(std::size_t wanted) {
+    std::string buffer(64 * 1024, 0);
+    std::size_t n = 0;
+    while (n < wanted && wait(POLLIN)) {
+      const auto got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+      if (got > 0)
+        n += static_cast<std::size_t>(got);
+      else if (got == 0 || errno != EAGAIN)
+        break;
+    }
+    return n;
+  }
   /// At most so much of what is there by now.
   void read_some(std::size_t bytes) {
     std::string buffer(bytes, 0);
