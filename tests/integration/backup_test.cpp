@@ -2,6 +2,7 @@
 // that lost its majority goes on from a survivor; an app that was removed is
 // taken back.
 #include "actors/docs/key_files.hpp"
+#include "actors/pure/backup/file.hpp"
 #include "base/codec.hpp"
 #include "crypto/system_random.hpp"
 #include "integration.hpp"
@@ -247,6 +248,59 @@ TEST(backup, bad_files_are_refused_with_their_place_and_nothing_is_made) {
   }
   EXPECT_TRUE(mesh.get(0, "/v1/apps/other").is_nil());
   EXPECT_EQ(backup_to(mesh, 0, "nothere", file).end.code, 1);
+}
+
+// Whole, every checksum right, put together from the backups of two apps.
+TEST(backup, of_another_app_is_refused_wherever_that_is_hidden) {
+  temporary_directory files;
+  process_mesh mesh{std::vector<peer_place>(1)};
+  words_on_failure words{mesh};
+  mesh.start_all();
+  const auto frames_of = [&](const std::string& app) {
+    mesh.deploy(app, "name = \"" + app + "\"\nmodule = \"ledger\"\n"
+                         + "shards = 1\nreplicas = 1\n");
+    EXPECT_EQ(call(mesh, 0, app, "alice", "deposit", R"({"cents":5})").status,
+              200);
+    const std::string file = files.path() / (app + ".backup");
+    EXPECT_EQ(backup_to(mesh, 0, app, file).end.code, 0);
+    std::ifstream in{file, std::ios::binary};
+    const std::string all{std::istreambuf_iterator<char>{in}, {}};
+    backup::file_reader reader;
+    reader.add(as_bytes(all));
+    std::vector<backup::frame> out;
+    while (auto f = reader.next())
+      out.push_back(std::move(*f));
+    EXPECT_GE(out.size(), 4U); // header, begin, parts, end
+    return out;
+  };
+  const auto mine = frames_of("ledger");
+  const auto theirs = frames_of("other");
+  const auto refused = [&](const std::vector<backup::frame>& frames,
+                           const std::string& why) {
+    const std::string file = files.path() / "spliced.backup";
+    backup::file_writer writer;
+    bytes out;
+    for (const auto& f : frames)
+      if (!std::holds_alternative<backup::end>(f))
+        append(out, writer.put(f));
+    append(out, writer.finish());
+    std::ofstream{file, std::ios::binary | std::ios::trunc} << to_text(out);
+    for (const auto& line : std::vector<std::vector<std::string>>{
+             {"verify", file}, {"restore", file, "--as", "third"}}) {
+      const auto r = banyan(mesh, 0, line);
+      EXPECT_EQ(r.end.code, 1);
+      EXPECT_NE(r.err.find(why), std::string::npos) << r.err;
+    }
+  };
+  auto spliced = theirs;
+  spliced[0] = mine[0];
+  refused(spliced, "it was made for another owner, app or backup");
+  spliced[1] = mine[1];
+  refused(spliced, "changed, put elsewhere, or of another app");
+  spliced = mine;
+  std::get<backup::header>(spliced[0]).app = "other";
+  refused(spliced, "its header and the documents in it are of two apps");
+  EXPECT_FALSE(mesh.app(0, "third"));
 }
 
 TEST(recover, goes_on_from_a_survivor_and_says_exactly_what_it_kept) {
