@@ -9,6 +9,8 @@ namespace {
 
 constexpr duration pause_min = std::chrono::milliseconds{5};
 constexpr duration pause_max = std::chrono::milliseconds{100};
+/// An app has no more shards; what a peer says may be anything.
+constexpr std::uint32_t shards_named_max = 1024;
 /// What waits for a look-up or a session has deadlines of its own.
 constexpr duration internal_max = std::chrono::seconds{10};
 
@@ -161,12 +163,49 @@ client_core::peer* client_core::find(const node_id& node) {
 }
 
 client_core::peer* client_core::choose(const pending& c) {
+  const auto fits = [&](const peer& p, bool silent) {
+    return p.silent == silent && !has(c.asked, p.node)
+           && !has(c.not_here, p.node);
+  };
+  if (const auto leader = leader_for(c.frame); !leader.is_none())
+    if (auto* p = find(leader); p != nullptr && fits(*p, false))
+      return p;
   for (const bool silent : {false, true})
     for (auto& p : peers_)
-      if (p.silent == silent && !has(c.asked, p.node)
-          && !has(c.not_here, p.node))
+      if (fits(p, silent))
         return &p;
   return nullptr;
+}
+
+node_id client_core::leader_for(const client_call_frame& f) const {
+  const auto at = apps_.find(f.app);
+  if (at == apps_.end() || at->second.leaders.empty() || f.max_staleness
+      || f.kind == client_call_kind::lookup)
+    return {}; // any will do
+  const auto& a = at->second;
+  const auto shard = shard_of(f.key, a.shards);
+  return shard < a.leaders.size() ? a.leaders[shard] : node_id{};
+}
+
+// A peer that leads the group, or knows no better, names nobody.
+void client_core::learn(const client_call_frame& asked, const node_id& from,
+                        const client_reply_frame& f) {
+  const auto& r = f.reply;
+  if (f.shards == 0 || asked.max_staleness
+      || asked.kind == client_call_kind::lookup
+      || (!r.leader && r.status != reply_status::ok))
+    return;
+  auto& a = apps_[asked.app];
+  if (a.shards == 0 && !a.asking)
+    a.shards = f.shards;
+  if (a.shards != f.shards)
+    return;
+  const auto shard = shard_of(asked.key, a.shards);
+  if (shard >= shards_named_max)
+    return;
+  if (a.leaders.size() <= shard)
+    a.leaders.resize(shard + 1);
+  a.leaders[shard] = r.leader ? r.leader->node : from;
 }
 
 void client_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
@@ -259,6 +298,7 @@ void client_core::on_reply(const node_id& from, client_reply_frame f,
   const auto at = calls_.find(id);
   if (at == calls_.end() || !drop(at->second.asked, from))
     return;
+  learn(at->second.frame, from, f);
   switch (at->second.what) {
   case purpose::lookup:
     return on_looked_up(id, from, f, now, out);
@@ -297,6 +337,7 @@ void client_core::on_looked_up(std::uint64_t id, const node_id& from,
   auto& a = apps_[name];
   a.asking = false;
   a.shards = found ? f.shards : 0;
+  a.leaders.clear();
   const auto list = std::exchange(a.waiting, {});
   for (const auto waiting : list) {
     if (calls_.count(waiting) == 0)
@@ -372,6 +413,7 @@ void client_core::on_expired(std::uint64_t id, reply r, time_point now,
     g.session = 0;
     g.open.clear();
     apps_[c.frame.app].shards = 0;
+    apps_[c.frame.app].leaders.clear();
   }
   if (c.lost || !c.asked.empty()) {
     r.message = "the session ended before the outcome was known";

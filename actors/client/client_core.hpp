@@ -45,7 +45,8 @@ using client_effect = std::variant<client_send, client_answer>;
 /// runs it once. A peer whose link dies, or that says nothing for
 /// `silence_max`, is replaced by the next one; a call that has no answer after
 /// `patience` is given to a second peer as well. Answers that leave the outcome
-/// open are asked again until the deadline.
+/// open are asked again until the deadline. Whoever leads a group, as answers
+/// tell, is asked first for its actors.
 ///
 /// Pure: time in, effects out; `on_tick` is due at `deadline()`.
 class client_core {
@@ -110,6 +111,7 @@ private:
   };
   struct app {
     std::uint32_t shards = 0;           ///< 0: not known
+    std::vector<node_id> leaders;       ///< by shard, as far as answers told
     std::vector<std::uint64_t> waiting; ///< calls
     bool asking = false;
   };
@@ -124,6 +126,9 @@ private:
   void send_to_best(std::uint64_t id, time_point now, effects& out);
   void send(std::uint64_t id, peer& to, time_point now, effects& out);
   peer* choose(const pending& c);
+  [[nodiscard]] node_id leader_for(const client_call_frame& f) const;
+  void learn(const client_call_frame& asked, const node_id& from,
+             const client_reply_frame& f);
   peer* find(const node_id& node);
   void retry_later(std::uint64_t id, time_point now);
   void finish(std::uint64_t id, reply r, time_point now, effects& out);

@@ -47,8 +47,10 @@ struct client_world {
     core.call(std::move(r), now, out);
     take();
   }
-  void query(std::uint64_t token) {
+  void stale_query(std::uint64_t token) { query(token, 1s); }
+  void query(std::uint64_t token, std::optional<duration> staleness = {}) {
     client_request r;
+    r.max_staleness = staleness;
     r.token = token;
     r.app = "counter";
     r.key = "hits";
@@ -73,6 +75,14 @@ struct client_world {
     f.reply.status = status;
     f.reply.session = session;
     f.shards = shards;
+    core.on_reply(s.to, std::move(f), now, out);
+    take();
+  }
+  void answer_naming(const client_send& s, const node_id& leader) {
+    client_reply_frame f;
+    f.call = s.frame.call;
+    f.reply.leader = replica_ref{leader, {}};
+    f.shards = 1;
     core.on_reply(s.to, std::move(f), now, out);
     take();
   }
@@ -130,6 +140,34 @@ TEST(client_core, a_query_needs_no_session) {
   EXPECT_TRUE(std::holds_alternative<std::monostate>(q.frame.identity));
   w.answer(q, reply_status::ok);
   EXPECT_EQ(w.answers.size(), 1U);
+}
+
+TEST(client_core, who_leads_is_asked_first) {
+  client_world w;
+  for (std::uint8_t n = 1; n <= 3; ++n)
+    w.up(n);
+  w.command(1);
+  w.open();
+  const auto first = w.next();
+  EXPECT_EQ(first.to, peer(1));
+  w.answer_naming(first, peer(3));
+  w.command(2);
+  const auto second = w.next();
+  EXPECT_EQ(second.to, peer(3));
+  w.answer(second, reply_status::ok, 0, 1); // names nobody: it leads
+  w.query(3);
+  EXPECT_EQ(w.next().to, peer(3));
+  w.down(3);
+  EXPECT_EQ(w.next().to, peer(1)); // the query again
+  w.command(4);
+  EXPECT_EQ(w.next().to, peer(1));
+  w.up(3);
+  w.stale_query(5); // any replica will do
+  EXPECT_EQ(w.next().to, peer(1));
+  w.command(6);
+  w.answer_naming(w.next(), peer(9)); // not one of ours
+  w.command(7);
+  EXPECT_EQ(w.next().to, peer(1));
 }
 
 TEST(client_core, a_dead_link_repeats_the_same_number_elsewhere) {
