@@ -281,7 +281,7 @@ TEST_F(balancing, who_is_given_up_late_three_times_is_ejected) {
     give_up(2s);
     now += 60s;
   }
-  EXPECT_EQ(b.ejections(), 0u);
+  EXPECT_GE(b.ejections(), 1u);
 }
 
 TEST_F(balancing, what_was_tried_is_left_out_while_others_are_there) {
