@@ -81,6 +81,9 @@ struct replica_config {
   std::size_t state_commit_bytes = std::size_t{64} << 20;
   std::size_t waiting_turns_max = 20'000;   ///< in the group
   std::size_t waiting_per_actor_max = 4096; ///< for one actor
+  /// A command that would wait longer than this for its turn, or than its own
+  /// deadline, is refused as it comes.
+  duration queue_time_max = std::chrono::seconds{1};
   std::size_t running_turns_max = 1024;     ///< handed to the host at once
   std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
   std::size_t cache_bytes = std::size_t{32} << 20; ///< actor values

@@ -255,6 +255,7 @@ void replica_core::impl::step_down() {
   proposed_.clear();
   uncommitted_bytes_ = waiting_ = command_runs_ = 0;
   exclusive_ = 0;
+  flows_since_.reset();
   for (auto& [index, items] : gate_)
     for (auto& item : items) {
       if (item.direct)

@@ -125,12 +125,27 @@ private:
     std::optional<stream_message> message; ///< by_stream
     std::vector<caller> callers;
     bool alone = false;
-    replica::answer outcome; ///< once gated
+    replica::answer outcome;      ///< once gated
+    time_point queued{};          ///< for the first time; none: not measured
+    std::size_t ahead = 0;        ///< turns before it then, of its actor
+    std::size_t actors_ahead = 0; ///< and actors before its own
+  };
+  /// How long one place of a queue takes, as lately seen.
+  struct pace {
+    duration each{};
+    void saw(duration waited, std::size_t places) {
+      const auto one = waited / static_cast<std::int64_t>(places);
+      each += (one - each) / 8;
+    }
+    [[nodiscard]] duration of(std::size_t places) const {
+      return each * static_cast<std::int64_t>(places);
+    }
   };
   struct slot {
     std::deque<std::uint64_t> queue; ///< pending ids
     bool busy = false;
     bool ready = false; ///< is in `ready_`
+    pace turns;         ///< since it was last without any
   };
   enum class look : std::uint8_t { none, state, watch, list };
   struct query {
@@ -413,6 +428,7 @@ private:
   void on_close_session(std::uint64_t call, const request_frame& r,
                         time_point now);
   void attach(std::uint64_t call, pending& p, time_point deadline);
+  bool refuse_overload(std::uint64_t call, const request_frame& r);
   void answer_kept(std::uint64_t call, log_index index, const_bytes kept);
   void answer_gated(std::uint64_t call, reply_status status,
                     std::string message);
@@ -427,6 +443,9 @@ private:
   void enqueue(pending& p, bool front);
   void make_ready(const std::string& actor, slot& s);
   void pump_turns(time_point now);
+  void note_queued(pending& p, time_point now);
+  void note_wait(slot& s, pending& p, time_point now);
+  [[nodiscard]] duration expected_wait(const std::string& actor) const;
   bool begin(pending& p, time_point now);
   void on_result(run& r, turn_result result, time_point now);
   void finish(pending& p, turn_result result, std::vector<bytes> also_erased,
@@ -655,6 +674,9 @@ private:
   std::map<std::uint64_t, std::unique_ptr<run>> runs_;
   std::size_t command_runs_ = 0;
   std::size_t waiting_ = 0;
+  pace ready_pace_; ///< of the places in `ready_`
+  /// Turns begin since then; none: they wait for a host, a leader, a version.
+  std::optional<time_point> flows_since_;
   std::uint64_t exclusive_ = 0; ///< the run that runs alone
   std::multimap<time_point, std::uint64_t> delayed_; ///< pendings to retry
   std::vector<turn_order> launching_;
@@ -675,7 +697,7 @@ private:
   std::unordered_map<std::uint64_t, query> queries_;
   std::size_t watching_ = 0; ///< of `queries_`: watches
   std::multimap<std::string, std::uint64_t> watches_; ///< those that wait
-  std::vector<std::uint64_t> looks_due_; ///< runs whose row is here
+  std::vector<std::uint64_t> looks_due_;  ///< runs whose row is here
   std::optional<raft::fresh> fresh_;      ///< the newest that counts here
   std::optional<raft::fresh> fresh_next_; ///< counts once committed this far
   struct poison_due {

@@ -2,6 +2,8 @@
 #include "actors/pure/replica/impl.hpp"
 #include "base/planted.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 namespace {
 
@@ -175,13 +177,8 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
     answer(call, reply_status::disk_full);
     return;
   }
-  const auto busy = slots_.find(r.key);
-  if (waiting_ >= config_.waiting_turns_max
-      || (busy != slots_.end()
-          && busy->second.queue.size() >= config_.waiting_per_actor_max)) {
-    answer(call, reply_status::overloaded, "too many calls wait");
+  if (refuse_overload(call, r))
     return;
-  }
   p.actor = std::move(r.key);
   p.command = std::move(r.command);
   p.argument = std::move(r.argument);
@@ -198,7 +195,30 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
       return;
     }
   }
+  note_queued(added, now);
   enqueue(added, false);
+}
+
+/// After the duplicates: who asks again gets its answer however long the queue.
+bool replica_core::impl::refuse_overload(std::uint64_t call,
+                                         const request_frame& r) {
+  const auto wait = expected_wait(r.key);
+  const auto busy = slots_.find(r.key);
+  const bool full =
+      waiting_ >= config_.waiting_turns_max
+      || (busy != slots_.end()
+          && busy->second.queue.size() >= config_.waiting_per_actor_max);
+  if (!full && wait <= std::min(r.deadline_left, config_.queue_time_max))
+    return false;
+  banyan::reply no;
+  no.status = reply_status::overloaded;
+  no.message =
+      full ? "too many calls wait" : "the calls before it would take too long";
+  no.term = raft_->term();
+  no.retry_after =
+      std::clamp<duration>(wait, full ? 50ms : 10ms, std::chrono::seconds{2});
+  answer(call, std::move(no));
+  return true;
 }
 
 void replica_core::impl::attach(std::uint64_t call, pending& p,

@@ -53,8 +53,12 @@ void replica_core::impl::actor_free(const std::string& actor) {
 }
 
 void replica_core::impl::pump_turns(time_point now) {
-  if (!may_propose() || !host_up() || raft_->transferring() || switching_)
+  if (!may_propose() || !host_up() || raft_->transferring() || switching_) {
+    flows_since_.reset();
     return;
+  }
+  if (!flows_since_)
+    flows_since_ = now;
   while (!ready_.empty() && exclusive_ == 0
          && command_runs_ < config_.running_turns_max
          && uncommitted_bytes_ < config_.uncommitted_bytes_max) {
@@ -79,9 +83,42 @@ void replica_core::impl::pump_turns(time_point now) {
     s.ready = false;
     s.queue.pop_front();
     s.busy = true;
+    note_wait(s, p, now);
     if (!begin(p, now))
       actor_free(actor);
   }
+}
+
+void replica_core::impl::note_queued(pending& p, time_point now) {
+  const auto s = slots_.find(p.actor);
+  if (s != slots_.end())
+    p.ahead = s->second.queue.size() + (s->second.busy ? 1 : 0);
+  p.actors_ahead = ready_.size();
+  p.queued = now;
+}
+
+/// A wait for a host or a leader says nothing about the queue.
+void replica_core::impl::note_wait(slot& s, pending& p, time_point now) {
+  if (p.queued == time_point{})
+    return;
+  const auto waited = now - std::exchange(p.queued, time_point{});
+  if (!flows_since_ || now - waited < *flows_since_)
+    return;
+  if (p.ahead > 0)
+    s.turns.saw(waited, p.ahead);
+  else
+    ready_pace_.saw(waited, p.actors_ahead + 1);
+}
+
+/// How long a command that comes now will wait for its turn, by what those
+/// before it waited: behind its own actor's turns, else behind other actors.
+duration replica_core::impl::expected_wait(const std::string& actor) const {
+  if (!flows_since_)
+    return {};
+  const auto s = slots_.find(actor);
+  const auto ahead =
+      s == slots_.end() ? 0 : s->second.queue.size() + (s->second.busy ? 1 : 0);
+  return ahead > 0 ? s->second.turns.of(ahead) : ready_pace_.of(ready_.size());
 }
 
 /// True when a run began; otherwise the request is settled in another way.

@@ -236,6 +236,49 @@ TEST_F(replica_rules, a_full_queue_is_overloaded) {
   EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::overloaded);
 }
 
+TEST_F(replica_rules, a_duplicate_is_answered_in_spite_of_overload) {
+  w.base.queue_time_max = 100ms;
+  w.options.turn_low = 50ms;
+  w.options.turn_high = 51ms;
+  boot();
+  session = w.open_session(leader);
+  std::vector<std::uint64_t> calls;
+  for (std::uint64_t n = 1; n <= 30; ++n)
+    calls.push_back(w.call(leader, in_session("a", "noop", "", n)));
+  w.run_for(600ms);
+  ASSERT_TRUE(w.answered(calls.front()));
+  ASSERT_FALSE(w.answered(calls.back()));
+  const auto refused = w.ask(leader, in_session("a", "noop", "", 31));
+  EXPECT_EQ(refused.status, reply_status::overloaded);
+  ASSERT_TRUE(refused.retry_after);
+  EXPECT_GT(*refused.retry_after, w.base.queue_time_max);
+  // What has its answer, or its place in the queue, keeps it.
+  EXPECT_EQ(status(in_session("a", "noop", "", 1)), reply_status::ok);
+  EXPECT_FALSE(w.answered(calls.back()));
+  const auto again = w.call(leader, in_session("a", "noop", "", 30));
+  // And one hot actor is none of another's business.
+  EXPECT_EQ(status(in_session("b", "noop", "", 32)), reply_status::ok);
+  EXPECT_TRUE(w.run_until([&] { return w.answered(again).has_value(); }));
+  EXPECT_EQ(w.answered(again)->status, reply_status::ok);
+  EXPECT_EQ(status(in_session("a", "noop", "", 31)), reply_status::ok);
+}
+
+TEST_F(replica_rules, a_wait_for_the_host_is_no_overload) {
+  w.base.queue_time_max = 100ms;
+  boot();
+  w.kill_host(leader);
+  std::vector<std::uint64_t> calls;
+  for (int n = 0; n < 20; ++n)
+    calls.push_back(w.call(leader, w.command("a", "append", "x")));
+  w.run_for(500ms);
+  w.start_host(leader);
+  const auto later = w.call(leader, w.command("a", "append", "y"));
+  EXPECT_TRUE(w.run_until([&] { return w.answered(later).has_value(); }));
+  for (const auto call : calls)
+    EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+  EXPECT_EQ(w.answered(later)->status, reply_status::ok);
+}
+
 TEST_F(replica_rules, stopped_by_an_operator_is_an_entry) {
   boot();
   replica_effects none;
