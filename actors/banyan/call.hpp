@@ -65,6 +65,8 @@ struct call_error {
   call_errc error = call_errc::unknown;
   std::string code;    ///< the app's own when `rejected`, else to_string(error)
   std::string message; ///< for people
+  /// With `overloaded`: there may be room after this.
+  std::optional<std::chrono::milliseconds> retry_after{};
 };
 
 /// A value of `T`, or why there is none.

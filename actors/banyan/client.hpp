@@ -9,6 +9,7 @@
 /// Link with `banyan_client`. Thread-safe: any number of threads may call.
 #include <banyan/detail/typed_call.hpp>
 
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,6 +44,12 @@ struct client_counters {
 /// asked for again at another peer; the client does that by itself until the
 /// call's deadline.
 ///
+/// It asks the peer that led the actor's group the last time, or the first one
+/// that is linked; stale queries and calls without a key go to whoever is
+/// quick. Above 1,000 calls under way the others wait in the client, within
+/// their deadlines; `overloaded` is asked again after its `retry_after`, at
+/// most twice, and for a tenth of all calls.
+///
 /// A call that ends in `unknown` or `expired` may have taken effect; any other
 /// error tells that it has not. After the client's end nothing is repeated.
 class client {
@@ -60,7 +67,7 @@ public:
   ~client();
 
   /// Calls the handler `H` of the actor `key` and waits for the answer. Not
-  /// from a callback.
+  /// from a callback. Of a stateless app the key may be empty.
   template <auto H>
   detail::typed_result<H> call(std::string_view key,
                                const detail::argument_of<H>& argument = {},
@@ -84,13 +91,29 @@ public:
           });
   }
 
+  /// The same, and its answer when it comes. The future may be thrown away.
+  template <auto H>
+  std::future<detail::typed_result<H>>
+  call_future(std::string_view key, const detail::argument_of<H>& argument = {},
+              call_options options = {}) {
+    auto answer = std::make_shared<std::promise<detail::typed_result<H>>>();
+    auto coming = answer->get_future();
+    call_async<H>(
+        key, argument,
+        [answer](detail::typed_result<H> r) {
+          answer->set_value(std::move(r));
+        },
+        std::move(options));
+    return coming;
+  }
+
   /// By name, with JSON in and out: `call("ledger", "alice", "deposit",
   /// R"({"cents": 5})")` gives `"5"`.
   call_result<std::string> call(std::string_view app, std::string_view key,
                                 std::string_view command,
                                 std::string_view json = {},
                                 call_options options = {});
-  /// The same for a query.
+  /// The same for a query; the key may be empty for a stateless app.
   call_result<std::string> query(std::string_view app, std::string_view key,
                                  std::string_view name,
                                  std::string_view json = {},

@@ -29,12 +29,21 @@ bool drop(std::vector<node_id>& list, const node_id& node) {
   return true;
 }
 
-bool has(const std::vector<node_id>& list, const node_id& node) {
-  return std::find(list.begin(), list.end(), node) != list.end();
-}
-
 bool is_command(const client_call_frame& f) {
   return f.kind == client_call_kind::command;
+}
+
+balanced_end end_of(reply_status s) {
+  switch (s) {
+  case reply_status::overloaded:
+    return balanced_end::overloaded;
+  case reply_status::no_quorum:
+  case reply_status::no_such_replica:
+  case reply_status::unknown:
+    return balanced_end::failed;
+  default:
+    return balanced_end::answered;
+  }
 }
 
 /// Nothing more can come of asking again.
@@ -83,7 +92,27 @@ void client_core::call(client_request r, time_point now, effects& out) {
     c.frame.identity = idempotency_request{std::move(r.idempotency_key)};
   alarms_.push({c.until, id});
   calls_.emplace(id, std::move(c));
-  start(id, now, out);
+  overload_budget_ =
+      std::min(overload_budget_ + overload_share, overload_reserve);
+  backlog_.push_back(id);
+  begin_calls(now, out);
+}
+
+/// Never from within itself: a call may end as it begins.
+void client_core::begin_calls(time_point now, effects& out) {
+  if (std::exchange(beginning_, true))
+    return;
+  while (begun_ < window && !backlog_.empty()) {
+    const auto id = backlog_.front();
+    backlog_.pop_front();
+    const auto at = calls_.find(id);
+    if (at == calls_.end())
+      continue; // its time was up
+    at->second.begun = true;
+    ++begun_;
+    start(id, now, out);
+  }
+  beginning_ = false;
 }
 
 void client_core::start(std::uint64_t id, time_point now, effects& out) {
@@ -162,21 +191,6 @@ client_core::peer* client_core::find(const node_id& node) {
   return nullptr;
 }
 
-client_core::peer* client_core::choose(const pending& c) {
-  const auto fits = [&](const peer& p, bool silent) {
-    return p.silent == silent && !has(c.asked, p.node)
-           && !has(c.not_here, p.node);
-  };
-  if (const auto leader = leader_for(c.frame); !leader.is_none())
-    if (auto* p = find(leader); p != nullptr && fits(*p, false))
-      return p;
-  for (const bool silent : {false, true})
-    for (auto& p : peers_)
-      if (fits(p, silent))
-        return &p;
-  return nullptr;
-}
-
 node_id client_core::leader_for(const client_call_frame& f) const {
   const auto at = apps_.find(f.app);
   if (at == apps_.end() || at->second.leaders.empty() || f.max_staleness
@@ -211,7 +225,7 @@ void client_core::learn(const client_call_frame& asked, const node_id& from,
 void client_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
   c.retry_at = never;
-  if (auto* p = choose(c))
+  if (auto* p = choose(c, now))
     return send(id, *p, now, out);
   if (c.asked.empty())
     retry_later(id, now); // no peer: `on_peer_up` is sooner
@@ -230,6 +244,7 @@ void client_core::send(std::uint64_t id, peer& to, time_point now,
   c.sent_at = now;
   c.retry_at = never;
   c.asked.push_back(to.node);
+  begin_attempt(c, to.node, now);
   c.frame.deadline = c.until - now;
   if (auto* s = std::get_if<session_request>(&c.frame.identity)) {
     const auto& open = groups_.at({c.frame.app, c.shard}).open;
@@ -252,9 +267,11 @@ void client_core::on_peer_up(const node_id& node, time_point now,
   if (auto* p = find(node)) { // a new link to a known peer
     p->silent = false;
     p->heard = now;
+    spread_.back(node, now);
     return;
   }
   peers_.push_back({node, now, false});
+  peers_changed(now);
   std::vector<std::uint64_t> idle;
   for (const auto& [id, c] : calls_)
     if (c.asked.empty() && c.retry_at != never)
@@ -270,11 +287,13 @@ void client_core::on_peer_down(const node_id& node, time_point now,
   peers_.erase(std::remove_if(peers_.begin(), peers_.end(),
                               [&](const peer& p) { return p.node == node; }),
                peers_.end());
+  peers_changed(now);
   std::vector<std::uint64_t> cut;
   for (auto& [id, c] : calls_) {
     drop(c.not_here, node);
     if (!drop(c.asked, node))
       continue;
+    end_attempt(c, node, balanced_end::failed, now);
     c.lost = true;
     if (c.asked.empty())
       cut.push_back(id);
@@ -299,6 +318,8 @@ void client_core::on_reply(const node_id& from, client_reply_frame f,
   if (at == calls_.end() || !drop(at->second.asked, from))
     return;
   learn(at->second.frame, from, f);
+  end_attempt(at->second, from, end_of(f.reply.status), now,
+              f.reply.retry_after.value_or(duration{}));
   switch (at->second.what) {
   case purpose::lookup:
     return on_looked_up(id, from, f, now, out);
@@ -319,7 +340,7 @@ bool client_core::ask_elsewhere(std::uint64_t id, const node_id& not_here,
   c.not_here.push_back(not_here);
   if (!c.asked.empty())
     return true;
-  auto* p = choose(c);
+  auto* p = choose(c, now);
   if (p == nullptr)
     return false;
   send(id, *p, now, out);
@@ -395,6 +416,8 @@ void client_core::on_answer(std::uint64_t id, const node_id& from, reply r,
                     || r.status == reply_status::no_quorum;
   if (open && r.status != reply_status::not_found && now < c.until)
     return retry_later(id, now);
+  if (r.status == reply_status::overloaded && repeat_overload(id, r, now))
+    return;
   if (c.lost && is_command(c.frame))
     r = out_of_time(c);
   finish(id, std::move(r), now, out);
@@ -431,6 +454,10 @@ void client_core::finish(std::uint64_t id, reply r, time_point now,
   BANYAN_ASSERT(at != calls_.end());
   const auto c = std::move(at->second);
   calls_.erase(at);
+  for (const auto& [node, attempt] : c.spread)
+    spread_.ended(attempt, balanced_end::given_up, now);
+  if (c.begun)
+    --begun_;
   if (c.what == purpose::lookup) {
     auto& a = apps_[c.frame.app];
     a.asking = false;
@@ -454,6 +481,7 @@ void client_core::finish(std::uint64_t id, reply r, time_point now,
       pump(g, now, out);
     }
   }
+  begin_calls(now, out);
 }
 
 reply client_core::out_of_time(const pending& c) const {
@@ -481,6 +509,7 @@ void client_core::check_silence(std::uint64_t id, time_point now,
   }
   if (silent) {
     last->silent = true;
+    end_attempt(c, last->node, balanced_end::failed, now);
     if (last == &peers_.front()) // later calls begin elsewhere
       std::rotate(peers_.begin(), peers_.begin() + 1, peers_.end());
   }
@@ -524,6 +553,8 @@ void client_core::close(effects& out) {
     out.emplace_back(client_answer{c.token, out_of_time(c), false});
   }
   calls_.clear();
+  backlog_.clear();
+  begun_ = 0;
   for (const auto& [name, g] : groups_) {
     if (g.session == 0 || peers_.empty())
       continue;

@@ -1,5 +1,7 @@
 #pragma once
+#include "actors/pure/balancer.hpp"
 #include "actors/pure/client_wire.hpp"
+#include "base/random.hpp"
 #include "base/time.hpp"
 
 #include <deque>
@@ -45,8 +47,14 @@ using client_effect = std::variant<client_send, client_answer>;
 /// runs it once. A peer whose link dies, or that says nothing for
 /// `silence_max`, is replaced by the next one; a call that has no answer after
 /// `patience` is given to a second peer as well. Answers that leave the outcome
-/// open are asked again until the deadline. Whoever leads a group, as answers
-/// tell, is asked first for its actors.
+/// open are asked again until the deadline.
+///
+/// Who led the group of a call is told by its answer, and asked first the next
+/// time, which saves a hop. What any of several may answer (stale queries, and
+/// calls without a key) is spread over the linked peers. `overloaded` is asked
+/// again after the pause that it names, at most twice, out of a budget of a
+/// tenth of the calls: clients multiply no overload. Above `window` calls wait
+/// here, first in first out.
 ///
 /// Pure: time in, effects out; `on_tick` is due at `deadline()`.
 class client_core {
@@ -57,10 +65,18 @@ public:
   static constexpr duration patience = std::chrono::seconds{1};
   /// A peer answers at the deadline itself; it gets so much longer.
   static constexpr duration grace = std::chrono::milliseconds{50};
+  /// Calls that peers know of; a peer takes 1,024 of one client.
+  static constexpr std::size_t window = 1000;
+  static constexpr unsigned overloads_max = 2; ///< repeats of one call
+  static constexpr double overload_share = 0.1;
+  static constexpr double overload_reserve = 100;
 
   /// `first_call`: number before the first call of this client; random, so
   /// that a late answer to an earlier client's call is nobody's.
-  explicit client_core(std::uint64_t first_call) : next_call_{first_call} {}
+  explicit client_core(std::uint64_t first_call)
+      : next_call_{first_call}, random_{first_call}, spread_{random_} {}
+  client_core(const client_core&) = delete;
+  client_core& operator=(const client_core&) = delete;
 
   using effects = std::vector<client_effect>;
   void call(client_request r, time_point now, effects& out);
@@ -91,6 +107,10 @@ private:
     time_point sent_at{};
     duration pause{};
     bool sent = false;
+    bool begun = false;     ///< is one of the `window`
+    unsigned overloads = 0; ///< answered by asking again
+    /// Attempts of a call that is spread, as the balancer knows them.
+    std::vector<std::pair<node_id, std::uint64_t>> spread;
     bool lost = false;          ///< some attempt's outcome will never be told
     std::vector<node_id> asked; ///< and not answered, the latest last
     std::vector<node_id> not_here; ///< said `not_found`
@@ -116,6 +136,7 @@ private:
     bool asking = false;
   };
 
+  void begin_calls(time_point now, effects& out);
   void start(std::uint64_t id, time_point now, effects& out);
   void look_up(const std::string& name, std::uint64_t id, time_point now,
                effects& out);
@@ -125,11 +146,22 @@ private:
                          const std::string& key, time_point until);
   void send_to_best(std::uint64_t id, time_point now, effects& out);
   void send(std::uint64_t id, peer& to, time_point now, effects& out);
-  peer* choose(const pending& c);
   [[nodiscard]] node_id leader_for(const client_call_frame& f) const;
   void learn(const client_call_frame& asked, const node_id& from,
              const client_reply_frame& f);
   peer* find(const node_id& node);
+
+  // choice.cpp
+  [[nodiscard]] static bool is_spread(const pending& c);
+  [[nodiscard]] static bool has_node(const std::vector<node_id>& list,
+                                     const node_id& node);
+  peer* choose(const pending& c, time_point now);
+  void peers_changed(time_point now);
+  void begin_attempt(pending& c, const node_id& at, time_point now);
+  void end_attempt(pending& c, const node_id& at, balanced_end how,
+                   time_point now, duration retry_after = {});
+  bool repeat_overload(std::uint64_t id, const reply& r, time_point now);
+
   void retry_later(std::uint64_t id, time_point now);
   void finish(std::uint64_t id, reply r, time_point now, effects& out);
   void pump(group& g, time_point now, effects& out);
@@ -150,6 +182,13 @@ private:
   std::unordered_map<std::uint64_t, pending> calls_;
   std::map<std::string, app> apps_;
   std::map<group_name, group> groups_;
+  seeded_random random_;
+  balancer spread_; ///< over the linked peers
+  std::uint64_t attempts_ = 0;
+  std::size_t begun_ = 0;
+  std::deque<std::uint64_t> backlog_; ///< calls behind the window
+  bool beginning_ = false;
+  double overload_budget_ = overload_reserve;
   std::uint64_t repeated_ = 0;
   std::uint64_t sessions_ = 0;
 

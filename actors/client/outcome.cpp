@@ -54,18 +54,22 @@ detail::call_outcome outcome_of(reply r) {
   auto e = make_error(to_errc(r.status), std::move(r.message));
   if (e.error == call_errc::rejected)
     e.code = std::move(r.code);
+  if (r.retry_after)
+    e.retry_after =
+        std::chrono::ceil<std::chrono::milliseconds>(*r.retry_after);
   return e;
 }
 
 call_error make_error(call_errc e, std::string message) {
-  return {e, to_string(e), std::move(message)};
+  return {e, to_string(e), std::move(message), std::nullopt};
 }
 
 const char* why_unsendable(const detail::call_order& o) noexcept {
   if (o.app.empty() || o.app.size() > name_bytes_max)
     return "an app's name has 1 to 63 bytes";
-  if (o.key.empty() || o.key.size() > actor_key_bytes_max)
-    return "an actor's key has 1 to 255 bytes";
+  if (o.key.size() > actor_key_bytes_max || (o.key.empty() && !o.query))
+    return "an actor's key has 1 to 255 bytes; only calls of stateless apps "
+           "(queries, as their handlers change nothing) go without";
   if (o.command.empty() || o.command.size() > name_bytes_max)
     return "a command's name has 1 to 255 bytes";
   if (o.argument.size() > argument_bytes_max)

@@ -32,6 +32,11 @@ TEST(client, calls_and_queries) {
   auto c = connected(mesh);
   EXPECT_EQ(*c.call<&counter::add>("hits", {5}), 5);
   EXPECT_EQ(*c.call<&counter::get>("hits"), 5);
+  auto later = c.call_future<&counter::add>("hits", {1});
+  EXPECT_EQ(*later.get(), 6);
+  banyan::call_options stale;
+  stale.max_staleness = 60s;
+  EXPECT_GE(*c.call_future<&counter::get>("hits", {}, stale).get(), 0);
   EXPECT_TRUE(c.call<&kv::put>("k", {"v"}).ok());
   EXPECT_EQ(*c.call<&kv::get>("k"), "v");
   EXPECT_EQ(*c.call<&kv::get>("nothing"), std::nullopt);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
 
 namespace banyan {
 namespace {
@@ -86,6 +87,14 @@ struct client_world {
     core.on_reply(s.to, std::move(f), now, out);
     take();
   }
+  void overloaded(const client_send& s, duration retry_after) {
+    client_reply_frame f;
+    f.call = s.frame.call;
+    f.reply.status = reply_status::overloaded;
+    f.reply.retry_after = retry_after;
+    core.on_reply(s.to, std::move(f), now, out);
+    take();
+  }
   /// Runs every timer up to `d` from now.
   void pass(duration d) {
     const auto end = now + d;
@@ -162,8 +171,8 @@ TEST(client_core, who_leads_is_asked_first) {
   w.command(4);
   EXPECT_EQ(w.next().to, peer(1));
   w.up(3);
-  w.stale_query(5); // any replica will do
-  EXPECT_EQ(w.next().to, peer(1));
+  w.stale_query(5);
+  w.next(); // wherever that goes: any replica will do
   w.command(6);
   w.answer_naming(w.next(), peer(9)); // not one of ours
   w.command(7);
@@ -378,6 +387,117 @@ TEST(client_core, overload_is_told_before_anything_is_queued) {
   w.query(client_core::calls_max);
   ASSERT_EQ(w.answers.size(), 1U);
   EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
+}
+
+TEST(client_core, a_hint_is_followed_while_its_link_lives) {
+  client_world w;
+  w.up(1);
+  w.up(2);
+  w.command(1);
+  w.open();
+  const auto first = w.next();
+  EXPECT_EQ(first.to, peer(1));
+  w.answer_naming(first, peer(2));
+  w.command(2); // straight to who answered
+  const auto second = w.next();
+  EXPECT_EQ(second.to, peer(2));
+  EXPECT_EQ(numbers(second).session, 7U); // the group's, not the peer's
+  w.down(2);
+  const auto again = w.next();
+  EXPECT_EQ(again.to, peer(1));
+  EXPECT_EQ(numbers(again).number, numbers(second).number);
+  w.answer_naming(again, peer(3)); // to which there is no link
+  w.up(2);
+  w.query(3);
+  EXPECT_EQ(w.next().to, peer(1));
+}
+
+TEST(client_core, overload_is_repeated_after_its_pause) {
+  client_world w;
+  w.up(1);
+  w.query(1);
+  for (unsigned i = 0; i < client_core::overloads_max; ++i) {
+    w.overloaded(w.next(), 40ms);
+    w.pass(39ms);
+    EXPECT_TRUE(w.sent.empty());
+    w.pass(1ms);
+    ASSERT_EQ(w.sent.size(), 1U);
+  }
+  w.overloaded(w.next(), 30ms); // enough: the caller gets to know
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
+  EXPECT_EQ(w.answers[0].reply.retry_after, duration{30ms});
+}
+
+TEST(client_core, no_overload_is_repeated_beyond_the_deadline_or_the_budget) {
+  client_world w;
+  w.up(1);
+  w.query(1);
+  w.overloaded(w.next(), 6s);
+  EXPECT_EQ(w.answers.size(), 1U);
+  constexpr std::uint64_t calls = 1000;
+  for (std::uint64_t token = 2; token < calls + 2; ++token) {
+    w.query(token);
+    w.overloaded(w.next(), 10ms);
+    w.pass(10ms);
+    while (!w.sent.empty())
+      w.overloaded(w.next(), 1s);
+    w.pass(1s);
+    while (!w.sent.empty())
+      w.answer(w.next(), reply_status::overloaded);
+  }
+  EXPECT_EQ(w.answers.size(), calls + 1);
+  EXPECT_LE(static_cast<double>(w.core.repeated()),
+            client_core::overload_reserve
+                + client_core::overload_share * static_cast<double>(calls) + 1);
+  EXPECT_GT(w.core.repeated(), 100U);
+}
+
+TEST(client_core, calls_beyond_the_window_wait_their_turn) {
+  client_world w;
+  w.up(1);
+  for (std::uint64_t token = 1; token <= client_core::window + 2; ++token)
+    w.query(token);
+  EXPECT_EQ(w.sent.size(), client_core::window);
+  w.answer(w.next(), reply_status::ok);
+  EXPECT_EQ(w.sent.size(), client_core::window);
+  w.pass(6s); // those that wait have deadlines like all others
+  EXPECT_EQ(w.answers.size(), client_core::window + 2);
+  EXPECT_EQ(w.core.outstanding(), 0U);
+  w.sent.clear();
+  w.query(9999);
+  EXPECT_EQ(w.sent.size(), 1U);
+}
+
+TEST(client_core, stale_queries_are_spread_over_the_linked_peers) {
+  client_world w;
+  for (std::uint8_t n = 1; n <= 3; ++n)
+    w.up(n);
+  w.pass(10s); // who comes later starts slowly
+  std::map<node_id, int> asked;
+  for (std::uint64_t token = 1; token <= 300; ++token) {
+    w.query(token, duration{1s});
+    const auto q = w.next();
+    ++asked[q.to];
+    w.now += 1ms;
+    w.answer_naming(q, peer(1)); // says nothing about who leads
+  }
+  EXPECT_EQ(asked.size(), 3U);
+  for (const auto& [node, n] : asked)
+    EXPECT_GT(n, 50);
+  // One that is silent costs one call its pause, and then none.
+  w.query(301, duration{1s});
+  const auto frozen = w.next();
+  w.pass(client_core::silence_max);
+  const auto other = w.next();
+  EXPECT_NE(other.to, frozen.to);
+  w.answer(other, reply_status::ok);
+  for (std::uint64_t token = 302; token <= 330; ++token) {
+    w.query(token, duration{1s});
+    const auto q = w.next();
+    EXPECT_NE(q.to, frozen.to);
+    w.answer(q, reply_status::ok);
+  }
 }
 
 } // namespace
