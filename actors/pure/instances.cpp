@@ -1,0 +1,59 @@
+#include "actors/pure/instances.hpp"
+
+namespace banyan {
+
+bool instance_keeper::stays(const instance_facts& f, time_point now) {
+  if (f.placed)
+    unplaced_since_ = never;
+  else if (unplaced_since_ == never)
+    unplaced_since_ = now;
+  if (f.leaving || f.wanted == 0)
+    return false;
+  return f.placed || now - unplaced_since_ < unplaced_after;
+}
+
+void instance_keeper::on_tick(const instance_facts& f, time_point now,
+                              std::vector<instance_step>& out) {
+  const bool here = stays(f, now);
+  if (here && f.placed && f.hosts.count(f.wanted) == 0)
+    out.emplace_back(start_instance{f.wanted});
+  // The newest if it is up, else the one that serves, else any: highest first.
+  std::uint64_t best = 0;
+  const auto is_up = [&](std::uint64_t number) {
+    const auto h = f.hosts.find(number);
+    return h != f.hosts.end() && h->second.up;
+  };
+  if (here) {
+    if (is_up(f.wanted))
+      best = f.wanted;
+    else if (is_up(serving_))
+      best = serving_;
+    else
+      for (const auto& [number, host] : f.hosts)
+        if (host.up)
+          best = number;
+  }
+  if (best != serving_) {
+    if (best != 0)
+      out.emplace_back(tell_instance{best, true});
+    else
+      out.emplace_back(tell_instance{serving_, false});
+    serving_ = best;
+  }
+  for (auto d = draining_.begin(); d != draining_.end();)
+    d = f.hosts.count(d->first) == 0 ? draining_.erase(d) : std::next(d);
+  for (const auto& [number, host] : f.hosts) {
+    // What served until a better one came may be what serves again.
+    const bool needed =
+        here && (number == f.wanted || number == serving_ || serving_ == 0);
+    if (needed) {
+      draining_.erase(number);
+      continue;
+    }
+    const auto [since, fresh] = draining_.emplace(number, now);
+    if (!fresh && (host.outstanding == 0 || now - since->second >= drain_max))
+      out.emplace_back(stop_instance{number});
+  }
+}
+
+} // namespace banyan

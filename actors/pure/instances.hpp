@@ -1,0 +1,72 @@
+#pragma once
+#include "base/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <variant>
+#include <vector>
+
+namespace banyan {
+
+/// The version `number` shall run here.
+struct start_instance {
+  std::uint64_t number = 0;
+};
+/// Calls are served by version `number` here from now on (again), or no more.
+struct tell_instance {
+  std::uint64_t number = 0;
+  bool up = false;
+};
+/// The host of that version may end.
+struct stop_instance {
+  std::uint64_t number = 0;
+};
+using instance_step =
+    std::variant<start_instance, tell_instance, stop_instance>;
+
+/// What a node sees of one stateless app as it decides.
+struct instance_facts {
+  struct host {
+    bool up = false;
+    std::size_t outstanding = 0; ///< calls that it still runs
+  };
+  bool placed = false;      ///< here, by the placement as this node reads it
+  bool leaving = false;     ///< this node is drained, or stops
+  std::uint64_t wanted = 0; ///< the newest version; 0: the app is gone
+  std::map<std::uint64_t, host> hosts; ///< of versions that were started
+};
+
+/// Keeps one stateless app on one node: every node judges for itself, by its
+/// own reading of membership and spec, so that there are N instances again soon
+/// after whatever happened. Two readings that differ make a surplus or a
+/// shortage for a while, nothing worse. Pure; one per app and node.
+///
+/// - Placed here: it starts at once, and is told to be up when its host is.
+/// - Not placed here for `unplaced_after` without a break: told down, and
+///   stopped when nothing is outstanding, or after `drain_max`. So a member
+///   that flaps moves nothing.
+/// - The node is drained or stops: told down at once.
+/// - A new version starts beside the old one and takes over when it is up; the
+///   old one then drains. One that never comes up leaves the old one serving.
+/// - A host that fails is told down, and up again with its next start.
+class instance_keeper {
+public:
+  static constexpr duration unplaced_after = std::chrono::seconds{10};
+  static constexpr duration drain_max = std::chrono::seconds{15};
+
+  /// Call once a second at least, and when a host comes up or fails.
+  void on_tick(const instance_facts& f, time_point now,
+               std::vector<instance_step>& out);
+  /// The version that was told to be up; 0: none.
+  [[nodiscard]] std::uint64_t serving() const noexcept { return serving_; }
+
+private:
+  [[nodiscard]] bool stays(const instance_facts& f, time_point now);
+
+  time_point unplaced_since_ = never;
+  std::uint64_t serving_ = 0;
+  std::map<std::uint64_t, time_point> draining_; ///< versions, since
+};
+
+} // namespace banyan
