@@ -51,6 +51,10 @@ struct app_options {
   std::uint32_t replicas = 3;
   std::chrono::milliseconds replace_after{300'000};
   bool spread_regions = false; ///< `spread = "regions"`
+  /// `kind = "stateless"`, with so many `instances`; shards and replicas don't
+  /// count then.
+  bool stateless = false;
+  std::uint32_t instances = 3;
 };
 
 /// A member of the mesh as one node sees it.

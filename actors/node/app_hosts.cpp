@@ -1,5 +1,6 @@
 // Which versions' hosts this node's groups need, and which of them may go.
 #include "actors/node/app.hpp"
+#include "actors/node/instance.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/supervisor.hpp"
 
@@ -81,6 +82,10 @@ std::optional<app_spec> group_supervisor::spec_of(const app_record& a,
     return a.version.spec;
   if (const auto base = base_of(a); base.number == number)
     return base.spec;
+  if (const auto seat = instances_.find(a.id); seat != instances_.end())
+    if (const auto s = seat->second.specs.find(number);
+        s != seat->second.specs.end())
+      return s->second;
   app_spec out;
   for (auto i = replicas_.lower_bound({a.id, 0});
        i != replicas_.end() && i->first.app == a.id; ++i) {
@@ -99,6 +104,10 @@ void group_supervisor::want_hosts(const app_id& app) {
   if (at == apps_.end() || at->second.deleted || halted_)
     return;
   const auto& a = at->second;
+  if (a.genesis.stateless()) {
+    instances_at_ = {};
+    return;
+  }
   std::set<std::uint64_t> wanted;
   bool takes_newest = false;
   for (auto i = replicas_.lower_bound({app, 0});
@@ -144,6 +153,12 @@ void group_supervisor::stop_host(const app_host_id& id) {
   for (auto i = replicas_.lower_bound({id.first, 0});
        i != replicas_.end() && i->first.app == id.first; ++i)
     ctx_.tell_replica(i->first, host_down_in{{true, std::nullopt}, id.second});
+  if (const auto seat = instances_.find(id.first); seat != instances_.end()) {
+    ctx_.tell_replica({id.first, 0},
+                      host_down_in{{true, std::nullopt}, id.second});
+    seat->second.specs.erase(id.second);
+    seat->second.load->outstanding.erase(id.second);
+  }
   self_->demonitor(at->second);
   caf::anon_send_exit(at->second, caf::exit_reason::user_shutdown);
   ctx_.apps.erase(at);
@@ -192,6 +207,7 @@ void group_supervisor::on_host_news(const host_news& m) {
   else
     ctx_.host_errors[name] = m.message;
   sum_up_hosts(m.app);
+  keep_instance(m.app, ctx_.loop.now());
   tell_ready(m.app, nullptr);
   look_at_updates(m.app);
 }

@@ -64,6 +64,8 @@ placement_need group_supervisor::need_of(const app_spec& s) const {
 deploy_answer
 group_supervisor::place_all(const app_spec& s,
                             const std::array<std::uint8_t, 16>& nonce) const {
+  if (s.kind == app_kind::stateless)
+    return plan_instances(s, nonce);
   deploy_answer a;
   a.nonce = nonce;
   const auto all = candidates(&s);
@@ -93,11 +95,47 @@ group_supervisor::place_all(const app_spec& s,
   return a;
 }
 
+/// Of an app with secrets all that may ever run it are named: the secrets are
+/// sealed to them.
+deploy_answer group_supervisor::plan_instances(
+    const app_spec& s, const std::array<std::uint8_t, 16>& nonce) const {
+  deploy_answer a;
+  a.nonce = nonce;
+  const auto chosen = place_instances(s, nonce, s.replicas);
+  if (chosen.nodes.empty())
+    return refused(reply_status::invalid_argument,
+                   "no alive member satisfies the spec (regions, min_tier, "
+                   "[module]) and knows stateless apps; `banyan nodes` shows "
+                   "what there is");
+  const auto here = static_cast<std::uint32_t>(chosen.nodes.size());
+  auto& nodes = a.voters.emplace_back();
+  for (const auto& n : chosen.nodes)
+    nodes.push_back({n, {}});
+  if (!s.secrets.empty())
+    for (const auto& n : place_instances(s, nonce,
+                                         static_cast<std::uint32_t>(
+                                             ctx_.members->members().size()))
+                             .nodes)
+      if (std::find(chosen.nodes.begin(), chosen.nodes.end(), n)
+          == chosen.nodes.end())
+        nodes.push_back({n, {}});
+  a.survives = here - 1;
+  if (here < s.replicas)
+    a.warnings.push_back("degraded: " + std::to_string(here) + " of "
+                         + std::to_string(s.replicas) + " instances");
+  if (auto who = older_peers(feature::stateless); !who.empty())
+    a.warnings.push_back(who
+                         + " not know of stateless apps: calls that arrive "
+                           "there are not_found");
+  return a;
+}
+
 void group_supervisor::plan(plan_in& m) {
   if (auto why = why_invalid(m.spec); !why.empty())
     return m.done(refused(reply_status::invalid_argument, std::move(why)));
   auto planned = place_all(m.spec, ctx_.random.array<16>());
-  if (planned.status != reply_status::ok || !m.prepare)
+  if (planned.status != reply_status::ok || !m.prepare
+      || m.spec.kind == app_kind::stateless) // there are no replicas to make
     return m.done(std::move(planned));
   prepare(m.spec, std::move(planned), std::move(m.done));
 }
@@ -174,6 +212,10 @@ void group_supervisor::end_trials(time_point now) {
 void group_supervisor::deploy_tried(deploy_in& m, std::uint32_t state_version) {
   if (const auto* known = ctx_.known.find_app(m.spec.name)) { // an update
     const auto& old = apps_.at(known->id);
+    if ((m.spec.kind == app_kind::stateless) != old.genesis.stateless())
+      return m.done(refused(reply_status::conflict,
+                            "kind is fixed at birth: remove the app, then "
+                            "deploy it anew"));
     if (m.spec.shards != old.genesis.shards())
       return m.done(refused(reply_status::conflict,
                             "shards is fixed at birth: "
@@ -192,6 +234,8 @@ void group_supervisor::deploy_tried(deploy_in& m, std::uint32_t state_version) {
         refused(reply_status::conflict,
                 "--strict: " + planned.warnings.front()
                     + "; start more peers, or deploy without --strict"));
+  if (m.spec.kind == app_kind::stateless)
+    return sign_and_adopt(m.spec, planned, std::move(m.done));
   prepare(m.spec, std::move(planned),
           [this, spec = m.spec, done = std::move(m.done)](deploy_answer p) {
             if (p.status != reply_status::ok)

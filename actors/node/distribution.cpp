@@ -37,6 +37,9 @@ bool group_supervisor::may_host(const app_record& a) const {
       return true;
   if (asked_to_host_.count(a.id) != 0)
     return true;
+  if (const auto i = instances_.find(a.id);
+      i != instances_.end() && (i->second.placed || i->second.actor))
+    return true;
   if (ctx_.members == nullptr || ctx_.members->members().size() > full_mesh_max)
     return false;
   // As others see it, whatever becomes of its link to itself.

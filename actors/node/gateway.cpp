@@ -168,6 +168,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   if (what == "modules" && ctx_.modules != nullptr
       && (get ? path.size() <= 3 : path.size() == 3 && q.method == "PUT"))
     return modules(q, r);
+  if (wants_durable(q, r))
+    return;
   if (operate(q, r))
     return;
   if (what != "apps" || path.size() < 3)
@@ -187,6 +189,8 @@ void http_gateway::handle(io::http_request q, responder r) {
                              + "'; `banyan apps` lists what there is")));
     return void(r.send(answer(q, view)));
   }
+  if (path.size() == 5 && path[3] == "call" && (get || q.method == "POST"))
+    return stateless_call(q, std::move(r), get);
   if (path.size() == 4 && path[3] == "_papers" && get)
     return papers(q, r);
   if (path.size() == 4 && path[3] == "_backup" && get)

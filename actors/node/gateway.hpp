@@ -33,6 +33,13 @@ private:
             bool may_be_query);
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
+  /// The body as the call's argument; `why` says what is wrong with it.
+  static bool read_argument(const io::http_request& q, std::string_view text,
+                            call_request& c, std::string& why);
+  // gateway_stateless.cpp
+  void stateless_call(io::http_request& q, responder r, bool only_arg);
+  /// True: it asks a stateless app for what only durable ones have.
+  bool wants_durable(const io::http_request& q, const responder& r) const;
   void deploy(io::http_request& q, responder r);
   void remove(io::http_request& q, responder r);
   void plan(io::http_request& q, responder r);

@@ -49,21 +49,9 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   if (only_query)
     if (const auto* arg = q.parameter("arg"))
       text = *arg;
-  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
-    c.argument = to_bytes(q.body);
-    reader check{c.argument};
-    check.skip();
-    if (!c.argument.empty() && !check.done())
-      return bad("the body is not one msgpack value");
-  } else {
-    auto argument = json_to_msgpack(text);
-    if (!argument.ok())
-      return bad(c.command
-                 + ": the argument is no JSON: " + argument.error().message
-                 + " at byte " + std::to_string(argument.error().position));
-    c.argument = std::move(*argument);
-  }
   std::string why;
+  if (!read_argument(q, text, c, why))
+    return bad(std::move(why));
   const auto* consistency = q.parameter("consistency");
   if (!read_consistency(q, c, why))
     return bad(std::move(why));
@@ -89,6 +77,28 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   if (!is_query && !key.empty())
     c.identity = idempotency_request{std::string{key}};
   call(q, std::move(r), std::move(c), !known);
+}
+
+bool http_gateway::read_argument(const io::http_request& q,
+                                 std::string_view text, call_request& c,
+                                 std::string& why) {
+  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
+    c.argument = to_bytes(q.body);
+    reader check{c.argument};
+    check.skip();
+    if (c.argument.empty() || check.done())
+      return true;
+    why = "the body is not one msgpack value";
+    return false;
+  }
+  auto argument = json_to_msgpack(text);
+  if (!argument.ok()) {
+    why = c.command + ": the argument is no JSON: " + argument.error().message
+          + " at byte " + std::to_string(argument.error().position);
+    return false;
+  }
+  c.argument = std::move(*argument);
+  return true;
 }
 
 void http_gateway::call(io::http_request& q, responder r, call_request c,

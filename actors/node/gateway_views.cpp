@@ -186,18 +186,59 @@ void update_view(const node_context& ctx, writer& w, const directory::app& app,
   w.text("state").text(to_string(state)).text("why").text(why);
 }
 
+/// All instances up: healthy; some: degraded; none: nothing is served.
+group_health instances_health(const node_context& ctx,
+                              const directory::app& app) {
+  const auto up = ctx.known.candidates({app.id, 0}).size();
+  return up >= ctx.specs.at(app.name).replicas ? group_health::healthy
+         : up > 0                              ? group_health::degraded
+                                               : group_health::no_quorum;
+}
+
+/// Those that are up and heard.
+void instances_view(const node_context& ctx, writer& w,
+                    const directory::app& app) {
+  const auto nodes = app.stateless ? ctx.known.candidates({app.id, 0})
+                                   : std::vector<node_id>{};
+  w.array(nodes.size());
+  for (const auto& n : nodes) {
+    w.map(2).text("node").text(to_string(n));
+    w.text("version").uint(ctx.known.instance_number(app.id, n));
+  }
+}
+
+/// Done when every instance runs the newest.
+void instances_update(const node_context& ctx, writer& w,
+                      const directory::app& app, std::uint64_t newest) {
+  std::size_t older = 0;
+  for (const auto& n : ctx.known.candidates({app.id, 0}))
+    older += ctx.known.instance_number(app.id, n) < newest ? 1 : 0;
+  w.map(3).text("number").uint(newest);
+  w.text("state").text(
+      to_string(older > 0 ? update_state::rolling : update_state::done));
+  w.text("why").text(older == 0
+                         ? ""
+                         : std::to_string(older)
+                               + " instances still run an older version");
+}
+
 void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   const auto& spec = ctx.specs.at(app.name);
-  auto worst = group_health::healthy;
-  for (std::uint32_t s = 0; s < app.shards; ++s)
+  auto worst =
+      app.stateless ? instances_health(ctx, app) : group_health::healthy;
+  const auto groups = app.stateless ? 0 : app.shards;
+  for (std::uint32_t s = 0; s < groups; ++s)
     worst = std::max(worst, health_of(ctx, {app.id, s}));
   if (ctx.conflicts.count(app.name) != 0)
     worst = group_health::conflict;
-  w.map(12).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.map(13).text("name").text(app.name).text("id").text(to_string(app.id));
   w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
   const auto newest = ctx.versions.at(app.name);
   w.text("version").uint(newest);
-  update_view(ctx, w.text("update"), app, newest);
+  if (app.stateless)
+    instances_update(ctx, w.text("update"), app, newest);
+  else
+    update_view(ctx, w.text("update"), app, newest);
   w.text("shards").uint(app.shards).text("replicas").uint(spec.replicas);
   w.text("health").text(to_string(worst));
   w.text("host_error");
@@ -211,8 +252,9 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   else
     w.text(words);
   modules_view(ctx, w.text("modules"), spec);
-  w.text("groups").array(app.shards);
-  for (std::uint32_t s = 0; s < app.shards; ++s) {
+  instances_view(ctx, w.text("instances"), app);
+  w.text("groups").array(groups);
+  for (std::uint32_t s = 0; s < groups; ++s) {
     const group_id g{app.id, s};
     const auto* v = ctx.known.view(g);
     const auto word = ctx.version_words.find(g);

@@ -121,6 +121,7 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
     return;
   member_input(
       [&](auto& m, auto now, auto& out) { m.on_link_up(info, now, out); });
+  ctx_.known.forget_instances(info.node); // it says them anew
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
   if (ctx_.modules != nullptr)
     ctx_.modules->on_peer_up(info.node);

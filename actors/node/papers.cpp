@@ -257,6 +257,7 @@ void group_supervisor::uninstall(const app_record& a) {
       break;
     stop_host(app_host_id{host->first});
   }
+  drop_instance(a.id);
   seats_.erase(seats_.lower_bound({a.id, 0}),
                seats_.upper_bound({a.id, UINT64_MAX}));
   ready_.erase(a.id);

@@ -151,6 +151,8 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [name, actor] : ctx_.apps)
       roots.push_back(actor);
+    for (auto& [app, actor] : ctx_.instances)
+      roots.push_back(actor);
     for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_,
                     &modules_actor_})
       if (*a)
@@ -160,6 +162,7 @@ peer::~peer() {
   on_loop(parts_.loop, [this] {
     ctx_.replicas.clear();
     ctx_.apps.clear();
+    ctx_.instances.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.scrub = gateway_actor_ =
         modules_actor_ = nullptr;
     node_.reset();

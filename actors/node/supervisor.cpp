@@ -2,6 +2,7 @@
 
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/app.hpp"
+#include "actors/node/instance.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/operator_desk.hpp"
@@ -62,6 +63,7 @@ void group_supervisor::on_peer_up(const node_id& node) {
     ctx_.send(node, net::channel::group, encoded_control(mine_too));
   }
   tell_versions(node);
+  tell_instances(node);
   refresh_sharing();
 }
 
@@ -244,6 +246,10 @@ void group_supervisor::on_down(const caf::down_msg& m) {
     if (r.actor.address() == m.source)
       return start_.fatal(1, "a replica ended by a fault of its own; the peer "
                              "starts again from its disk");
+  for (const auto& [id, seat] : instances_)
+    if (seat.actor && seat.actor.address() == m.source)
+      return start_.fatal(1, "an instance ended by a fault of its own; the "
+                             "peer starts again");
   for (const auto& [host, actor] : ctx_.apps)
     if (actor.address() == m.source) {
       const app_host_id id{host};
@@ -279,6 +285,7 @@ void group_supervisor::on_tick() {
   ask_for_secrets(now);
   end_waits(now);
   tick_hosts(now);
+  keep_instances(now);
   if (std::exchange(states_changed_, false))
     tell_states(nullptr);
   clear_aside(now);
@@ -286,7 +293,7 @@ void group_supervisor::on_tick() {
   recovery_tick(now);
   count_removed(now);
   if (stopping_) {
-    bool leads = false;
+    bool leads = instances_busy();
     const bool again = now >= hand_over_at_; // whom it asked may not have come
     if (again)
       hand_over_at_ = now + 1s;

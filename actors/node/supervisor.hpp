@@ -2,6 +2,7 @@
 #include "actors/node/backup.hpp"
 #include "actors/node/context.hpp"
 #include "actors/node/replica.hpp"
+#include "actors/pure/instances.hpp"
 #include "actors/pure/parting.hpp"
 #include "actors/pure/placement.hpp"
 #include "actors/pure/rollout.hpp"
@@ -16,6 +17,7 @@
 namespace banyan::actors {
 
 class operator_desk;
+struct instance_load;
 
 struct supervisor_start {
   std::vector<owner_id> trusted;
@@ -188,6 +190,34 @@ private:
   void stop_host(const app_host_id& id);
   void tick_hosts(time_point now);
   void sum_up_hosts(const app_id& app);
+
+  // ---- stateless apps (instances.cpp)
+  struct instance_seat {
+    std::string name;
+    bool placed = false; ///< here, when that was looked at last
+    instance_keeper keeper;
+    caf::actor actor; ///< none while no host of the app is here
+    std::shared_ptr<instance_load> load;
+    std::map<std::uint64_t, app_spec> specs; ///< of versions started here
+  };
+  /// `count` of the members that may run it, in placement order.
+  [[nodiscard]] placed
+  place_instances(const app_spec& s, const std::array<std::uint8_t, 16>& nonce,
+                  std::uint32_t count) const;
+  [[nodiscard]] bool placed_here(const app_record& a) const;
+  deploy_answer plan_instances(const app_spec& s,
+                               const std::array<std::uint8_t, 16>& nonce) const;
+  void keep_instances(time_point now);
+  void keep_instance(const app_id& id, time_point now);
+  instance_seat& seat_of(const app_record& a);
+  void start_instance_host(const app_record& a, instance_seat& seat,
+                           std::uint64_t number);
+  void tell_instance_word(const app_id& id, instance_seat& seat,
+                          const tell_instance& t);
+  void tell_instances(const node_id& to);
+  void end_instance(const app_id& id, instance_seat& seat);
+  void drop_instance(const app_id& id);
+  [[nodiscard]] bool instances_busy() const;
 
   // ---- updates (rollout.cpp)
   void roll_out(const group_id& g, local_replica& r, time_point now);
@@ -408,6 +438,9 @@ private:
   std::set<std::string> parked_;                ///< apps, as was said
   std::map<app_id, app_base> bases_; ///< where it isn't the newest version
   std::map<app_host_id, host_seat> seats_;
+  std::map<app_id, instance_seat> instances_;
+  time_point instances_at_{};      ///< placements are looked at then
+  time_point instances_told_at_{}; ///< and what is up is told again
   std::set<app_id> hosts_changed_; ///< what is wanted has to be looked at
   std::map<app_id, std::map<node_id, version_ready>> ready_;
   std::map<group_id, time_point> word_at_;

@@ -1,5 +1,6 @@
 #include "actors/testing/engine_views.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace banyan::testing::detail {
@@ -125,6 +126,21 @@ std::string engine_views::why_unserved(const std::string& name,
       const auto* a = known.find_app(name);
       if (a == nullptr) {
         why = "peer " + std::to_string(n) + " doesn't know " + name;
+        return;
+      }
+      if (a->stateless) {
+        std::size_t up = 0;
+        for (const auto& node : known.instances(a->id))
+          up += number_of(node) ? 1 : 0;
+        std::size_t machines = 0;
+        for (std::size_t m = 0; m < count(); ++m)
+          machines += awake(m) ? 1 : 0;
+        const auto& spec = p.context().specs.at(name);
+        const auto enough =
+            all_voters ? std::min<std::size_t>(spec.replicas, machines) : 1;
+        if (up < enough)
+          why = "peer " + std::to_string(n) + " knows of " + std::to_string(up)
+                + " instances of " + name;
         return;
       }
       for (std::uint32_t s = 0; s < a->shards && why.empty(); ++s) {

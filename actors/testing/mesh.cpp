@@ -33,7 +33,8 @@ void mesh::add_table(const banyan_app_v1* table) {
 }
 void mesh::deploy(std::string_view app, app_options o) {
   engine_->deploy({std::string{app}, std::move(o.module), o.shards, o.replicas,
-                   o.replace_after, o.spread_regions});
+                   o.replace_after, o.spread_regions, o.stateless,
+                   o.instances});
 }
 plain::call_outcome mesh::wait(std::size_t node, plain::call_order order) {
   return engine_->call(node, std::move(order));

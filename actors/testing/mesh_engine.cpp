@@ -36,6 +36,11 @@ app_spec spec_of(const engine_app& a) {
   s.module = a.module.empty() ? a.name : a.module;
   s.shards = a.shards;
   s.replicas = a.replicas;
+  if (a.stateless) {
+    s.kind = app_kind::stateless;
+    s.shards = 1;
+    s.replicas = a.instances;
+  }
   s.replace_after = a.replace_after;
   s.spread = a.spread_regions ? app_spread::regions : app_spread::none;
   s.isolation = app_isolation::none;

@@ -24,6 +24,8 @@ struct engine_app {
   std::uint32_t replicas = 3;
   std::chrono::milliseconds replace_after{300'000};
   bool spread_regions = false;
+  bool stateless = false;
+  std::uint32_t instances = 3;
 };
 struct engine_member {
   std::string node, address, region, state;

@@ -198,6 +198,11 @@ void engine::deploy(const engine_app& app) {
   d.spec.module = app.module.empty() ? app.name : app.module;
   d.spec.shards = app.shards;
   d.spec.replicas = app.replicas;
+  if (app.stateless) {
+    d.spec.kind = app_kind::stateless;
+    d.spec.shards = 1;
+    d.spec.replicas = app.instances;
+  }
   d.spec.replace_after = app.replace_after;
   d.spec.spread = app.spread_regions ? app_spread::regions : app_spread::none;
   d.spec.isolation = app_isolation::none;
@@ -213,7 +218,7 @@ void engine::deploy(const engine_app& app) {
   if (a.status != reply_status::ok)
     fail("deploy of " + app.name + ": " + to_string(a.status) + ": "
          + a.message);
-  for (std::uint32_t s = 0; s < app.shards; ++s)
+  for (std::uint32_t s = 0; s < app.shards && !app.stateless; ++s)
     world_.logs.born({a.app, s}, a.voters[s]);
   deployed_.insert(app.name);
   until(deploy_max, "the app to serve",

@@ -297,6 +297,7 @@ TEST_F(openapi, describes_what_a_peer_answers) {
   const std::string toml = "application/toml";
   const auto spec = ledger_of_three;
   const std::string actor = "/v1/apps/ledger/actors/alice";
+  const std::string greet = "/v1/apps/hello/call/greet";
   const std::string nobody(64, '0');
   for (const auto& q : std::vector<question>{
            {"about", "/"},
@@ -312,6 +313,10 @@ TEST_F(openapi, describes_what_a_peer_answers) {
            {"deploy", "/v1/apps/ledger", 401, spec, toml, true},
            {"deploy", "/v1/apps/ledger", 400, "{}"},
            {"deploy", "/v1/apps/ledger", 200, spec, toml},
+           {"deploy", "/v1/apps/hello", 200,
+            "name = \"hello\"\nmodule = \"hello\"\nkind = \"stateless\"\n"
+            "instances = 2\n",
+            toml},
            {"app", "/v1/apps/nobody", 404}})
     ask(q);
   mesh.wait_healthy("ledger", 3);
@@ -325,6 +330,14 @@ TEST_F(openapi, describes_what_a_peer_answers) {
            {"call", actor + "/withdraw", 422, R"({"cents":50})"},
            {"call", actor + "/deposit", 400, "{"},
            {"call", actor + "/nothing", 404, "{}"},
+           {"call", "/v1/apps/hello/actors/ann/greet", 400, "{}"},
+           {"callStateless", greet, 200, R"({"name":"Ann"})"},
+           {"callStateless", greet, 422, R"({"name":""})"},
+           {"callStateless", greet, 400, R"({"nome":"Ann"})"},
+           {"callStateless", "/v1/apps/hello/call/nothing", 404, "{}"},
+           {"callStateless", "/v1/apps/ledger/call/deposit", 400, "{}"},
+           {"askStateless", greet + "?arg=%7B%22name%22%3A%22Ann%22%7D"},
+           {"app", "/v1/apps/hello"},
            {"query", actor + "/balance"},
            {"query", actor + "/balance?consistency=stale"},
            {"query", actor + "/deposit", 400},

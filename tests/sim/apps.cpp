@@ -2,6 +2,7 @@
 
 #include "actors/host/module.hpp"
 #include "counter/counter.hpp"
+#include "hello/hello.hpp"
 #include "kv/kv.hpp"
 #include "ledger/ledger.hpp"
 #include "sim/list.hpp"
@@ -11,6 +12,7 @@ namespace banyan::sim {
 
 void add_apps(host_catalog& catalog) {
   catalog.add(module_table<::counter>());
+  catalog.add(module_table<::hello>());
   catalog.add(module_table<::kv>());
   catalog.add(module_table<::ledger>());
   catalog.add(module_table<::list>());

@@ -6,7 +6,7 @@ class host_catalog;
 
 namespace banyan::sim {
 
-/// counter, ledger, kv, list and the versions of a tally, linked in. Apart from the rest because an
+/// counter, hello, ledger, kv, list and the versions of a tally, linked in. Apart from the rest because an
 /// app's headers and a node's never meet in one file.
 void add_apps(host_catalog& catalog);
 

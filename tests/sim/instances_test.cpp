@@ -1,0 +1,223 @@
+// Stateless apps on virtual machines: N instances whatever happens, and callers
+// that never notice.
+#include "actors/docs/app_documents.hpp"
+#include "actors/testing/sim/world.hpp"
+#include "base/codec.hpp"
+#include "sim/apps.hpp"
+
+#include <caf/send.hpp>
+#include <gtest/gtest.h>
+
+namespace banyan::sim {
+namespace {
+
+struct instances : ::testing::Test {
+  void SetUp() override {
+    add_apps(w.catalog);
+    for (const auto& m : w.machines)
+      m->boot();
+    ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+  }
+  void TearDown() override {
+    for (const auto& p : w.problems)
+      ADD_FAILURE() << p;
+  }
+  actors::node_context& context(std::size_t n) {
+    return w.at(n).peer().context();
+  }
+  bool all_met() {
+    for (const auto& m : w.machines)
+      for (const auto& other : w.machines)
+        if (other->id() != m->id()
+            && !m->peer().context().members->hears(other->id()))
+          return false;
+    return true;
+  }
+  actors::deploy_answer deploy(std::uint32_t count) {
+    actors::deploy_in d;
+    d.spec.name = d.spec.module = "hello";
+    d.spec.kind = app_kind::stateless;
+    d.spec.shards = 1;
+    d.spec.replicas = count;
+    d.spec.isolation = app_isolation::none;
+    std::optional<actors::deploy_answer> answer;
+    d.done = [&](const actors::deploy_answer& a) { answer = a; };
+    caf::anon_send(context(0).supervisor, std::move(d));
+    EXPECT_TRUE(w.run_until([&] { return answer.has_value(); }, 10s));
+    if (answer)
+      app = answer->app;
+    return answer.value_or(actors::deploy_answer{});
+  }
+  /// The machines where instances are up, as this one has heard.
+  std::set<std::size_t> seen_by(std::size_t n) {
+    std::set<std::size_t> out;
+    for (const auto& node : context(n).known.candidates({app, 0}))
+      for (std::size_t m = 0; m < w.machines.size(); ++m)
+        if (w.at(m).id() == node)
+          out.insert(m);
+    return out;
+  }
+  /// Everybody that runs knows of the same `count` instances.
+  bool settled(std::size_t count) {
+    std::optional<std::set<std::size_t>> first;
+    for (std::size_t n = 0; n < w.machines.size(); ++n) {
+      if (!w.at(n).up())
+        continue;
+      auto seen = seen_by(n);
+      if (seen.size() != count || (first && *first != seen))
+        return false;
+      first = std::move(seen);
+    }
+    return first.has_value();
+  }
+  void ask(std::size_t by, std::function<void(const reply&)> done,
+           duration deadline = 5s) {
+    call_request r;
+    r.app = "hello";
+    r.kind = request_kind::query;
+    r.key = "-";
+    r.command = "greet";
+    r.deadline = deadline;
+    writer{r.argument}.map(1).text("name").text("Ann");
+    w.at(by).peer().call(
+        std::move(r),
+        [done = std::move(done)](const reply& a, std::uint32_t) { done(a); });
+  }
+  reply call(std::size_t by) {
+    std::optional<reply> got;
+    ask(by, [&](const reply& a) { got = a; });
+    EXPECT_TRUE(w.run_until([&] { return got.has_value(); }, 6s));
+    return got ? *got : reply{};
+  }
+  void cut(const std::set<std::size_t>& one, bool heal) {
+    for (std::size_t a = 0; a < w.machines.size(); ++a)
+      for (std::size_t b = 0; b < w.machines.size(); ++b) {
+        if (one.count(a) == one.count(b))
+          continue;
+        if (heal) {
+          w.net.heal_one_way(w.at(a).host(), w.at(b).host());
+          w.mended(a, b);
+        } else {
+          w.net.cut_one_way(w.at(a).host(), w.at(b).host());
+          w.troubled(a, b, 24h);
+        }
+      }
+  }
+
+  world w{world_options{23, 5, {}, {}, {}}};
+  app_id app;
+};
+
+TEST_F(instances, any_peer_answers_and_groups_there_are_none) {
+  ASSERT_EQ(deploy(2).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(2); }, 10s));
+  for (std::size_t n = 0; n < 5; ++n) {
+    EXPECT_EQ(call(n).status, reply_status::ok) << n;
+    EXPECT_TRUE(context(n).replicas.empty());
+    EXPECT_EQ(context(n).instances.size(), seen_by(n).count(n));
+  }
+}
+
+TEST_F(instances, heal_to_n_after_kills_and_cuts) {
+  ASSERT_EQ(deploy(3).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(3); }, 10s));
+  const auto born = seen_by(0);
+  // Two of three die at once: others take over.
+  auto victim = born.begin();
+  const auto one = *victim++;
+  const auto two = *victim;
+  w.at(one).kill(machine::end::process);
+  w.at(two).kill(machine::end::power);
+  ASSERT_TRUE(w.run_until([&] { return settled(3); }, 30s));
+  // They come back: their places are theirs again, and the surplus ends.
+  w.at(one).boot();
+  w.at(two).boot();
+  ASSERT_TRUE(
+      w.run_until([&] { return settled(3) && seen_by(0) == born; }, 60s));
+  // Two sides that don't hear each other: each keeps what it can have.
+  cut({0, 1}, false);
+  ASSERT_TRUE(w.run_until(
+      [&] { return seen_by(0).size() == 2 && seen_by(4).size() == 3; }, 60s));
+  EXPECT_EQ(call(1).status, reply_status::ok);
+  EXPECT_EQ(call(3).status, reply_status::ok);
+  cut({0, 1}, true);
+  ASSERT_TRUE(
+      w.run_until([&] { return settled(3) && seen_by(0) == born; }, 60s));
+}
+
+TEST_F(instances, calls_go_on_while_machines_die) {
+  ASSERT_EQ(deploy(3).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(3); }, 10s));
+  std::size_t asked = 0;
+  std::size_t answered = 0;
+  std::vector<std::string> failed;
+  const auto caller = *[&] {
+    for (std::size_t n = 0; n < 5; ++n) // one without an instance
+      if (seen_by(0).count(n) == 0)
+        return std::optional{n};
+    return std::optional<std::size_t>{};
+  }();
+  const auto until = w.now() + 20s;
+  std::function<void()> next = [&] {
+    if (w.now() >= until)
+      return;
+    ++asked;
+    ask(caller, [&](const reply& a) {
+      ++answered;
+      if (a.status != reply_status::ok)
+        failed.push_back(std::string{to_string(a.status)} + ": " + a.message);
+    });
+    w.after(10ms, next);
+  };
+  next();
+  for (int round = 0; round < 4; ++round) { // one at a time
+    std::size_t victim = caller;
+    for (const auto n : seen_by(caller))
+      victim = n == caller ? victim : n;
+    ASSERT_NE(victim, caller);
+    w.at(victim).kill(machine::end::process);
+    w.run_for(2s);
+    w.at(victim).boot();
+    w.run_for(3s);
+  }
+  ASSERT_TRUE(w.run_until([&] { return answered == asked; }, 10s));
+  EXPECT_GT(asked, 1900U);
+  EXPECT_TRUE(failed.empty()) << failed.size() << ", " << failed.front();
+}
+
+// [9] A peer of an earlier build neither hosts nor routes: it is left out.
+TEST_F(instances, an_older_peer_is_no_candidate) {
+  w.at(4).kill(machine::end::process);
+  w.at(4).set_features(features_known & ~feature::stateless);
+  w.run_for(200ms);
+  w.at(4).boot();
+  ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+  const auto planned = deploy(5);
+  ASSERT_EQ(planned.status, reply_status::ok);
+  ASSERT_EQ(planned.warnings.size(), 2U);
+  EXPECT_EQ(planned.warnings[0], "degraded: 4 of 5 instances");
+  EXPECT_NE(planned.warnings[1].find("not know of stateless apps"),
+            std::string::npos);
+  ASSERT_TRUE(w.run_until([&] { return settled(4); }, 10s));
+  EXPECT_EQ(seen_by(0).count(4), 0U);
+  w.run_for(5s);
+  EXPECT_TRUE(settled(4));
+}
+
+TEST_F(instances, a_host_that_dies_of_a_call_dies_once) {
+  ASSERT_EQ(deploy(3).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(3); }, 10s));
+  for (const auto& m : w.machines)
+    m->deadly("greet");
+  EXPECT_EQ(call(0).status, reply_status::app_failed);
+  std::uint64_t dead = 0;
+  for (std::size_t n = 0; n < 5; ++n)
+    dead += context(n).counters.hosts_failed;
+  EXPECT_EQ(dead, 1U);
+  for (const auto& m : w.machines)
+    m->deadly("");
+  EXPECT_EQ(call(0).status, reply_status::ok);
+}
+
+} // namespace
+} // namespace banyan::sim
