@@ -197,7 +197,7 @@ private:
   void calls() {
     auto* c = add(app_, "call", "send a command to an actor",
                   [this](const session& s) { return call(s, a_.call); });
-    c->add_option("ACTOR", a_.call.address, "APP/KEY, as in ledger/alice")
+    c->add_option("ACTOR", a_.call.address, "APP/KEY, as in ledger/alice; of a stateless app: APP")
         ->required();
     c->add_option("COMMAND", a_.call.command, "as in deposit")->required();
     c->add_option("ARGUMENT", a_.call.argument, "JSON, as in '{\"cents\":5}'");

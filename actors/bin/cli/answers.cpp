@@ -8,13 +8,15 @@
 namespace banyan::cli {
 namespace {
 
-constexpr std::size_t voters_max = 7; ///< of one group
+constexpr std::size_t voters_max = 7;             ///< of one group
+constexpr std::size_t instances_named_max = 4096; ///< secrets are for
 
-bool read_replica(const value& v, replica_ref& out) {
+bool read_replica(const value& v, bool stateless, replica_ref& out) {
   bytes raw;
   return parse_id(v["node"].text(), out.node)
          && from_hex(v["replica"].text(), raw)
-         && replica_id::from(raw, out.replica) && !out.replica.is_none();
+         && replica_id::from(raw, out.replica)
+         && out.replica.is_none() == stateless;
 }
 
 std::string mebibytes(const value& bytes_read) {
@@ -26,7 +28,7 @@ std::string mebibytes(const value& bytes_read) {
 
 } // namespace
 
-bool read_prepared(const value& plan, prepared_app& out) {
+bool read_prepared(const value& plan, prepared_app& out, bool stateless) {
   bytes nonce;
   if (!from_hex(plan["nonce"].text(), nonce) || nonce.size() != 16)
     return false;
@@ -36,10 +38,12 @@ bool read_prepared(const value& plan, prepared_app& out) {
     return false;
   for (const auto& shard : shards) {
     auto& voters = out.voters.emplace_back();
-    if (shard.items().empty() || shard.items().size() > voters_max)
+    if (shard.items().empty()
+        || shard.items().size()
+               > (stateless ? instances_named_max : voters_max))
       return false;
     for (const auto& v : shard.items())
-      if (!read_replica(v, voters.emplace_back()))
+      if (!read_replica(v, stateless, voters.emplace_back()))
         return false;
   }
   return true;

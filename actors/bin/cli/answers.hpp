@@ -9,7 +9,8 @@
 namespace banyan::cli {
 
 /// Of `POST /v1/plan?prepare=1`. False when the plan makes no sense.
-[[nodiscard]] bool read_prepared(const value& plan, prepared_app& out);
+[[nodiscard]] bool read_prepared(const value& plan, prepared_app& out,
+                                 bool stateless = false);
 
 /// `answer` with another app id in it; as it is if it isn't a map.
 [[nodiscard]] bytes with_app(const_bytes answer, std::string_view id);

@@ -42,6 +42,14 @@ outcome print_json(const_bytes answer) {
   return {};
 }
 
+// Some instance runs the newest version.
+bool serves_newest(const value& app) {
+  for (const auto& i : app["instances"].items())
+    if (i["version"].uint() >= app["version"].uint())
+      return true;
+  return false;
+}
+
 // What voters still fetch of the app's code; empty: nothing.
 std::string code_on_its_way(const value& app) {
   std::map<std::string, double> progress;
@@ -77,6 +85,9 @@ result<value, problem> wait_for_leaders(peer_client& peer,
       return app;
     std::size_t led = 0;
     std::size_t all = 0;
+    const bool stateless = app.ok() && (*app)["kind"].text() == "stateless";
+    if (stateless && serves_newest(*app))
+      return app;
     if (app.ok()) {
       all = (*app)["groups"].items().size();
       for (const auto& g : (*app)["groups"].items())
@@ -95,9 +106,17 @@ result<value, problem> wait_for_leaders(peer_client& peer,
         continue;
       }
     }
-    const auto progress = "waiting for leaders: " + std::to_string(led) + " of "
-                          + counted(all, "group")
-                          + (all == 1 ? " has one" : " have one");
+    const auto progress = stateless
+                              ? "waiting for an instance"
+                              : "waiting for leaders: " + std::to_string(led)
+                                    + " of " + counted(all, "group")
+                                    + (all == 1 ? " has one" : " have one");
+    if (clock::now() >= until && stateless)
+      return failure{problem{exit_code::failed,
+                             name
+                                 + ": after 15 s no instance is up; `banyan "
+                                   "apps "
+                                 + name + "` shows what keeps its host"}};
     if (clock::now() >= until)
       return failure{problem{
           exit_code::failed,
@@ -194,6 +213,16 @@ outcome plan(const session& s, const std::string& file) {
     return print_json(*planned);
   value v;
   static_cast<void>(value::decode(*planned, v)); // `ask_plan` has read it
+  if (spec->spec.kind == app_kind::stateless) {
+    table t{{"INSTANCE", "REGION"}};
+    std::size_t shown = 0;
+    for (const auto& r : v["voters"].items().front().items())
+      if (shown++ < spec->spec.replicas)
+        t.row({r["node"].text().substr(0, 8), r["region"].text()});
+    print(t.text());
+    warn(v);
+    return {};
+  }
   table t{{"SHARD", "VOTERS"}};
   std::size_t shard = 0;
   for (const auto& voters : v["voters"].items()) {
@@ -241,6 +270,13 @@ outcome deploy(const session& s, const deploy_options& o) {
   deploy_is_done(*spec, o);
   if (s.json)
     return print_json(*done);
+  if (spec->spec.kind == app_kind::stateless) {
+    print(spec->spec.name + " is deployed: version "
+          + printable((*app)["version"].shown()) + ", "
+          + std::to_string((*app)["instances"].items().size()) + " of "
+          + counted(spec->spec.replicas, "instance") + " up");
+    return {};
+  }
   const bool is_new = !answer["voters"].items().empty();
   print(spec->spec.name + " is deployed: version "
         + printable((*app)["version"].shown()) + ", "

@@ -1,4 +1,5 @@
 #include "actors/bin/cli/commands.hpp"
+#include "actors/docs/app_documents.hpp"
 #include "actors/host/json.hpp"
 
 #include <optional>
@@ -13,12 +14,16 @@ problem usage(std::string why) {
   return {exit_code::usage, std::move(why)};
 }
 
-// What can be known to be wrong without asking a peer.
+// What can be known to be wrong without asking a peer. A call may name an app
+// alone: then it is a stateless one's, and `out.key` is empty.
 std::optional<problem> check(const std::string& address,
                              const std::string& name,
-                             const std::string& argument, actor_address& out) {
+                             const std::string& argument, actor_address& out,
+                             bool app_alone) {
   std::string why;
-  if (!split_address(address, out, why))
+  if (app_alone && is_app_name(address))
+    out.app = address;
+  else if (!split_address(address, out, why))
     return usage(std::move(why));
   if (name.empty())
     return usage("an empty name is no command or query");
@@ -30,6 +35,8 @@ std::optional<problem> check(const std::string& address,
 }
 
 std::string path_of(const actor_address& a, const std::string& name) {
+  if (a.key.empty())
+    return "/v1/apps/" + a.app + "/call/" + percent_encoded(name);
   return "/v1/apps/" + a.app + "/actors/" + percent_encoded(a.key) + "/"
          + percent_encoded(name);
 }
@@ -82,7 +89,7 @@ bool is_header_text(const std::string& key) {
 
 outcome call(const session& s, const call_options& o) {
   actor_address to;
-  if (auto wrong = check(o.address, o.command, o.argument, to))
+  if (auto wrong = check(o.address, o.command, o.argument, to, true))
     return failure{std::move(*wrong)};
   if (!o.key.empty() && !is_header_text(o.key))
     return failure{usage("--key must be 1 to 255 visible ASCII characters")};
@@ -95,13 +102,18 @@ outcome call(const session& s, const call_options& o) {
   c.target = path_of(to, o.command);
   c.body = o.argument;
   c.headers.emplace_back("Content-Type", "application/json");
-  c.headers.emplace_back("Idempotency-Key", key);
+  const bool stateless = to.key.empty();
+  if (!stateless)
+    c.headers.emplace_back("Idempotency-Key", key);
   accept(s, c);
   const auto r = peer->send(std::move(c), effect::changes);
   if (r.ok())
     return show(s, *r);
   auto p = r.error();
-  if (p.code == exit_code::unknown) {
+  if (p.code == exit_code::unknown && stateless) {
+    p.message +=
+        "; it may or may not have run, and runs again if you repeat it";
+  } else if (p.code == exit_code::unknown) {
     p.json = unknown_json(p.message, key);
     p.message += "; it may or may not have been done: repeat with --key " + key
                  + ", which does it at most once";
@@ -111,7 +123,7 @@ outcome call(const session& s, const call_options& o) {
 
 outcome query(const session& s, const query_options& o) {
   actor_address to;
-  if (auto wrong = check(o.address, o.query, o.argument, to))
+  if (auto wrong = check(o.address, o.query, o.argument, to, false))
     return failure{std::move(*wrong)};
   auto peer = peer_client::open(s.place);
   if (!peer.ok())

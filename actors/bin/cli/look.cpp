@@ -32,6 +32,8 @@ outcome look(const session& s, const std::string& target, Show show) {
 }
 
 std::string leaders(const value& app) {
+  if (app["kind"].text() == "stateless")
+    return "-";
   std::size_t with = 0;
   for (const auto& g : app["groups"].items())
     with += g["leader"].is_nil() ? 0 : 1;
@@ -81,7 +83,16 @@ std::string app_list(const value& v) {
   return out;
 }
 
+// A stateless app's instances.
+std::string instances(const value& v) {
+  table t{{"INSTANCE", "VERSION"}};
+  for (const auto& i : v["instances"].items())
+    t.row({brief(i["node"]), i["version"].shown()});
+  return t.text();
+}
+
 std::string one_app(const value& v) {
+  const bool stateless = v["kind"].text() == "stateless";
   table t{{"SHARD", "VERSION", "TERM", "LEADER", "COMMITTED", "HEALTH",
            "VOTERS", "LEARNERS"}};
   for (const auto& g : v["groups"].items())
@@ -90,12 +101,13 @@ std::string one_app(const value& v) {
            replicas(g["voters"]), replicas(g["learners"])});
   const auto& trouble = v["host_error"].text();
   return printable(v["name"].text()) + ": " + v["kind"].text() + ", version "
-         + v["version"].shown() + ", " + v["replicas"].shown() + " replicas, "
-         + v["health"].text() + "\n" + update_line(v)
+         + v["version"].shown() + ", " + v["replicas"].shown()
+         + (stateless ? " instances, " : " replicas, ") + v["health"].text()
+         + "\n" + update_line(v)
          + (trouble.empty()
                 ? ""
                 : "its host on this peer: " + printable(trouble) + "\n")
-         + t.text();
+         + (stateless ? instances(v) : t.text());
 }
 
 } // namespace

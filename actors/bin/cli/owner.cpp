@@ -167,7 +167,8 @@ private:
       return failure{strict.error()};
     value v;
     prepared_app where;
-    if (!value::decode(*planned, v) || !read_prepared(v, where)
+    if (!value::decode(*planned, v)
+        || !read_prepared(v, where, spec.kind == app_kind::stateless)
         || where.voters.size() != spec_.spec.shards)
       return failure{problem{exit_code::failed,
                              "the peer's plan makes no sense; are peer and "
@@ -191,6 +192,10 @@ private:
 
   deploy_result update(const app_record& base,
                        const std::optional<app_record>& kept) {
+    if ((spec_.spec.kind == app_kind::stateless) != base.genesis.stateless())
+      return failure{problem{exit_code::failed,
+                             "kind is fixed at birth: remove the app, then "
+                             "deploy it anew"}};
     if (spec_.spec.shards != base.genesis.shards())
       return failure{problem{
           exit_code::failed,
@@ -211,9 +216,19 @@ private:
   }
 
   /// The nodes that have its voters now, as far as the peer knows; a further
-  /// one gets the key from these.
+  /// one gets the key from these. Of a stateless app: all that may run it, for
+  /// nobody there hands keys on.
   std::set<node_id> hosts_of(const app_record& a) {
     std::set<node_id> out;
+    if (a.genesis.stateless()) {
+      value plan;
+      prepared_app where;
+      if (const auto p = ask_plan(peer_, spec_, false);
+          p.ok() && value::decode(*p, plan) && read_prepared(plan, where, true))
+        for (const auto& r : where.voters.front())
+          out.insert(r.node);
+      return out;
+    }
     if (const auto v = peer_.get("/v1/apps/" + percent_encoded(a.genesis.name));
         v.ok())
       for (const auto& g : (*v)["groups"].items())
