@@ -158,6 +158,9 @@ private:
     d->add_option("--secrets", a_.deploy.secrets_file,
                   "a TOML file of mode 0600 with NAME = \"value\" lines");
     d->add_flag("--strict", a_.deploy.strict, "refuse when there are warnings");
+    d->add_flag("--new-token", a_.deploy.new_token,
+                "make another token for calls off loopback; the old one opens "
+                "nothing any more");
     auto* r = add(app_, "remove", "remove an app",
                   [this](const session& s) { return remove(s, a_.remove); });
     r->add_option("APP", a_.remove.app, "its name")->required();

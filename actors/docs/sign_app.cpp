@@ -44,6 +44,8 @@ app_papers sign_update(const identity& owner, const mesh_id& mesh,
   app_version v{old.id, spec, old.version.secrets};
   v.spec.undeletes = old.version.spec.undeletes; // once and for all later ones
   v.spec.restoring = old.version.spec.restoring; // only a restore ends itself
+  if (v.spec.token_hash.empty())                 // until another token is made
+    v.spec.token_hash = old.version.spec.token_hash;
   app_papers p = old.papers;
   p.version =
       signed_document::make(owner, sign_kind::spec, mesh, number, v.encode());

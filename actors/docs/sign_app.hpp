@@ -26,7 +26,8 @@ result<app_papers, node_id>
 sign_birth(const identity& owner, const mesh_id& mesh, const app_spec& spec,
            const prepared_app& where, random_source& random);
 
-/// The papers of `old` with `spec` as version `number`, above the old one.
+/// The papers of `old` with `spec` as version `number`, above the old one; its
+/// token stays unless `spec` has another.
 app_papers sign_update(const identity& owner, const mesh_id& mesh,
                        const app_record& old, const app_spec& spec,
                        std::uint64_t number);

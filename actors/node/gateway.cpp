@@ -95,13 +95,9 @@ http_gateway::http_gateway(node_context& ctx, gateway_start start)
 bool http_gateway::is_admin(const io::http_request& q) const {
   if (q.from.unix_socket)
     return true;
-  constexpr std::string_view bearer = "Bearer ";
-  const auto given = q.header("authorization");
-  return given.size() > bearer.size()
-         && given.substr(0, bearer.size()) == bearer
-         && !start_.admin_token.empty()
-         && same_secret(as_bytes(given.substr(bearer.size())),
-                        as_bytes(start_.admin_token));
+  const auto given = bearer_of(q);
+  return !given.empty() && !start_.admin_token.empty()
+         && same_secret(as_bytes(given), as_bytes(start_.admin_token));
 }
 
 void http_gateway::handle(io::http_request q, responder r) {

@@ -62,6 +62,7 @@ private:
   void move(io::http_request& q, responder r);
   void drain(io::http_request& q, responder r, bool keep);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
+  /// Through the socket, from loopback, or with a token that opens the app.
 
   /// What comes of one load: an entry may be larger than one request.
   struct upload {

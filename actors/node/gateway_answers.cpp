@@ -71,6 +71,43 @@ bool parse_milliseconds(std::string_view text, duration& out) {
   return true;
 }
 
+std::string_view bearer_of(const io::http_request& q) {
+  constexpr std::string_view bearer = "Bearer ";
+  auto given = q.header("authorization");
+  if (given.substr(0, bearer.size()) != bearer)
+    return {};
+  given.remove_prefix(bearer.size());
+  return given;
+}
+
+bool is_argument(const_bytes in, std::string& why) {
+  reader form{in};
+  form.skip();
+  if (!form.done()) {
+    why = "the body is not one msgpack value";
+    return false;
+  }
+  reader r{in};
+  for (std::uint64_t left = 1; left > 0; --left)
+    switch (r.peek()) {
+    case reader::kind::array:
+      left += r.array(r.left());
+      break;
+    case reader::kind::map:
+      left += 2 * std::uint64_t{r.map(r.left())};
+      break;
+    case reader::kind::text:
+      if (!detail::is_utf8(r.text(r.left()))) {
+        why = "a text in the body is no UTF-8";
+        return false;
+      }
+      break;
+    default:
+      r.skip();
+    }
+  return true;
+}
+
 bool read_consistency(const io::http_request& q, call_request& c,
                       std::string& why) {
   const auto* consistency = q.parameter("consistency");

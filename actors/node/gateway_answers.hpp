@@ -17,6 +17,11 @@ bool parse_milliseconds(std::string_view text, duration& out);
 /// wrong.
 bool read_consistency(const io::http_request& q, call_request& c,
                       std::string& why);
+/// The token of `Authorization: Bearer TOKEN`; empty without one.
+std::string_view bearer_of(const io::http_request& q);
+/// Whether `in` is one msgpack value whose texts are UTF-8: what JSON bodies
+/// are by nature.
+bool is_argument(const_bytes in, std::string& why);
 /// App and key of a call, or what is wrong with them.
 bool check_actor(const std::string& app, const std::string& key,
                  std::string& why);

@@ -1,4 +1,5 @@
 // Calls of apps: who may, what they ask for, and their answers.
+#include "actors/docs/app_token.hpp"
 #include "actors/host/json.hpp"
 #include "actors/node/gateway.hpp"
 #include "base/codec.hpp"
@@ -14,7 +15,8 @@ bool http_gateway::may_call(const io::http_request& q,
   const auto spec = ctx_.specs.find(app);
   if (spec == ctx_.specs.end())
     return ctx_.known.find_app(app) == nullptr || is_admin(q);
-  return spec->second.access == app_access::everyone || is_admin(q);
+  return spec->second.access == app_access::everyone
+         || is_app_token(bearer_of(q), spec->second.token_hash) || is_admin(q);
 }
 
 void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
@@ -84,12 +86,7 @@ bool http_gateway::read_argument(const io::http_request& q,
                                  std::string& why) {
   if (q.header("content-type").find("msgpack") != std::string_view::npos) {
     c.argument = to_bytes(q.body);
-    reader check{c.argument};
-    check.skip();
-    if (c.argument.empty() || check.done())
-      return true;
-    why = "the body is not one msgpack value";
-    return false;
+    return c.argument.empty() || is_argument(c.argument, why);
   }
   auto argument = json_to_msgpack(text);
   if (!argument.ok()) {

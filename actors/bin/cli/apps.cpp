@@ -158,6 +158,10 @@ deploy_result deploy_by_peer(peer_client& peer, const spec_source& spec,
   return to_bytes(r->body);
 }
 
+std::string token_line(const std::string& token) {
+  return "its token for calls off loopback, shown this once: " + token;
+}
+
 outcome confirm(const std::string& app) {
   std::fprintf(stderr,
                "this removes '%s' everywhere; its data is kept for 7 days of "
@@ -253,9 +257,17 @@ outcome deploy(const session& s, const deploy_options& o) {
   if (!peer.ok())
     return failure{peer.error()};
   // Secrets are boxed here: no peer but the voters' reads them.
-  const bool by_peer = o.owner.empty() && spec->spec.secrets.empty();
+  const bool by_peer =
+      o.owner.empty() && spec->spec.secrets.empty() && !o.new_token;
+  std::string token;
   const auto done = by_peer ? deploy_by_peer(*peer, *spec, o.strict)
-                            : deploy_as_owner(s, *peer, *spec, o);
+                            : deploy_as_owner(s, *peer, *spec, o, token);
+  if (!token.empty()) { // it is signed, and known nowhere else
+    if (done.ok() && !s.json)
+      print(token_line(token));
+    else
+      note(token_line(token));
+  }
   if (!done.ok())
     return failure{done.error()};
   value answer;

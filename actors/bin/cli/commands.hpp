@@ -128,6 +128,7 @@ struct deploy_options {
   std::string spec;
   std::string owner; ///< an owner's file; empty: the peer signs, mesh `local`
   bool strict = false;
+  bool new_token = false;           ///< the old one opens nothing any more
   std::vector<std::string> secrets; ///< `NAME=FILE` each
   std::string secrets_file;         ///< TOML; empty: none
 };

@@ -3,6 +3,7 @@
 #include "actors/bin/cli/answers.hpp"
 #include "actors/bin/cli/deploy_file.hpp"
 #include "actors/bin/cli/secrets.hpp"
+#include "actors/docs/app_token.hpp"
 #include "actors/docs/key_files.hpp"
 #include "actors/docs/sign_app.hpp"
 #include "actors/docs/spec_map.hpp"
@@ -82,10 +83,11 @@ current_papers(peer_client& peer, const owner_file& owner,
 namespace {
 
 /// Apart from the secrets' values, of which nobody can say here whether they
-/// are the same, and from what no spec file says.
+/// are the same, and from what no spec file says: the token among it.
 bool same_spec(app_spec a, const app_spec& b) {
   a.secret_box = b.secret_box;
   a.secret_keys = b.secret_keys;
+  a.token_hash = b.token_hash;
   a.undeletes = b.undeletes;
   a.restoring = b.restoring;
   return app_version{{}, a, {}}.encode() == app_version{{}, b, {}}.encode();
@@ -95,10 +97,10 @@ class owner_deploy {
 public:
   owner_deploy(const session& s, peer_client& peer, const spec_source& spec,
                const deploy_options& o, const owner_file& owner,
-               const secret_values& secrets)
+               const secret_values& secrets, std::string& token)
       : session_{s}, peer_{peer}, spec_{spec}, options_{o}, owner_{owner},
-        secrets_{secrets}, file_{deploy_file::path_of(o.spec, spec.spec.name)} {
-  }
+        secrets_{secrets}, token_{token}, file_{deploy_file::path_of(
+                                              o.spec, spec.spec.name)} {}
 
   deploy_result run() {
     auto found = current_papers(peer_, owner_, spec_.spec.name);
@@ -118,7 +120,8 @@ public:
          + " again, which was not finished; to begin anew, delete that file");
     auto sent = send((*kept)->papers);
     if (!sent.ok()
-        || (same_spec((*kept)->version.spec, spec_.spec) && secrets_.empty()))
+        || (same_spec((*kept)->version.spec, spec_.spec) && secrets_.empty()
+            && !needs_token((*kept)->version.spec)))
       return sent;
     return update(**kept, none_);
   }
@@ -175,6 +178,9 @@ private:
                              "`banyan` of the same version?"}};
     if (auto sealed = seal(where); !sealed.ok())
       return failure{sealed.error()};
+    std::string token;
+    if (needs_token({}))
+      token = put_token(spec);
     const auto papers =
         sign_birth(owner_.key, owner_.mesh, spec, where, session_.random);
     if (!papers.ok())
@@ -182,7 +188,7 @@ private:
           problem{exit_code::failed, "the peer names a node that is none: "
                                          + to_string(papers.error())
                                          + "; ask another peer"}};
-    auto sent = keep_and_send(*papers);
+    auto sent = keep_and_send(*papers, token);
     if (!sent.ok())
       return sent;
     value answer;
@@ -203,7 +209,9 @@ private:
               + "; write that, or deploy under another name"}};
     const bool further = kept && kept->number > base.number;
     const auto& newest = further ? *kept : base;
-    if (same_spec(newest.version.spec, spec_.spec) && secrets_.empty())
+    const bool draws = needs_token(newest.version.spec);
+    if (same_spec(newest.version.spec, spec_.spec) && secrets_.empty()
+        && !draws)
       return send(newest.papers); // again: the peers change nothing twice
     auto spec = spec_.spec;
     const auto hosts = hosts_of(newest);
@@ -211,8 +219,10 @@ private:
                                   &newest.version.spec, hosts, session_.random);
         !sealed.ok())
       return failure{sealed.error()};
+    const auto token = draws ? put_token(spec) : std::string{};
     return keep_and_send(
-        sign_update(owner_.key, owner_.mesh, newest, spec, newest.number + 1));
+        sign_update(owner_.key, owner_.mesh, newest, spec, newest.number + 1),
+        token);
   }
 
   /// The nodes that have its voters now, as far as the peer knows; a further
@@ -242,9 +252,22 @@ private:
     return out;
   }
 
-  deploy_result keep_and_send(const app_papers& p) {
+  /// In mesh `local`, where everything is on loopback, only when asked for.
+  [[nodiscard]] bool needs_token(const app_spec& old) const {
+    return options_.new_token
+           || (!options_.owner.empty() && spec_.spec.access == app_access::token
+               && old.token_hash.empty());
+  }
+  std::string put_token(app_spec& spec) {
+    auto t = new_app_token(session_.random);
+    spec.token_hash = std::move(t.hash);
+    return std::move(t.text);
+  }
+
+  deploy_result keep_and_send(const app_papers& p, const std::string& token) {
     if (auto kept = deploy_file::store(file_, p); !kept.ok())
       return failure{kept.error()};
+    token_ = token;
     return send(p);
   }
 
@@ -280,6 +303,7 @@ private:
   const deploy_options& options_;
   const owner_file& owner_;
   const secret_values& secrets_;
+  std::string& token_;
   const std::filesystem::path file_;
   const std::optional<app_record> none_;
 };
@@ -322,8 +346,8 @@ outcome check_strict(const_bytes plan) {
 }
 
 deploy_result deploy_as_owner(const session& s, peer_client& peer,
-                              const spec_source& spec,
-                              const deploy_options& o) {
+                              const spec_source& spec, const deploy_options& o,
+                              std::string& token) {
   const auto secrets = read_secrets(o, spec.spec);
   if (!secrets.ok())
     return failure{secrets.error()};
@@ -340,11 +364,11 @@ deploy_result deploy_as_owner(const session& s, peer_client& peer,
   }
   if (auto there = upload_modules(peer, spec.modules); !there.ok())
     return failure{there.error()};
-  return owner_deploy{s, peer, spec, o, *owner, *secrets}.run();
+  return owner_deploy{s, peer, spec, o, *owner, *secrets, token}.run();
 }
 
 void deploy_is_done(const spec_source& spec, const deploy_options& o) {
-  if (!o.owner.empty() || !spec.spec.secrets.empty())
+  if (!o.owner.empty() || !spec.spec.secrets.empty() || o.new_token)
     deploy_file::remove(deploy_file::path_of(o.spec, spec.spec.name));
 }
 

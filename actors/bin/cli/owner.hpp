@@ -43,8 +43,12 @@ outcome check_strict(const_bytes plan);
 /// Deploys with an owner's file: a new app is planned, signed here, kept beside
 /// the spec and sent, after the peer has its modules; an app that is there gets
 /// its next version; a deploy that was not finished is sent again as it was.
+/// `token` becomes the app's token once one was made: with an owner's file for
+/// an app that has none, and for `new_token`. It is known nowhere else, even
+/// when the deploy fails.
 deploy_result deploy_as_owner(const session& s, peer_client& peer,
-                              const spec_source& spec, const deploy_options& o);
+                              const spec_source& spec, const deploy_options& o,
+                              std::string& token);
 /// Forgets what was kept for repeating: the deploy is known to be in place.
 void deploy_is_done(const spec_source& spec, const deploy_options& o);
 

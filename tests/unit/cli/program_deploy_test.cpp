@@ -1,4 +1,5 @@
 // `banyan deploy`, `plan` and `remove`, against a peer that is played.
+#include "actors/docs/app_token.hpp"
 #include "actors/docs/key_files.hpp"
 #include "base/codec.hpp"
 #include "papers.hpp"
@@ -232,6 +233,50 @@ TEST_F(ProgramDeploy, AnUpdateSignsTheNextVersionAndTheSameSpecNone) {
   const auto a = deploy_as_owner();
   EXPECT_EQ(a.code, 1);
   EXPECT_TRUE(contains(a.err, "fixed at birth: 2")) << a.err;
+}
+
+TEST_F(ProgramDeploy, AnAppsTokenIsMadeOnceAndShownOnce) {
+  const auto shown = [](const std::string& text) {
+    const std::string line = "shown this once: ";
+    const auto at = text.find(line);
+    return at == std::string::npos ? std::string{}
+                                   : text.substr(at + line.size(), 32);
+  };
+  const auto opens = [&](const std::string& token) {
+    return is_app_token(token, world.open(papers)->version.spec.token_hash);
+  };
+  begin();
+  const auto first = shown(deploy_as_owner().out);
+  EXPECT_TRUE(opens(first)) << first;
+  EXPECT_EQ(shown(deploy_as_owner().out), "");
+  EXPECT_EQ(world.open(papers)->number, 1u);
+  put(dir / "ledger.toml", std::string{spec_toml} + "replace_after = \"2s\"\n");
+  EXPECT_EQ(shown(deploy_as_owner().out), "");
+  EXPECT_TRUE(opens(first));
+  // Another one, with nothing else changed.
+  const auto second = shown(deploy_as_owner({"--new-token"}).out);
+  EXPECT_EQ(world.open(papers)->number, 3u);
+  EXPECT_TRUE(opens(second));
+  EXPECT_FALSE(opens(first));
+  // It isn't lost with an answer, nor in the way of JSON.
+  loses_answers = true;
+  const auto lost = deploy_as_owner({"--new-token"});
+  EXPECT_EQ(lost.code, 3);
+  const auto third = shown(lost.err);
+  loses_answers = false;
+  const auto json = deploy_as_owner({"--json"});
+  EXPECT_EQ(json.code, 0) << json.err;
+  EXPECT_TRUE(opens(third));
+  EXPECT_EQ(shown(json.out + json.err), "");
+}
+
+TEST_F(ProgramDeploy, AnAppForEverybodyHasNoToken) {
+  put(dir / "ledger.toml", std::string{spec_toml} + "access = \"public\"\n");
+  begin();
+  const auto a = deploy_as_owner();
+  EXPECT_EQ(a.code, 0) << a.err;
+  EXPECT_FALSE(contains(a.out, "token")) << a.out;
+  EXPECT_TRUE(world.open(papers)->version.spec.token_hash.empty());
 }
 
 TEST_F(ProgramDeploy, StrictRefusesBeforeAnyNodeMakesAnything) {

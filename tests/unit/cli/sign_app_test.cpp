@@ -1,3 +1,4 @@
+#include "actors/docs/app_token.hpp"
 #include "papers.hpp"
 
 #include <gtest/gtest.h>
@@ -62,6 +63,22 @@ TEST_F(SignApp, AnUpdateKeepsIdAndSecrets) {
   EXPECT_EQ(a->number, 2u);
   EXPECT_EQ(a->version.spec.replace_after, 2s);
   EXPECT_EQ(a->version.secrets.size(), old->version.secrets.size());
+}
+
+TEST_F(SignApp, AnUpdateKeepsTheTokenUnlessThereIsAnother) {
+  const auto first = new_app_token(random);
+  spec.token_hash = first.hash;
+  const auto old = open(born());
+  spec.token_hash.clear(); // no spec file has one
+  const auto a = open(sign_update(owner, mesh, *old, spec, 2));
+  EXPECT_TRUE(is_app_token(first.text, a->version.spec.token_hash));
+  const auto second = new_app_token(random);
+  EXPECT_NE(first.text, second.text);
+  spec.token_hash = second.hash;
+  const auto b = open(sign_update(owner, mesh, *a, spec, 3));
+  EXPECT_TRUE(is_app_token(second.text, b->version.spec.token_hash));
+  EXPECT_FALSE(is_app_token(first.text, b->version.spec.token_hash));
+  EXPECT_FALSE(is_app_token("", {}));
 }
 
 TEST_F(SignApp, SignedAgainAnUpdateIsTheSameBytes) {

@@ -1,5 +1,6 @@
 // The gateway's rules, over real HTTP, in front of a router that notes what
 // it is asked and a supervisor that is not there.
+#include "actors/docs/app_token.hpp"
 #include "tests/unit/routing/gateway_fixture.hpp"
 
 namespace banyan::actors {
@@ -141,6 +142,61 @@ TEST_F(gateway, off_loopback_an_app_call_needs_a_token) {
             200);
   EXPECT_EQ(send("POST", "/v1/apps/open/actors/a/go", "{}", {afar}).status,
             200);
+}
+
+TEST_F(gateway, an_apps_token_opens_that_app_alone) {
+  const std::pair<std::string, std::string> afar{"x-far", "1"};
+  const auto mine = new_app_token(random);
+  const auto other = new_app_token(random);
+  ctx.specs["ledger"].token_hash = mine.hash;
+  ctx.known.put_app({other_id(3), "kv", 1, {{}}});
+  ctx.specs["kv"].token_hash = other.hash;
+  const auto with = [](const std::string& token) {
+    return std::pair<std::string, std::string>{"Authorization",
+                                               "Bearer " + token};
+  };
+  const auto call = [&](const char* app, const std::string& token) {
+    return send("POST",
+                "/v1/apps/" + std::string{app} + "/actors/alice/deposit", "{}",
+                {afar, with(token)})
+        .status;
+  };
+  EXPECT_EQ(call("ledger", mine.text), 200);
+  EXPECT_EQ(call("ledger", other.text), 401);
+  EXPECT_EQ(call("kv", mine.text), 401);
+  EXPECT_EQ(call("kv", other.text), 200);
+  EXPECT_EQ(call("ledger", ""), 401);
+  EXPECT_EQ(call("ledger", mine.text + "x"), 401);
+  EXPECT_EQ(call("ledger", "the-token"), 200); // the admin's opens all
+  // No admin's right comes with it, and its hash is no token.
+  EXPECT_EQ(
+      send("GET", "/v1/apps/ledger/_papers", {}, {with(mine.text)}).status,
+      401);
+  EXPECT_EQ(call("ledger", to_base32(mine.hash)), 401);
+  ctx.specs["ledger"].token_hash.clear();
+  EXPECT_EQ(call("ledger", mine.text), 401);
+  EXPECT_EQ(call("ledger", ""), 401);
+}
+
+TEST_F(gateway, a_text_that_is_no_utf8_reaches_no_app) {
+  const std::vector<io::http_request::field> packed{
+      {"Content-Type", "application/msgpack"}};
+  const auto body = [](std::string_view text) {
+    bytes b;
+    writer{b}.map(1).text("cents").array(2).uint(1).text(text);
+    return to_text(b);
+  };
+  for (const auto* bad :
+       {"\xff", "\xc0\x80", "a\xed\xa0\x80", "\xf4\x90\x80\x80"})
+    expect(send("POST", alice + "deposit", body(bad), packed), 400,
+           "invalid_argument", "no UTF-8");
+  EXPECT_TRUE(asked.empty());
+  EXPECT_EQ(
+      send("POST", alice + "deposit", body("\xe2\x82\xac"), packed).status,
+      200);
+  for (const auto* bad : {"{\"a\":\"\xff\"}", "\"\xc0\x80\""})
+    expect(send("POST", alice + "deposit", bad), 400, "invalid_argument",
+           "no JSON");
 }
 
 TEST_F(gateway, admin_calls_over_tcp_need_the_token) {
