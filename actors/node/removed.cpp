@@ -69,7 +69,12 @@ void group_supervisor::count_removed(time_point now) {
     const auto before = kept_for(id);
     if (keep.over(before))
       continue;
-    const auto kept = keep.counted(before, passed);
+    // From its first count on: what passed before the removal is not of it.
+    const bool begun =
+        ctx_.disk.documents
+            ->find(static_cast<std::uint8_t>(document_kind::removed), id.view())
+            .has_value();
+    const auto kept = begun ? keep.counted(before, passed) : duration{};
     bytes content;
     writer{content}.uint(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(kept).count()));

@@ -77,7 +77,8 @@ void replica_core::impl::on_request(std::uint64_t call, request_frame r,
   }
   if (config_.closed && leading_ && r.kind != request_kind::load) {
     answer(call, reply_status::parked,
-           "the app is closed: it is being restored, or it was removed");
+           "the app is closed: it is being restored, it was removed, or two "
+           "recoveries of this shard conflict");
     return;
   }
   watch_deadline(call, now + r.deadline_left);
