@@ -51,6 +51,22 @@ TEST_F(Program, CallSendsTheArgumentAndAKeyOfItsOwn) {
   EXPECT_NE(key_of(q[0]), key_of(q[1]));
 }
 
+TEST_F(Program, ACallThatNamesAnAppAloneIsAStatelessOnesAndHasNoKey) {
+  play([](const io::http_request&, io::http_responder& r) {
+    bytes b;
+    writer{b}.map(1).text("result").text("hello, Ann");
+    send_msgpack(r, b);
+  });
+  const auto a = banyan({"call", "hello", "greet", R"({"name":"Ann"})"});
+  EXPECT_EQ(a.code, 0) << a.err;
+  EXPECT_EQ(a.out, "\"hello, Ann\"\n");
+  const auto q = seen();
+  ASSERT_EQ(q.size(), 1u);
+  EXPECT_EQ(q[0].path,
+            (std::vector<std::string>{"v1", "apps", "hello", "call", "greet"}));
+  EXPECT_EQ(key_of(q[0]), "");
+}
+
 TEST_F(Program, CallWithJsonPrintsTheAnswerAsItIs) {
   play_json(200, "{\"result\":12,\"term\":1,\"index\":9}\n");
   const auto a = banyan({"--json", "call", "ledger/alice", "deposit"});
@@ -127,7 +143,8 @@ TEST_F(Program, BadArgumentsAreExit2AndReachNobody) {
            {"status", "--frobnicate"},
            {"status", "extra"},
            {"call", "ledger/alice"},
-           {"call", "alice", "deposit"},
+           {"call", "Alice", "deposit"},
+           {"query", "alice", "balance"},
            {"call", "../alice", "deposit"},
            {"call", "ledger/" + std::string(5000, 'k'), "deposit"},
            {"call", "ledger/alice", "deposit", "{cents:5}"},
