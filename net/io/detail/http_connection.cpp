@@ -23,6 +23,7 @@ constexpr std::size_t ahead_max = 16 * 1024; // of pipelined requests
 /// Of answers unsent, for the next request to be looked at.
 constexpr std::size_t held_from = 256 * 1024;
 constexpr auto drain_deadline = 2s;
+constexpr std::size_t drained_max = 8 * 1024 * 1024;
 constexpr int reads_per_event = 8;
 /// What every body may have, whatever the others do.
 constexpr std::size_t body_free = 16 * 1024;
@@ -141,8 +142,14 @@ void http_connection::on_readable() {
     const auto got = transport_->read(buffer.data(), buffer.size());
     switch (got.state) {
     case io_state::ok:
-      if (phase_ == phase::draining)
+      if (phase_ == phase::draining) {
+        drained_ += got.n;
+        if (drained_ > drained_max) {
+          close(); // it won't stop, whatever it is told
+          return;
+        }
         continue;
+      }
       heard_ = true;
       in_.append(buffer.data(), got.n);
       parsing_ = true;
@@ -186,8 +193,8 @@ void http_connection::on_end() {
       e->lose();
     return;
   }
-  if (phase_ == phase::reading && unsent() > 0) {
-    phase_ = phase::draining; // answers still on their way out
+  if (unsent() > 0) {
+    phase_ = phase::draining; // answers or an error still on their way out
     drain();
     return;
   }

@@ -148,6 +148,7 @@ private:
   bool parsing_ = false; ///< `parse` is below us and will go on by itself.
   bool parse_queued_ = false;
   std::size_t body_told_ = 0;
+  std::size_t drained_ = 0; ///< Discarded behind the last request.
 
   std::shared_ptr<http_responder::exchange> exchange_;
   framing framing_ = framing::length;

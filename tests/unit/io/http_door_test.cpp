@@ -160,6 +160,22 @@ TEST_F(HttpDoor, WhoAsksWithoutReadingIsAnsweredNoFurther) {
   EXPECT_EQ(counters().requests, 11u);
 }
 
+TEST_F(HttpDoor, WhoSendsTooMuchAndEndsStillLearnsOfIt) {
+  open();
+  std::vector<raw_client> clients; // all in one turn of the loop
+  std::promise<void> gate;
+  l.post([held = gate.get_future().share()] { held.wait(); });
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(server->port());
+    clients.back().send("GET /echo HTTP/1.1\r\nHost: localhost\r\nX: "
+                        + std::string(20'000, 'y') + "\r\n\r\n");
+    clients.back().half_close();
+  }
+  gate.set_value();
+  for (auto& c : clients)
+    EXPECT_NE(c.read_all().find("413 "), std::string::npos);
+}
+
 TEST_F(HttpDoor, AnAnswerThatIsReadOutlastsTheIdleDeadline) {
   http_server_config config;
   config.limits.idle_deadline = 20ms;
