@@ -31,6 +31,7 @@ private:
   void app_call(io::http_request& q, responder r, bool only_query);
   void call(io::http_request& q, responder r, call_request c,
             bool may_be_query);
+  /// Through the socket, from loopback, or with a token that opens the app.
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;
   /// The body as the call's argument; `why` says what is wrong with it.
@@ -62,7 +63,6 @@ private:
   void move(io::http_request& q, responder r);
   void drain(io::http_request& q, responder r, bool keep);
   [[nodiscard]] bool is_admin(const io::http_request& q) const;
-  /// Through the socket, from loopback, or with a token that opens the app.
 
   /// What comes of one load: an entry may be larger than one request.
   struct upload {

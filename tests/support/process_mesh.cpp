@@ -211,6 +211,11 @@ process_mesh::index_of(const std::string& node) const {
   return std::nullopt;
 }
 
+pid_t process_mesh::pid(std::size_t i) const {
+  const std::lock_guard<std::mutex> g{mutex_};
+  return peers_[i]->running ? peers_[i]->running->pid() : -1;
+}
+
 std::filesystem::path process_mesh::data(std::size_t i) const {
   return dir() / ("p" + std::to_string(i));
 }

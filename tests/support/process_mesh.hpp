@@ -95,6 +95,8 @@ public:
   [[nodiscard]] const std::string& node(std::size_t i) const;
   [[nodiscard]] std::optional<std::size_t>
   index_of(const std::string& node) const;
+  /// Of a running peer.
+  [[nodiscard]] pid_t pid(std::size_t i) const;
   [[nodiscard]] std::filesystem::path data(std::size_t i) const;
   [[nodiscard]] std::string listening(std::size_t i) const;
   [[nodiscard]] std::uint16_t link_port(std::size_t i) const;
