@@ -428,7 +428,8 @@ private:
   void on_close_session(std::uint64_t call, const request_frame& r,
                         time_point now);
   void attach(std::uint64_t call, pending& p, time_point deadline);
-  bool refuse_overload(std::uint64_t call, const request_frame& r);
+  bool refuse_overload(std::uint64_t call, const request_frame& r,
+                       time_point now);
   void answer_kept(std::uint64_t call, log_index index, const_bytes kept);
   void answer_gated(std::uint64_t call, reply_status status,
                     std::string message);
@@ -445,7 +446,9 @@ private:
   void pump_turns(time_point now);
   void note_queued(pending& p, time_point now);
   void note_wait(slot& s, pending& p, time_point now);
-  [[nodiscard]] duration expected_wait(const std::string& actor) const;
+  [[nodiscard]] duration waited_at(const slot& s, time_point now) const;
+  [[nodiscard]] duration expected_wait(const std::string& actor,
+                                       time_point now) const;
   bool begin(pending& p, time_point now);
   void on_result(run& r, turn_result result, time_point now);
   void finish(pending& p, turn_result result, std::vector<bytes> also_erased,

@@ -178,7 +178,7 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
     answer(call, reply_status::disk_full);
     return;
   }
-  if (refuse_overload(call, r))
+  if (refuse_overload(call, r, now))
     return;
   p.actor = std::move(r.key);
   p.command = std::move(r.command);
@@ -202,8 +202,9 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
 
 /// After the duplicates: who asks again gets its answer however long the queue.
 bool replica_core::impl::refuse_overload(std::uint64_t call,
-                                         const request_frame& r) {
-  const auto wait = expected_wait(r.key);
+                                         const request_frame& r,
+                                         time_point now) {
+  const auto wait = expected_wait(r.key, now);
   const auto busy = slots_.find(r.key);
   const bool full =
       waiting_ >= config_.waiting_turns_max

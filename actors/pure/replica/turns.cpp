@@ -110,15 +110,35 @@ void replica_core::impl::note_wait(slot& s, pending& p, time_point now) {
     ready_pace_.saw(waited, p.actors_ahead + 1);
 }
 
+/// How long the first that waits for a turn of this actor has waited, while
+/// turns began.
+duration replica_core::impl::waited_at(const slot& s, time_point now) const {
+  for (const auto id : s.queue)
+    if (const auto p = pendings_.find(id); p != pendings_.end())
+      return p->second->queued == time_point{}
+                 ? duration{}
+                 : now - std::max(p->second->queued, *flows_since_);
+  return {};
+}
+
 /// How long a command that comes now will wait for its turn, by what those
 /// before it waited: behind its own actor's turns, else behind other actors.
-duration replica_core::impl::expected_wait(const std::string& actor) const {
+/// Many that came at once are no queue yet: never more than twice as long as
+/// the first of them has waited already.
+duration replica_core::impl::expected_wait(const std::string& actor,
+                                           time_point now) const {
   if (!flows_since_)
     return {};
-  const auto s = slots_.find(actor);
-  const auto ahead =
-      s == slots_.end() ? 0 : s->second.queue.size() + (s->second.busy ? 1 : 0);
-  return ahead > 0 ? s->second.turns.of(ahead) : ready_pace_.of(ready_.size());
+  if (const auto s = slots_.find(actor);
+      s != slots_.end() && (s->second.busy || !s->second.queue.empty())) {
+    const auto ahead = s->second.queue.size() + (s->second.busy ? 1 : 0);
+    return std::min(s->second.turns.of(ahead), 2 * waited_at(s->second, now));
+  }
+  const auto first =
+      ready_.empty() ? slots_.end() : slots_.find(ready_.front());
+  return first == slots_.end() ? duration{}
+                               : std::min(ready_pace_.of(ready_.size()),
+                                          2 * waited_at(first->second, now));
 }
 
 /// True when a run began; otherwise the request is settled in another way.

@@ -263,6 +263,28 @@ TEST_F(replica_rules, a_duplicate_is_answered_in_spite_of_overload) {
   EXPECT_EQ(status(in_session("a", "noop", "", 31)), reply_status::ok);
 }
 
+TEST_F(replica_rules, many_commands_at_once_are_no_overload) {
+  w.base.queue_time_max = 100ms;
+  w.options.turn_low = 60ms; // a hiccup of the host
+  w.options.turn_high = 61ms;
+  boot();
+  for (int n = 0; n < 12; ++n) { // one behind the other: a slow pace is known
+    w.call(leader, w.command("a", "noop", ""));
+    w.call(leader, w.command("a", "noop", ""));
+    w.run_for(130ms);
+  }
+  w.options.turn_low = 1ms;
+  w.options.turn_high = 2ms;
+  std::vector<std::uint64_t> calls;
+  for (int n = 0; n < 40; ++n)
+    calls.push_back(w.call(leader, w.command("a", "noop", "")));
+  w.run_for(1s);
+  for (const auto call : calls) {
+    ASSERT_TRUE(w.answered(call));
+    EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+  }
+}
+
 TEST_F(replica_rules, a_wait_for_the_host_is_no_overload) {
   w.base.queue_time_max = 100ms;
   boot();
