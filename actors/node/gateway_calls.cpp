@@ -2,11 +2,39 @@
 #include "actors/docs/app_token.hpp"
 #include "actors/host/json.hpp"
 #include "actors/node/gateway.hpp"
+#include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
 
 namespace banyan::actors {
+namespace {
+
+/// Whom the door counts a call to: an address, of those that aren't here.
+std::string client_of(const io::http_origin& from) {
+  return from.unix_socket || from.loopback
+             ? std::string{}
+             : from.address.substr(0, from.address.rfind(':'));
+}
+
+/// That the door is too full, while it costs nothing yet to say so.
+std::optional<reply> turned_away(const node_context& ctx, const call_request& c,
+                                 const io::http_origin& from) {
+  const auto* known = ctx.known.find_app(c.app);
+  if (ctx.door == nullptr || known == nullptr)
+    return std::nullopt;
+  const auto no = ctx.door->turn_away(
+      {known->id, shard_of(c.key, known->shards)}, client_of(from));
+  if (!no)
+    return std::nullopt;
+  reply r;
+  r.status = reply_status::overloaded;
+  r.message = no->why;
+  r.retry_after = no->retry_after;
+  return r;
+}
+
+} // namespace
 
 bool http_gateway::may_call(const io::http_request& q,
                             const std::string& app) const {
@@ -41,6 +69,8 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
     return void(r.send(refusal(reply_status::conflict,
                                "two apps bear this name; its owner has to "
                                "remove one of them")));
+  if (const auto full = turned_away(ctx_, c, q.from))
+    return void(r.send(refusal(*full)));
   if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
     if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
       return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
@@ -103,6 +133,7 @@ void http_gateway::call(io::http_request& q, responder r, call_request c,
   call_in in;
   auto again = may_be_query ? std::make_shared<call_request>(c) : nullptr;
   in.request = std::move(c);
+  in.client = client_of(q.from);
   in.answer = [this, q = std::make_shared<io::http_request>(std::move(q)),
                r = std::move(r), again](reply a, std::uint32_t) mutable {
     if (a.status == reply_status::not_found && again != nullptr) {

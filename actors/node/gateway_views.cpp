@@ -1,5 +1,6 @@
 #include "actors/node/gateway.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
 
 namespace banyan::actors {
@@ -496,6 +497,19 @@ std::string view_metrics(const node_context& ctx, duration uptime) {
       n(seconds(uptime)));
   add("calls_total", "counter", "calls taken by this peer's router",
       n(c.calls));
+  if (ctx.door != nullptr) {
+    const auto& d = *ctx.door;
+    add("calls_limit", "gauge",
+        "calls that may be under way at once, as of now", n(d.limit()));
+    add("calls_under_way", "gauge", "calls taken on and not answered",
+        n(d.under_way()));
+    add("calls_waiting", "gauge", "calls that wait at the door",
+        n(d.waiting()));
+    add("calls_refused_total", "counter",
+        "calls answered overloaded by the door", n(d.refused()));
+    add("calls_late_total", "counter",
+        "calls that waited at the door until it was too late", n(d.late()));
+  }
   add("failovers_total", "counter", "failovers that this peer knows of",
       n(c.failovers));
   add("log_orders_total", "counter", "orders to the log", n(c.log_orders));

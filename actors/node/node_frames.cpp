@@ -3,6 +3,7 @@
 #include "actors/node/log_streams.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
+#include "actors/pure/admission.hpp"
 #include "actors/pure/client_wire.hpp"
 
 #include <caf/all.hpp>
@@ -199,6 +200,22 @@ void node_shell::on_client_call(const net::link_info& info,
     return;
   }
   call_in c;
+  c.client = to_text(info.node.view());
+  if (app != nullptr && app->stateless && f.key.empty())
+    f.key = "-"; // it needs none
+  const bool takes_a_place =
+      f.kind == client_call_kind::command || f.kind == client_call_kind::query;
+  if (app != nullptr && ctx_.door != nullptr && takes_a_place) {
+    const auto shard = shard_of(f.key, shards);
+    if (const auto full = ctx_.door->turn_away({app->id, shard}, c.client)) {
+      reply r;
+      r.status = reply_status::overloaded;
+      r.message = full->why;
+      r.retry_after = full->retry_after;
+      answer(std::move(r), shard);
+      return;
+    }
+  }
   c.request.app = std::move(f.app);
   c.request.kind = static_cast<request_kind>(f.kind);
   c.request.key = std::move(f.key);

@@ -4,49 +4,133 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace banyan::actors {
 
-void router_actor_state::carry_out() {
-  auto list = std::move(effects);
-  effects.clear();
-  for (auto& e : list) {
-    if (auto* send = std::get_if<router_send>(&e)) {
-      const auto call = send->frame.call;
-      if (send->to == ctx->self()) {
-        const auto group = send->frame.group;
-        if (ctx->tell_replica(group,
-                              request_in{send->to, std::move(send->frame)}))
-          continue;
-        reply none;
-        none.status = reply_status::no_such_replica;
-        core->on_reply(send->to, reply_frame{call, std::move(none)},
-                       ctx->loop.now(), effects);
-        continue;
-      }
-      bytes b;
-      encode(send->frame, b);
-      if (ctx->send(send->to, net::channel::request, b))
-        continue;
-      reply lost; // no link or its lane is full: as good as not there
-      lost.status = reply_status::no_such_replica;
-      core->on_reply(send->to, reply_frame{call, std::move(lost)},
-                     ctx->loop.now(), effects);
-    } else {
-      auto& answer = std::get<router_answer>(e);
-      const auto at = waiting.find(answer.token);
-      BANYAN_ASSERT(at != waiting.end());
-      auto f = std::move(at->second);
-      waiting.erase(at);
-      f(std::move(answer.reply), answer.shard);
-    }
+namespace {
+
+/// What waits by design, or is a part of other calls, takes no place.
+bool takes_no_place(const call_request& r) {
+  return (r.kind != request_kind::command && r.kind != request_kind::query)
+         || (!r.command.empty() && r.command[0] == '_');
+}
+
+} // namespace
+
+router_actor_state::~router_actor_state() {
+  if (ctx != nullptr)
+    ctx->door = nullptr;
+}
+
+void router_actor_state::take(call_in& m) {
+  ++ctx->counters.calls;
+  const auto now = ctx->loop.now();
+  const auto token = ++tokens;
+  auto& r = m.request;
+  r.token = token;
+  admission::call c;
+  c.token = token;
+  c.client = std::move(m.client);
+  c.until = now + std::clamp(r.deadline, duration{}, router_core::deadline_max);
+  const auto* app = ctx->known.find_app(r.app);
+  c.exempt = app == nullptr || takes_no_place(r);
+  if (!c.exempt) {
+    c.group = {app->id, r.shard ? *r.shard : shard_of(r.key, app->shards)};
+    if (const auto leader = ctx->known.leader(c.group);
+        leader && *leader != ctx->self())
+      c.peer = *leader;
   }
-  if (!effects.empty())
-    return carry_out();
+  const auto said = door.ask(c, now);
+  if (said.what == admission::verdict::refuse) {
+    reply no;
+    no.status = reply_status::overloaded;
+    no.message = said.why;
+    no.retry_after = said.retry_after;
+    m.answer(std::move(no), c.group.shard);
+    return arm();
+  }
+  waiting.emplace(token, std::move(m.answer));
+  if (said.what == admission::verdict::wait) {
+    held.emplace(token, held_call{std::move(r), c.until, c.group.shard});
+    return arm();
+  }
+  core->call(std::move(r), now, effects);
+  carry_out();
+}
+
+/// Those whose turn it is at the door, and those whose time is up there.
+void router_actor_state::let_in() {
+  const auto now = ctx->loop.now();
+  const auto turn = door.release(now);
+  for (const auto token : turn.late) {
+    const auto at = held.find(token);
+    BANYAN_ASSERT(at != held.end());
+    router_answer late;
+    late.token = token;
+    late.shard = at->second.shard;
+    late.reply.status = reply_status::deadline;
+    late.reply.message = "this peer has more calls than it can answer in "
+                         "time; not executed";
+    held.erase(at);
+    effects.emplace_back(std::move(late));
+  }
+  for (const auto token : turn.go) {
+    const auto at = held.find(token);
+    BANYAN_ASSERT(at != held.end());
+    auto call = std::move(at->second);
+    held.erase(at);
+    call.request.deadline = call.until - now;
+    core->call(std::move(call.request), now, effects);
+  }
+}
+
+void router_actor_state::carry(router_send& e) {
+  const auto call = e.frame.call;
+  reply none; // no replica here; no link or its lane is full: as good as that
+  none.status = reply_status::no_such_replica;
+  if (e.to == ctx->self()) {
+    const auto group = e.frame.group;
+    if (ctx->tell_replica(group, request_in{e.to, std::move(e.frame)}))
+      return;
+  } else {
+    bytes b;
+    encode(e.frame, b);
+    if (ctx->send(e.to, net::channel::request, b))
+      return;
+  }
+  core->on_reply(e.to, reply_frame{call, std::move(none)}, ctx->loop.now(),
+                 effects);
+}
+
+void router_actor_state::carry(router_answer& e) {
+  // A failover, or who sent it back at once, tells nothing about how much is
+  // too much.
+  const bool served = e.reply.status != reply_status::overloaded
+                      && e.reply.status != reply_status::deadline;
+  door.ended(e.token, served && !e.repeated && !e.by.is_none(),
+             ctx->loop.now());
+  const auto at = waiting.find(e.token);
+  BANYAN_ASSERT(at != waiting.end());
+  auto f = std::move(at->second);
+  waiting.erase(at);
+  f(std::move(e.reply), e.shard);
+}
+
+void router_actor_state::carry_out() {
+  let_in();
+  while (!effects.empty()) {
+    auto list = std::move(effects);
+    effects.clear();
+    for (auto& e : list)
+      std::visit([this](auto& x) { carry(x); }, e);
+    let_in();
+  }
   arm();
 }
 
 void router_actor_state::arm() {
-  const auto due = core->deadline();
+  const auto due = std::min(core->deadline(), door.deadline());
   if (due == never)
     return timer->cancel();
   timer->arm(
@@ -64,16 +148,9 @@ caf::behavior router_actor(caf::stateful_actor<router_actor_state>* self,
   s.ctx = ctx;
   s.core = std::make_unique<router_core>(ctx->self(), ctx->known, ctx->random);
   s.timer = std::make_unique<io::timer>(ctx->loop);
+  ctx->door = &s.door;
   return {
-      [&s](call_in& m) {
-        ++s.ctx->counters.calls;
-        const auto token = ++s.tokens;
-        m.request.token = token;
-        s.waiting.emplace(token, std::move(m.answer));
-        s.input([&](auto& c, auto now, auto& out) {
-          c.call(std::move(m.request), now, out);
-        });
-      },
+      [&s](call_in& m) { s.take(m); },
       [&s](reply_in& m) {
         s.input([&](auto& c, auto now, auto& out) {
           c.on_reply(m.from, std::move(m.frame), now, out);

@@ -47,11 +47,29 @@ admission::answer admission::refuse(duration wait, const char* why) {
           std::clamp(wait, options_.retry_min, options_.retry_max), why};
 }
 
+/// Somebody waits for that group.
+bool admission::is_behind(const group_id& group) const {
+  const auto q = queues_.find(group.app);
+  return q != queues_.end() && q->second.groups.count(group.shard) != 0;
+}
+
+/// A queue full of one app's calls is not full for another's.
+bool admission::is_full(const app_id& app) const {
+  if (waiting_.size() < options_.waiting_max)
+    return false;
+  const auto q = queues_.find(app);
+  const auto own = q == queues_.end() ? 0 : q->second.size;
+  const auto apps = queues_.size() + (q == queues_.end() ? 1 : 0);
+  return own >= options_.waiting_max / apps;
+}
+
 std::optional<admission::answer>
-admission::refusal(const app_id& app, const std::string& client) const {
+admission::refusal(const group_id& group, const std::string& client) const {
   const auto wait =
-      std::clamp(wait_of(app), options_.retry_min, options_.retry_max);
-  if (waiting_.size() >= options_.waiting_max)
+      std::clamp(wait_of(group.app), options_.retry_min, options_.retry_max);
+  call c;
+  c.group = group;
+  if ((is_behind(group) || !has_place(c)) && is_full(group.app))
     return answer{verdict::refuse, wait, "too many calls wait at this peer"};
   if (client.empty())
     return std::nullopt;
@@ -62,19 +80,23 @@ admission::refusal(const app_id& app, const std::string& client) const {
                 "this client has too many calls under way"};
 }
 
+std::optional<admission::answer>
+admission::turn_away(const group_id& group, const std::string& client) {
+  auto no = refusal(group, client);
+  refused_ += no ? 1 : 0;
+  return no;
+}
+
 // ---- in ---------------------------------------------------------------------
 
 admission::answer admission::ask(const call& c, time_point now) {
   if (c.exempt)
     return {};
   adapt(now);
-  if (const auto no = refusal(c.group.app, c.client))
+  if (const auto no = refusal(c.group, c.client))
     return refuse(no->retry_after, no->why);
-  const auto queue = queues_.find(c.group.app);
-  const bool behind =
-      queue != queues_.end() && queue->second.groups.count(c.group.shard) != 0;
   entry e{c, false, {}};
-  if (!behind && has_place(c)) {
+  if (!is_behind(c.group) && has_place(c)) {
     if (!c.client.empty())
       ++per_client_[c.client];
     begin(e, now);
@@ -84,6 +106,8 @@ admission::answer admission::ask(const call& c, time_point now) {
   }
   reached_ |= under_way_ >= limit_;
   const auto wait = wait_of(c.group.app);
+  if (is_full(c.group.app)) // its peer has too many, though its group doesn't
+    return refuse(wait, "too many calls wait at this peer");
   if (now + wait + usual_ > c.until)
     return refuse(wait, "it could not be answered by its deadline");
   if (!c.client.empty())
@@ -169,7 +193,7 @@ std::optional<std::uint64_t> admission::next_of(app_queue& q) {
 }
 
 void admission::drop_late(time_point now, turn& out) {
-  while (!waiting_.empty() && waiting_.begin()->first < now + usual_) {
+  while (!waiting_.empty() && waiting_.begin()->first <= now + usual_) {
     const auto token = waiting_.begin()->second;
     ++late_;
     out.late.push_back(token);

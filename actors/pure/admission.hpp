@@ -22,6 +22,7 @@ struct admission_options {
   /// Of one group: a quarter of the limit, and at least so many.
   std::size_t group_min = 256;
   std::size_t peer_max = 4096; ///< of groups that one other peer leads
+  /// In all; an app below its even share of them may have that, too.
   std::size_t waiting_max = 8192;
   duration retry_min = 10ms; ///< bounds of what `retry_after` says
   duration retry_max = 2s;
@@ -65,10 +66,13 @@ public:
   };
   answer ask(const call& c, time_point now);
 
-  /// True when a call for this app would be refused whatever it is: for doors
+  /// Set when a call for this group would be refused whatever it is: for doors
   /// that want to know before they read it.
-  [[nodiscard]] std::optional<answer> refusal(const app_id& app,
+  [[nodiscard]] std::optional<answer> refusal(const group_id& group,
                                               const std::string& client) const;
+  /// The same, and it counts as a call that was refused.
+  std::optional<answer> turn_away(const group_id& group,
+                                  const std::string& client);
 
   /// A call that went, or waits, is over. Its latency counts unless it waited
   /// for something else than this mesh's work (`sample` false): a failover, a
@@ -102,6 +106,8 @@ private:
   };
 
   [[nodiscard]] bool has_place(const call& c) const;
+  [[nodiscard]] bool is_behind(const group_id& group) const;
+  [[nodiscard]] bool is_full(const app_id& app) const;
   [[nodiscard]] std::size_t group_max() const;
   [[nodiscard]] duration wait_of(const app_id& app) const;
   answer refuse(duration wait, const char* why);

@@ -199,6 +199,7 @@ void router_core::send(std::uint64_t id, const node_id& to, time_point now,
   auto& c = calls_.at(id);
   if (now >= c.until)
     return finish(id, out_of_time(c), now, out);
+  c.repeated |= !c.at.is_none();
   c.in_flight = true;
   c.at = to;
   c.retry_at = never;
@@ -230,6 +231,7 @@ void router_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
 void router_core::retry_later(std::uint64_t id, time_point now) {
   auto& c = calls_.at(id);
   ++retries_;
+  c.repeated = true;
   c.in_flight = false;
   c.hops = 0;
   c.pause =
@@ -304,8 +306,8 @@ void router_core::finish(std::uint64_t id, reply r, time_point now,
       for (auto& mine : g.sessions)
         if (mine.id == s->session)
           mine.open.erase(s->number);
-  out.emplace_back(
-      router_answer{c.token, std::move(r), c.frame.group.shard, by});
+  out.emplace_back(router_answer{c.token, std::move(r), c.frame.group.shard, by,
+                                 c.repeated});
 }
 
 void router_core::on_reply(const node_id& from, reply_frame f, time_point now,

@@ -41,6 +41,9 @@ struct router_answer {
   banyan::reply reply;
   std::uint32_t shard = 0;
   node_id by; ///< whose answer it is; none: the router's own
+  /// It was asked more than once, or waited for somebody to ask: how long it
+  /// took says nothing about load.
+  bool repeated = false;
 };
 using router_effect = std::variant<router_send, router_answer>;
 
@@ -132,6 +135,7 @@ private:
     bool internal = false; ///< opens a session of the router's own
     bool own_session = false;
     bool in_flight = false;
+    bool repeated = false;
     bool submitted = false; ///< may stand in some leader's log
     reply_status last = reply_status::deadline;
     std::uint64_t token = 0;

@@ -97,8 +97,8 @@ TEST_F(admitting, a_client_has_its_bound) {
   const auto no = a.ask(of(1, 0, "greedy"), now);
   EXPECT_EQ(no.what, admission::verdict::refuse);
   EXPECT_GE(no.retry_after, o.retry_min);
-  EXPECT_TRUE(a.refusal(id<app_id>(1), "greedy"));
-  EXPECT_FALSE(a.refusal(id<app_id>(1), "modest"));
+  EXPECT_TRUE(a.refusal({id<app_id>(1), 0}, "greedy"));
+  EXPECT_FALSE(a.refusal({id<app_id>(1), 0}, "modest"));
   EXPECT_EQ(a.ask(of(1, 0, "modest"), now).what, admission::verdict::go);
   a.ended(1, true, now);
   EXPECT_EQ(a.ask(of(1, 0, "greedy"), now).what, admission::verdict::go);
@@ -142,7 +142,7 @@ TEST_F(admitting, a_full_queue_refuses_and_the_hint_grows_with_it) {
   }
   while (a.waiting() < 5)
     a.ask(of(1), now);
-  const auto few = a.refusal(id<app_id>(1), {});
+  const auto few = a.refusal({id<app_id>(1), 0}, {});
   EXPECT_FALSE(few);
   duration last{};
   while (a.waiting() < o.waiting_max)
@@ -153,6 +153,26 @@ TEST_F(admitting, a_full_queue_refuses_and_the_hint_grows_with_it) {
   EXPECT_GT(last, o.retry_min);
   EXPECT_LE(last, o.retry_max);
   EXPECT_EQ(a.refused(), 1U);
+}
+
+TEST_F(admitting, a_queue_full_of_one_app_is_not_full_for_another) {
+  o.group_min = 4; // half of the limit: other groups have places
+  admission a{o};
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(a.ask(of(1), now).what, admission::verdict::go);
+  while (a.waiting() < o.waiting_max)
+    EXPECT_EQ(a.ask(of(1), now).what, admission::verdict::wait);
+  EXPECT_EQ(a.ask(of(1), now).what, admission::verdict::refuse);
+  EXPECT_TRUE(a.refusal({id<app_id>(1), 0}, {}));
+  // Neither another app nor another group of this one is any the worse.
+  EXPECT_FALSE(a.refusal({id<app_id>(2), 0}, {}));
+  EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::go);
+  for (std::uint32_t shard = 1; shard <= 3; ++shard)
+    EXPECT_EQ(a.ask(of(1, shard), now).what, admission::verdict::go);
+  EXPECT_EQ(a.under_way(), o.limit_start);
+  for (std::size_t i = 0; i < o.waiting_max / 2; ++i) // its share
+    EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::wait);
+  EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::refuse);
 }
 
 TEST_F(admitting, watches_take_no_place) {
@@ -254,7 +274,7 @@ TEST_F(admitting, model) {
     ASSERT_EQ(a.under_way(), under_way.size());
     ASSERT_EQ(a.waiting(), waiting.size());
     ASSERT_LE(under_way.size(), o.limit_max);
-    ASSERT_LE(waiting.size(), o.waiting_max);
+    ASSERT_LE(waiting.size(), 2 * o.waiting_max);
     std::map<std::string, std::size_t> clients;
     std::map<group_id, std::size_t> groups;
     std::map<node_id, std::size_t> peers;

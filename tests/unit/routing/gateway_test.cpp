@@ -1,6 +1,7 @@
 // The gateway's rules, over real HTTP, in front of a router that notes what
 // it is asked and a supervisor that is not there.
 #include "actors/docs/app_token.hpp"
+#include "actors/pure/admission.hpp"
 #include "tests/unit/routing/gateway_fixture.hpp"
 
 namespace banyan::actors {
@@ -121,6 +122,26 @@ TEST_F(gateway, each_end_of_a_call_has_its_status) {
   next.message = "too \"poor\"";
   expect(send("POST", alice + "deposit", "{}"), 422, "rejected",
          "\"code\":\"insufficient_funds\"");
+}
+
+TEST_F(gateway, a_full_door_says_so_before_the_body_is_read) {
+  admission_options o;
+  o.limit_start = 1;
+  o.waiting_max = 0;
+  admission full{o};
+  EXPECT_EQ(full.ask({}, {}).what, admission::verdict::go); // it takes all
+  on_loop(l, [&] { ctx.door = &full; });
+  expect(send("POST", alice + "deposit", "no JSON at all"), 429, "overloaded",
+         "\"retry_after_ms\":10");
+  expect(send("POST", "/v1/apps/none/actors/a/deposit", "no JSON at all"), 400,
+         "invalid_argument", "no JSON");
+  EXPECT_TRUE(asked.empty());
+  on_loop(l, [&] {
+    EXPECT_EQ(full.refused(), 1U);
+    ctx.door = nullptr;
+  });
+  expect(send("POST", alice + "deposit", "no JSON at all"), 400,
+         "invalid_argument", "no JSON");
 }
 
 TEST_F(gateway, two_apps_of_one_name_are_a_conflict) {
