@@ -36,6 +36,7 @@ struct ledger_load::client {
   std::uint64_t transfers = 0;
   std::map<std::string, std::int64_t> paid;                  ///< by recipient
   std::vector<std::unique_ptr<io::http_client>> connections; ///< by peer
+  std::vector<duration> waits;
   std::mt19937_64 random;
   std::thread thread;
 };
@@ -104,11 +105,14 @@ ledger_load::outcome ledger_load::call(client& c, const std::string& account,
   q.method = "POST";
   q.target = "/v1/apps/" + options_.app + "/actors/" + account + "/" + command;
   q.body = argument;
-  q.headers = {{"idempotency-key", key},
-               {"accept", "application/msgpack"},
-               {"banyan-deadline-ms", "2500"}};
-  q.connect_timeout = 1s;
-  q.timeout = 3s;
+  q.headers = {
+      {"idempotency-key", key},
+      {"accept", "application/msgpack"},
+      {"banyan-deadline-ms",
+       std::to_string(
+           std::chrono::milliseconds{options_.deadline / 1ms}.count())}};
+  q.connect_timeout = std::min<duration>(1s, options_.patience);
+  q.timeout = options_.patience;
   for (std::size_t failed = 0;; ++failed) {
     if (ticks(now()) > give_up_at_)
       return outcome::unanswered;
@@ -131,9 +135,12 @@ ledger_load::outcome ledger_load::call(client& c, const std::string& account,
     if (r->status == 429 || r->status == 503 || r->status == 504
         || r->status == 507)
       continue;
+    const auto waited = now() - begun;
+    if (options_.keep_waits)
+      c.waits.push_back(waited);
     {
       const std::lock_guard lock{mutex_};
-      longest_ = std::max(longest_, (now() - begun).count());
+      longest_ = std::max(longest_, waited.count());
     }
     if (r->status == 200) {
       const auto answer = parse_value(r->body);
@@ -148,6 +155,13 @@ ledger_load::outcome ledger_load::call(client& c, const std::string& account,
              + std::to_string(r->status) + " " + r->body);
     return outcome::wrong;
   }
+}
+
+std::vector<duration> ledger_load::waits() const {
+  std::vector<duration> all;
+  for (const auto& c : clients_)
+    all.insert(all.end(), c->waits.begin(), c->waits.end());
+  return all;
 }
 
 void ledger_load::run(client& c) {

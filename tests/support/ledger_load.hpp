@@ -18,6 +18,10 @@ struct load_options {
   std::size_t recipients = 16; ///< accounts that the transfers go to
   duration pause = 0ms;        ///< of a client between two transfers
   duration give_up = 40s;      ///< after `stop`, for what has no answer yet
+  /// How long one door may take, before the next one is asked for the same.
+  duration patience = 3s;
+  duration deadline = 2500ms; ///< as a door is told
+  bool keep_waits = false;    ///< for `waits`
 };
 
 struct audit_report {
@@ -65,6 +69,9 @@ public:
   [[nodiscard]] std::string recipient(std::size_t i) const {
     return "shared-" + run_ + "-" + std::to_string(i);
   }
+  /// After `stop`, with `keep_waits`: how long each call took, its repeats
+  /// included.
+  [[nodiscard]] std::vector<duration> waits() const;
   term_watch terms; ///< of the answers; tells failovers of a one-shard app
 
 private:

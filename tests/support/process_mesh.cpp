@@ -78,7 +78,7 @@ void process_mesh::launch(std::size_t i) {
   // Any peer will do; the first is joined while all start at once.
   std::size_t seed = 0;
   for (std::size_t k = 0; k < peers_.size(); ++k)
-    if (k != i && running(k)) {
+    if (k != i && serving(k)) {
       seed = k;
       break;
     }
