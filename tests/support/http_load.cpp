@@ -65,16 +65,18 @@ public:
     for (;;) {
       const auto at = now();
       std::size_t busy = 0;
-      for (auto& c : clients_) {
-        if (c->busy)
-          look_after(*c, at);
-        if (!c->busy && at < end && (options_.rate <= 0 || due(begun) <= at)) {
-          c->begun = options_.rate <= 0 ? at : due(begun);
+      for (std::size_t i = 0; i < clients_.size(); ++i) {
+        auto& c = *clients_[(next_ + i) % clients_.size()]; // all by turns
+        if (c.busy)
+          look_after(c, at);
+        if (!c.busy && at < end && (options_.rate <= 0 || due(begun) <= at)) {
+          c.begun = options_.rate <= 0 ? at : due(begun);
           ++begun;
-          begin(*c, at);
+          begin(c, at);
         }
-        busy += c->busy ? 1 : 0;
+        busy += c.busy ? 1 : 0;
       }
+      next_ = begun % clients_.size();
       if (busy == 0 && at >= end)
         break;
       wait();
@@ -228,6 +230,7 @@ private:
   int epoll_ = -1;
   time_point start_;
   std::vector<std::unique_ptr<client>> clients_;
+  std::size_t next_ = 0; ///< whose turn the next call is
   std::vector<double> times_;
   http_load_report report_;
 };
