@@ -16,9 +16,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <functional>
 
 namespace banyan {
 namespace {
@@ -96,6 +100,22 @@ void raise_descriptors() {
     return;
   l.rlim_cur = l.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/// Asked by the loop's thread: permille of a CPU that it used since last time.
+std::function<std::uint16_t()> loop_share() {
+  return [last = timespec{}, at = std::chrono::steady_clock::now()]() mutable {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    const auto now = std::chrono::steady_clock::now();
+    const auto busy = static_cast<double>(used.tv_sec - last.tv_sec)
+                      + static_cast<double>(used.tv_nsec - last.tv_nsec) / 1e9;
+    const auto passed = std::chrono::duration<double>(now - at).count();
+    last = used;
+    at = now;
+    return static_cast<std::uint16_t>(
+        std::clamp(passed > 0 ? 1000 * busy / passed : 0.0, 0.0, 1000.0));
+  };
 }
 
 std::string host_port(const std::string& text) {
@@ -183,6 +203,7 @@ private:
               std::chrono::system_clock::now().time_since_epoch())
               .count());
     };
+    settings.busy = loop_share();
     std::vector<std::string> directories;
     for (const auto& d : config_.apps)
       directories.push_back(d.string());

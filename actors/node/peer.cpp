@@ -2,6 +2,7 @@
 
 #include "actors/host/process_host.hpp"
 #include "actors/host/thread_host.hpp"
+#include "actors/node/lead_balance.hpp"
 #include "actors/node/router.hpp"
 #include "actors/node/scrub.hpp"
 
@@ -92,6 +93,7 @@ bool peer::begin(std::string& error) {
   node_->start();
   ctx_.supervisor = sys.spawn(supervisor_actor, &ctx_, start);
   ctx_.scrub = sys.spawn(scrub_actor, &ctx_);
+  lead_balance_ = sys.spawn(lead_balance_actor, &ctx_);
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
@@ -154,7 +156,7 @@ peer::~peer() {
     for (auto& [app, actor] : ctx_.instances)
       roots.push_back(actor);
     for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_,
-                    &modules_actor_})
+                    &modules_actor_, &lead_balance_})
       if (*a)
         roots.push_back(*a);
   });
@@ -164,7 +166,7 @@ peer::~peer() {
     ctx_.apps.clear();
     ctx_.instances.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.scrub = gateway_actor_ =
-        modules_actor_ = nullptr;
+        modules_actor_ = lead_balance_ = nullptr;
     node_.reset();
     gateway_.reset();
     ctx_.modules = nullptr;

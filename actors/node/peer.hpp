@@ -81,6 +81,7 @@ private:
   std::shared_ptr<module_shell> modules_;
   caf::actor gateway_actor_;
   caf::actor modules_actor_;
+  caf::actor lead_balance_;
   void share_full_log(const store::log_done& d);
 
   net::address listening_;

@@ -147,12 +147,14 @@ std::optional<lead_move> lead_balance::for_load(const lead_facts& f,
 std::optional<lead_move> lead_balance::next(const lead_facts& f,
                                             time_point now) {
   watch(f, now);
+  resting_ = false;
   if (now - calm_since_ < options_.calm + turn_of(f.self)
       || !passed(moved_, options_.between, now))
     return std::nullopt;
   auto move = for_spread(f, now);
   if (!move)
     move = for_load(f, now);
+  resting_ = !move && busy_for_ == 0;
   if (!move)
     return std::nullopt;
   moved_ = now;

@@ -57,7 +57,7 @@ struct lead_move {
 /// smaller, so it ends. It is slow on purpose: a move costs its group some
 /// milliseconds, and while anything fails it would be in the way.
 ///
-/// Pure; one per node; asked about every two seconds.
+/// Pure; one per node; asked about every two seconds, or ten while it rests.
 class lead_balance {
 public:
   explicit lead_balance(lead_balance_options o = {}) : options_{o} {}
@@ -65,6 +65,9 @@ public:
   /// What to do now, if anything; the caller does it.
   [[nodiscard]] std::optional<lead_move> next(const lead_facts& f,
                                               time_point now);
+  /// It had looked, and found all as it should be: until something changes it
+  /// need not be asked that often.
+  [[nodiscard]] bool resting() const { return resting_; }
 
 private:
   struct seen {
@@ -92,6 +95,7 @@ private:
   time_point moved_ = time_point::min();
   time_point sampled_ = time_point::min();
   unsigned busy_for_ = 0; ///< samples
+  bool resting_ = false;
 };
 
 } // namespace banyan
