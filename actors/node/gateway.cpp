@@ -197,6 +197,8 @@ void http_gateway::handle(io::http_request q, responder r) {
     return list(q, std::move(r));
   if (path.size() == 6 && path[3] == "actors" && path[5].substr(0, 1) == "_")
     return look(q, std::move(r));
+  if (path.size() == 5 && path[3] == "_all" && (get || q.method == "POST"))
+    return all(q, std::move(r));
   if (path.size() == 4 && path[3] == "_restore" && q.method == "POST")
     return load(q, r);
   if (path.size() == 4 && path[3] == "recover"

@@ -55,6 +55,7 @@ private:
   void logs(io::http_request& q, responder r);
   void look(io::http_request& q, responder r);
   void list(io::http_request& q, responder r);
+  void all(io::http_request& q, responder r); // gateway_all.cpp
   /// False: it was refused.
   bool may_look(const io::http_request& q, responder& r) const;
   /// What operators order (gateway_moves.cpp). False: no such path.
