@@ -71,18 +71,21 @@ duration balancer::latency_of(const instance& i, time_point now) const {
   return seen;
 }
 
-duration balancer::patience(const node_id& node, time_point now) const {
-  const auto at = instances_.find(node);
-  return at == instances_.end()
+duration balancer::patience(time_point now) const {
+  auto quickest = duration::max();
+  for (const auto& [node, i] : instances_)
+    if (now >= i.ejected_until)
+      quickest = std::min(quickest, faded(i, now));
+  return quickest == duration::max()
              ? options_.stuck_after
-             : std::max(options_.stuck_after, 8 * faded(at->second, now));
+             : std::max(options_.stuck_after, 8 * quickest);
 }
 
-balancer::fitness balancer::fit(const instance& i, time_point now) const {
+balancer::fitness balancer::fit(const instance& i, duration patient,
+                                time_point now) const {
   const auto oldest =
       i.under_way.empty() ? duration{} : now - i.under_way.begin()->first;
-  const bool stuck =
-      oldest >= std::max(options_.stuck_after, 8 * faded(i, now));
+  const bool stuck = oldest >= patient;
   const bool out =
       now < i.ejected_until || (i.on_probation && !i.under_way.empty());
   return stuck || out || now < i.loaded_until ? fitness::last_choice
@@ -127,10 +130,11 @@ std::optional<node_id> balancer::best_of(const std::vector<candidate>& list,
   std::vector<candidate> near;
   std::vector<candidate> far;
   std::vector<candidate> rest;
+  const auto patient = patience(now);
   for (const auto& one : list) {
     const auto& i = *one.second;
     const auto part = share(i, now);
-    if (fit(i, now) == fitness::last_choice
+    if (fit(i, patient, now) == fitness::last_choice
         || (part < 1 && !random_.chance(part)))
       rest.push_back(one);
     else
@@ -230,7 +234,7 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
   auto& i = found->second;
   i.under_way.erase({c.began, token});
   const auto waited = now - c.began;
-  if (how == balanced_end::given_up && waited >= patience(c.at, now))
+  if (how == balanced_end::given_up && waited >= patience(now))
     how = balanced_end::failed;
   switch (how) {
   case balanced_end::answered:

@@ -12,11 +12,11 @@
 namespace banyan {
 
 struct balancer_options {
-  duration latency_memory = 5s;   ///< after it a latency counts for 1/e
+  duration latency_memory = 1s;   ///< after it a latency counts for 1/e
   duration latency_floor = 100us; ///< less than this is no difference
-  /// A call under way for this long, and for eight times the usual latency,
-  /// makes its instance the last choice until something ends there, and may be
-  /// made a second time elsewhere.
+  /// A call under way for this long, and for eight times what the quickest
+  /// instance takes, makes its instance the last choice until something ends
+  /// there, and may be made a second time elsewhere.
   duration stuck_after = 100ms;
   std::uint32_t failures_to_eject = 3; ///< in a row
   duration eject_first = 1s;           ///< doubles each time in a row, up to
@@ -96,9 +96,10 @@ public:
   /// wants to be left alone; at least 100 ms.
   void ended(std::uint64_t token, balanced_end how, time_point now,
              duration retry_after = {});
-  /// How long a call may be under way at `node` before it is worth a second one
-  /// elsewhere (for calls that may run twice).
-  [[nodiscard]] duration patience(const node_id& node, time_point now) const;
+  /// How long a call may be under way before it is worth a second one elsewhere
+  /// (for calls that may run twice). What the quickest instance takes is the
+  /// measure: who is late earns itself no patience.
+  [[nodiscard]] duration patience(time_point now) const;
 
   /// A new call (not a repeat of one) comes: its share goes into the budget.
   void count_call();
@@ -137,7 +138,8 @@ private:
   };
   enum class fitness : std::uint8_t { well, last_choice };
 
-  [[nodiscard]] fitness fit(const instance& i, time_point now) const;
+  [[nodiscard]] fitness fit(const instance& i, duration patient,
+                            time_point now) const;
   [[nodiscard]] double kept(const instance& i, time_point now) const;
   [[nodiscard]] duration faded(const instance& i, time_point now) const;
   [[nodiscard]] duration latency_of(const instance& i, time_point now) const;
