@@ -105,11 +105,12 @@ void router_actor_state::carry(router_send& e) {
 
 void router_actor_state::carry(router_answer& e) {
   // A failover, or who sent it back at once, tells nothing about how much is
-  // too much.
-  const bool served = e.reply.status != reply_status::overloaded
-                      && e.reply.status != reply_status::deadline;
-  door.ended(e.token, served && !e.repeated && !e.by.is_none(),
-             ctx->loop.now());
+  // too much; that nobody answered in time does.
+  const bool in_vain = e.reply.status == reply_status::unknown
+                       || e.reply.status == reply_status::deadline;
+  const bool tells =
+      e.by.is_none() ? in_vain : e.reply.status != reply_status::overloaded;
+  door.ended(e.token, tells && !e.repeated, ctx->loop.now());
   const auto at = waiting.find(e.token);
   BANYAN_ASSERT(at != waiting.end());
   auto f = std::move(at->second);

@@ -41,6 +41,14 @@ duration admission::wait_of(const app_id& app) const {
          / static_cast<std::int64_t>(limit_);
 }
 
+/// The first that waits for that group has waited for so long already.
+duration admission::waited_at(const group_id& group, time_point now) const {
+  if (!is_behind(group))
+    return {};
+  const auto& first = queues_.at(group.app).groups.at(group.shard).front();
+  return now - calls_.at(first).asked;
+}
+
 admission::answer admission::refuse(duration wait, const char* why) {
   ++refused_;
   return {verdict::refuse,
@@ -95,7 +103,7 @@ admission::answer admission::ask(const call& c, time_point now) {
   adapt(now);
   if (const auto no = refusal(c.group, c.client))
     return refuse(no->retry_after, no->why);
-  entry e{c, false, {}};
+  entry e{c, false, now, {}};
   if (!is_behind(c.group) && has_place(c)) {
     if (!c.client.empty())
       ++per_client_[c.client];
@@ -105,10 +113,12 @@ admission::answer admission::ask(const call& c, time_point now) {
     return {};
   }
   reached_ |= under_way_ >= limit_;
-  const auto wait = wait_of(c.group.app);
+  const auto wait = std::max(wait_of(c.group.app), waited_at(c.group, now));
   if (is_full(c.group.app)) // its peer has too many, though its group doesn't
     return refuse(wait, "too many calls wait at this peer");
-  if (now + wait + usual_ > c.until)
+  // Twice: an estimate is one, and who is answered too late took the place of
+  // one that would not have been.
+  if (now + 2 * wait + usual_ > c.until)
     return refuse(wait, "it could not be answered by its deadline");
   if (!c.client.empty())
     ++per_client_[c.client];
@@ -245,9 +255,9 @@ void admission::adapt(time_point now) {
   if (now < round_)
     return;
   round_ = now + options_.adapt_every;
-  const bool reached = std::exchange(reached_, false);
   if (samples_.size() < options_.samples_min)
-    return samples_.clear();
+    return; // they are few: some more make a round
+  const bool reached = std::exchange(reached_, false);
   const auto middle =
       samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 2);
   std::nth_element(samples_.begin(), middle, samples_.end());

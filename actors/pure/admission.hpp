@@ -97,6 +97,7 @@ private:
   struct entry {
     call c;
     bool waits = false;
+    time_point asked;
     time_point began; ///< when it went
   };
   struct app_queue {
@@ -110,6 +111,7 @@ private:
   [[nodiscard]] bool is_full(const app_id& app) const;
   [[nodiscard]] std::size_t group_max() const;
   [[nodiscard]] duration wait_of(const app_id& app) const;
+  [[nodiscard]] duration waited_at(const group_id& group, time_point now) const;
   answer refuse(duration wait, const char* why);
   void begin(entry& e, time_point now);
   void leave_queue(const entry& e);

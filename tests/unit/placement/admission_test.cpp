@@ -175,6 +175,32 @@ TEST_F(admitting, a_queue_full_of_one_app_is_not_full_for_another) {
   EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::refuse);
 }
 
+TEST_F(admitting, who_comes_waits_no_less_than_who_waits_already) {
+  auto a = fill(); // whose calls took no time, as far as is known
+  EXPECT_EQ(a.ask(of(1), now).what, admission::verdict::wait);
+  now += 600ms;
+  EXPECT_EQ(a.ask(of(1, 0, {}, 1s), now).what, admission::verdict::refuse);
+  EXPECT_EQ(a.ask(of(1, 0, {}, 2s), now).what, admission::verdict::wait);
+}
+
+TEST_F(admitting, few_and_slow_answers_count_too) {
+  o.limit_start = o.limit_max = 100;
+  o.group_min = 500;
+  admission a{o};
+  const auto serve = [&](duration takes) {
+    const auto c = of(1);
+    ASSERT_EQ(a.ask(c, now).what, admission::verdict::go);
+    now += takes;
+    a.ended(c.token, true, now);
+    a.release(now);
+  };
+  for (int i = 0; i < 200; ++i)
+    serve(5ms);
+  for (int i = 0; i < 40; ++i)
+    serve(100ms); // one a round
+  EXPECT_LT(a.limit(), o.limit_max);
+}
+
 TEST_F(admitting, watches_take_no_place) {
   auto a = fill();
   auto watch = of(1);
