@@ -556,5 +556,56 @@ TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
   EXPECT_TRUE(w.at(n).fault().empty());
 }
 
+// DESIGN section 9: load is shed at the door, and one hot app starves no other.
+TEST_F(nodes, a_hot_app_leaves_room_for_another) {
+  actors::deploy_in d;
+  d.spec.name = d.spec.module = "kv";
+  d.spec.shards = 1;
+  d.spec.isolation = app_isolation::none;
+  bool there = false;
+  d.done = [&](const actors::deploy_answer& a) { there = a.message.empty(); };
+  caf::anon_send(context(0).supervisor, std::move(d));
+  ASSERT_TRUE(w.run_until([&] { return there; }, 10s));
+  const auto request = [](std::string app, std::string key) {
+    call_request q;
+    q.key = std::move(key);
+    q.command = app == "kv" ? "put" : "add";
+    writer v{q.argument};
+    if (app == "kv")
+      v.map(1).text("value").text("x");
+    else
+      v.map(1).text("n").sint(1);
+    q.app = std::move(app);
+    return q;
+  };
+  bool served = false;
+  const auto ask_other = [&] {
+    served = false;
+    w.at(outside).peer().call(
+        request("kv", "a"), [&](const reply& r, std::uint32_t) {
+          EXPECT_EQ(r.status, reply_status::ok) << r.message;
+          served = true;
+        });
+  };
+  ask_other(); // its group leads, and its session is open
+  ASSERT_TRUE(w.run_until([&] { return served; }, 10s));
+  for (const auto& m : w.machines)
+    m->host_delays(1ms, 2ms);
+  constexpr std::size_t hot = 3000;
+  std::size_t answered = 0;
+  std::size_t good = 0;
+  for (std::size_t i = 0; i < hot; ++i)
+    w.at(outside).peer().call(request("counter", "k" + std::to_string(i)),
+                              [&](const reply& r, std::uint32_t) {
+                                ++answered;
+                                good += r.status == reply_status::ok ? 1 : 0;
+                              });
+  ask_other();
+  ASSERT_TRUE(w.run_until([&] { return served; }, 10s));
+  EXPECT_LT(answered, hot / 2);
+  EXPECT_TRUE(w.run_until([&] { return answered == hot; }, 10s));
+  EXPECT_EQ(good, hot);
+}
+
 } // namespace
 } // namespace banyan::sim
