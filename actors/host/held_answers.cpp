@@ -74,7 +74,9 @@ void* held_answers::look_after(void* self) {
 void held_answers::look() {
   std::unique_lock lock{mutex_};
   while (!over_) {
-    asleep_ = true;
+    // Held already, and a turn behind it, while this thread came up: nobody
+    // would wake it.
+    asleep_ = held_ == 0;
     wake_.wait(lock, [&] { return over_ || !asleep_; });
     for (int vain = 0; vain < looks_in_vain && !over_; ++vain) {
       const auto before = writes_;

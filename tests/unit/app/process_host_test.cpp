@@ -1,5 +1,6 @@
 // Apps in a process of their own: whatever that process does is contained.
 #include "../io/loop_fixture.hpp"
+#include "actors/host/held_answers.hpp"
 #include "actors/host/process_host.hpp"
 #include "base/codec.hpp"
 
@@ -8,6 +9,8 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
+#include <utility>
 
 namespace banyan {
 namespace {
@@ -213,6 +216,24 @@ TEST_F(processes, a_short_turn_is_answered_while_a_long_one_runs_behind_it) {
   EXPECT_EQ(results[2].key.number, 3U);
   EXPECT_TRUE(failed.empty());
   EXPECT_EQ(h->outstanding(), 1U);
+}
+
+// Also when the first answer is held before the thread that looks after it has
+// come up.
+TEST(held_answers, are_written_however_late_their_thread_begins) {
+  for (int i = 0; i < 200; ++i) {
+    std::promise<void> written;
+    bool once = false;
+    held_answers answers{[&](const_bytes) {
+      if (!std::exchange(once, true))
+        written.set_value();
+      return true;
+    }};
+    answers.turn_begins();
+    ASSERT_TRUE(answers.add({}));
+    answers.turn_begins();
+    ASSERT_EQ(written.get_future().wait_for(20s), std::future_status::ready);
+  }
 }
 
 TEST_F(processes, one_whose_turn_takes_long_gives_way_to_the_others) {
