@@ -22,7 +22,11 @@ std::size_t admission::group_max() const {
 }
 
 bool admission::has_place(const call& c) const {
-  if (under_way_ >= limit_)
+  const auto app = per_app_.find(c.group.app);
+  const auto own = app == per_app_.end() ? 0 : app->second;
+  // Calls of another app that all hang (it lost its quorum) don't shut out one
+  // that has hardly any under way.
+  if (under_way_ >= limit_ + (own < limit_ / 16 ? limit_ / 8 : 0))
     return false;
   const auto group = per_group_.find(c.group);
   if (group != per_group_.end() && group->second >= group_max())
@@ -137,6 +141,7 @@ void admission::begin(entry& e, time_point now) {
   e.began = now;
   ++under_way_;
   ++per_group_[e.c.group];
+  ++per_app_[e.c.group.app];
   if (!e.c.peer.is_none())
     ++per_peer_[e.c.peer];
 }
@@ -180,6 +185,7 @@ void admission::ended(std::uint64_t token, bool sample, time_point now) {
     return leave_queue(e);
   --under_way_;
   uncount(per_group_, e.c.group);
+  uncount(per_app_, e.c.group.app);
   if (!e.c.peer.is_none())
     uncount(per_peer_, e.c.peer);
   if (sample)
@@ -216,7 +222,7 @@ admission::turn admission::release(time_point now) {
   adapt(now);
   drop_late(now, out);
   std::size_t fruitless = 0;
-  while (!queues_.empty() && under_way_ < limit_
+  while (!queues_.empty() && under_way_ < limit_ + limit_ / 8
          && fruitless < queues_.size()) {
     auto at = queues_.lower_bound(turn_);
     if (at == queues_.end())

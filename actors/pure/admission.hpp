@@ -127,6 +127,7 @@ private:
   std::unordered_map<std::uint64_t, entry> calls_; ///< all but the exempt
   std::size_t under_way_ = 0;
   std::unordered_map<group_id, std::size_t> per_group_;
+  std::unordered_map<app_id, std::size_t> per_app_;
   std::unordered_map<node_id, std::size_t> per_peer_;
   std::unordered_map<std::string, std::size_t> per_client_;
   std::map<app_id, app_queue> queues_;

@@ -76,6 +76,18 @@ TEST_F(admitting, one_hot_app_starves_no_other) {
   EXPECT_EQ(std::count(went.begin(), went.end(), rare.token), 1);
 }
 
+TEST_F(admitting, an_app_whose_calls_hang_shuts_out_no_other) {
+  o.limit_start = o.limit_max = 64;
+  o.group_min = 64;
+  auto a = fill();
+  EXPECT_EQ(a.ask(of(1), now).what, admission::verdict::wait);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::go);
+  EXPECT_EQ(a.ask(of(2), now).what, admission::verdict::wait);
+  a.ended(tokens - 1, true, now); // one of the four
+  EXPECT_EQ(a.release(now).go, std::vector<std::uint64_t>{tokens});
+}
+
 TEST_F(admitting, a_hot_group_leaves_room_for_the_others_of_its_app) {
   o.group_min = 3;
   admission a{o};
