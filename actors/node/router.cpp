@@ -34,7 +34,8 @@ void router_actor_state::take(call_in& m) {
   c.client = std::move(m.client);
   c.until = now + std::clamp(r.deadline, duration{}, router_core::deadline_max);
   const auto* app = ctx->known.find_app(r.app);
-  c.exempt = app == nullptr || takes_no_place(r);
+  // What a client asks for itself is a call of its own, whatever it is.
+  c.exempt = app == nullptr || (takes_no_place(r) && c.client.empty());
   if (!c.exempt) {
     c.group = {app->id, r.shard ? *r.shard : shard_of(r.key, app->shards)};
     if (const auto leader = ctx->known.leader(c.group);
