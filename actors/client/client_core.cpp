@@ -33,6 +33,11 @@ bool is_command(const client_call_frame& f) {
   return f.kind == client_call_kind::command;
 }
 
+/// A call without a key is a stateless app's: it may do something outside.
+bool may_act(const client_call_frame& f) {
+  return is_command(f) || (f.kind == client_call_kind::query && f.key.empty());
+}
+
 balanced_end end_of(reply_status s) {
   switch (s) {
   case reply_status::overloaded:
@@ -405,7 +410,7 @@ void client_core::on_answer(std::uint64_t id, const node_id& from, reply r,
     return finish(id, std::move(r), now, out);
   if (r.status == reply_status::expired)
     return on_expired(id, std::move(r), now, out);
-  c.lost |= r.status == reply_status::unknown && is_command(c.frame);
+  c.lost |= r.status == reply_status::unknown && may_act(c.frame);
   if (r.status == reply_status::not_found) {
     if (ask_elsewhere(id, from, now, out))
       return;
@@ -418,7 +423,7 @@ void client_core::on_answer(std::uint64_t id, const node_id& from, reply r,
     return retry_later(id, now);
   if (r.status == reply_status::overloaded && repeat_overload(id, r, now))
     return;
-  if (c.lost && is_command(c.frame))
+  if (c.lost && may_act(c.frame))
     r = out_of_time(c);
   finish(id, std::move(r), now, out);
 }
@@ -485,7 +490,7 @@ void client_core::finish(std::uint64_t id, reply r, time_point now,
 }
 
 reply client_core::out_of_time(const pending& c) const {
-  if (is_command(c.frame) && (c.lost || !c.asked.empty()))
+  if (may_act(c.frame) && (c.lost || !c.asked.empty()))
     return ended(reply_status::unknown,
                  "no peer answered in time; it may have taken effect");
   if (!c.sent && peers_.empty())
