@@ -445,7 +445,8 @@ bool group_supervisor::takes_in(time_point now) {
     const replica_ref self{ctx_.self(), r.id};
     // Where nobody leads, nothing is on its way.
     if (const auto* v = ctx_.known.view(g);
-        v != nullptr && ctx_.members->hears(v->leader.node)) {
+        v != nullptr && ctx_.members->hears(v->leader.node)
+        && ctx_.known.majority_alive(g)) { // a view outlives its quorum
       for (const auto& l : v->learners)
         if (l.who == self)
           x.as = l.state == static_cast<std::uint8_t>(replica_state::current)

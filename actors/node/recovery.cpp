@@ -377,6 +377,8 @@ void group_supervisor::recovery_tick(time_point now) {
       continue;
     const auto name = shard_name(g.app.view(), g.shard);
     const auto state = lineage_of(g);
+    if (!state.conflicting.empty())
+      continue; // each stays in the line that it was in
     const auto noted = ctx_.disk.documents->find(
         static_cast<std::uint8_t>(document_kind::recovered), name);
     if (state.recovery && (!noted || noted->view() != state.lineage.view()))
