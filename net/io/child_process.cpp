@@ -97,7 +97,10 @@ int spawn(const child_process::program& p, int stream, int said, pid_t& pid) {
     argv.push_back(w.data());
   argv.push_back(nullptr);
   std::string path = "PATH=/usr/local/bin:/usr/bin:/bin";
-  char* environment[] = {path.data(), nullptr};
+  // Where the allocator is jemalloc: what was freed goes back, so that a limit
+  // of memory counts what is used. Others don't read it.
+  std::string memory = "MALLOC_CONF=retain:false,narenas:1";
+  char* environment[] = {path.data(), memory.data(), nullptr};
   return ::posix_spawn(&pid, p.file.c_str(), &files, &plan.how, argv.data(),
                        environment);
 }

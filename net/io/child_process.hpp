@@ -33,9 +33,9 @@ struct child_events {
 /// A program that runs as a child of this process, with a stream of bytes to
 /// it and from it: its descriptor `stream_fd`. Standard input is empty;
 /// standard output and error come back as lines; it inherits nothing else but
-/// `shared_fd`, gets no environment but PATH, and leads a process group of its
-/// own, so that whatever it starts ends with it, as long as this process is
-/// there to see to it.
+/// `shared_fd`, gets no environment but PATH and MALLOC_CONF, and leads a
+/// process group of its own, so that whatever it starts ends with it, as long
+/// as this process is there to see to it.
 ///
 /// Loop's thread only. The destructor kills it (SIGKILL) and doesn't wait for
 /// its end; no event comes after it.

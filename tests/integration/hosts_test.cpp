@@ -211,7 +211,8 @@ TEST_F(hosts, have_no_key_no_descriptor_and_no_environment_of_their_peer) {
       EXPECT_EQ(found_in(pid, secrets), std::set<std::string>{});
       const auto at = std::filesystem::path{"/proc"} / std::to_string(pid);
       EXPECT_EQ(read_text(at / "environ"),
-                std::string{"PATH=/usr/local/bin:/usr/bin:/bin"} + '\0');
+                std::string{"PATH=/usr/local/bin:/usr/bin:/bin"} + '\0'
+                    + "MALLOC_CONF=retain:false,narenas:1" + '\0');
       std::vector<std::string> open;
       for (const auto& fd : std::filesystem::directory_iterator{at / "fd"}) {
         const auto to = std::filesystem::read_symlink(fd.path()).string();
