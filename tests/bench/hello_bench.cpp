@@ -7,9 +7,11 @@
 // doors themselves; the sixth peer, which has no instance and forwards each
 // call; nginx and HAProxy, as their manuals begin and tuned. Each serves first
 // as fast as it can, then at a steady rate while a peer with an instance is
-// killed, then while one is frozen for 2 s. The clients are the same for all:
-// who has no answer after 500 ms asks the next door, if there is one. A call
-// has failed with another status than 200, or without any after 5 s.
+// killed, then while one is frozen for 2 s, then while what clients speak to
+// is: one of the doors, or the one door or proxy in front. The clients are the
+// same for all: who has no answer after 500 ms asks the next door, if there is
+// one. A call has failed with another status than 200, or without any after 5
+// s.
 //
 // CPU is that of peers, hosts and proxies together. A proxy that isn't
 // installed is named as not run. Exit 1: a call through Banyan failed.
@@ -97,13 +99,15 @@ public:
     std::vector<std::uint16_t> doors;
     for (std::size_t i = 0; i < instances; ++i)
       doors.push_back(mesh_.http(i).port);
-    std::printf("%-18s %9s %8s %9s | %6s %5s %9s | %6s %5s %9s\n", "",
-                "calls/s", "p99 ms", "CPU us", "failed", "slow", "longest",
-                "failed", "slow", "longest");
-    std::printf("%-18s %28s | %22s | %22s\n", "", "as fast as it can",
-                "a peer killed", "a peer frozen");
-    bool good = measure("banyan, local", doors);
-    good = measure("banyan, forwarded", {mesh_.http(instances).port}) && good;
+    std::printf("%-18s %9s %8s %9s", "", "calls/s", "p99 ms", "CPU us");
+    for (int i = 0; i < 3; ++i)
+      std::printf(" | %6s %5s %8s", "failed", "slow", "longest");
+    std::printf("\n%-18s %28s | %21s | %21s | %21s\n", "", "as fast as it can",
+                "a peer killed", "a peer frozen", "its door frozen");
+    bool good = measure("banyan, local", doors, peer_switch(victim));
+    good = measure("banyan, forwarded", {mesh_.http(instances).port},
+                   peer_switch(instances))
+           && good;
     if (settings_.proxies)
       for (const auto kind : {proxy::kind::nginx, proxy::kind::haproxy})
         for (const bool tuned : {false, true}) {
@@ -115,12 +119,20 @@ public:
             continue;
           }
           const proxy p{kind, tuned, doors};
-          measure(name, {p.port()});
+          measure(name, {p.port()}, {[&p] { p.freeze(); }, [&p] { p.thaw(); }});
         }
     return good;
   }
 
 private:
+  struct ice {
+    std::function<void()> freeze;
+    std::function<void()> thaw;
+  };
+  ice peer_switch(std::size_t peer) {
+    return {[this, peer] { mesh_.freeze(peer); },
+            [this, peer] { mesh_.thaw(peer); }};
+  }
   /// All instances are up in the view of every peer.
   void settle() {
     const bool up = wait_until(
@@ -166,8 +178,8 @@ private:
     load.join();
     return r;
   }
-  bool measure(const std::string& name,
-               const std::vector<std::uint16_t>& ports) {
+  bool measure(const std::string& name, const std::vector<std::uint16_t>& ports,
+               const ice& door) {
     await_answers(ports);
     const auto cpu = cpu_of_children();
     const auto fast = run_http_load(options(ports));
@@ -175,24 +187,29 @@ private:
     const auto killed = beside(ports, [&] { mesh_.kill(victim); });
     mesh_.start(victim);
     settle();
-    const auto frozen = beside(ports, [&] {
-      mesh_.freeze(victim);
-      std::this_thread::sleep_for(2s);
-      mesh_.thaw(victim);
-    });
-    settle();
+    const auto chill = [&](const ice& what) {
+      const auto r = beside(ports, [&] {
+        what.freeze();
+        std::this_thread::sleep_for(2s);
+        what.thaw();
+      });
+      settle();
+      return r;
+    };
+    const auto frozen = chill(peer_switch(victim));
+    const auto door_frozen = chill(door);
     std::printf(
-        "%-18s %9.0f %8.2f %9.1f |", name.c_str(), fast.per_second, fast.p99_ms,
+        "%-18s %9.0f %8.2f %9.1f", name.c_str(), fast.per_second, fast.p99_ms,
         used * 1e6
             / static_cast<double>(std::max<std::uint64_t>(fast.answered, 1)));
-    for (const auto* r : {&killed, &frozen})
-      std::printf(" %6llu %5llu %6.0f ms %s",
+    for (const auto* r : {&killed, &frozen, &door_frozen})
+      std::printf(" | %6llu %5llu %5.0f ms",
                   static_cast<unsigned long long>(r->failed),
-                  static_cast<unsigned long long>(r->slow), r->longest_ms,
-                  r == &killed ? "|" : "");
+                  static_cast<unsigned long long>(r->slow), r->longest_ms);
     std::printf("\n");
     std::fflush(stdout);
-    return fast.failed + killed.failed + frozen.failed == 0;
+    return fast.failed + killed.failed + frozen.failed + door_frozen.failed
+           == 0;
   }
 
   const settings settings_;

@@ -86,6 +86,22 @@ proxy::proxy(kind k, bool tuned, const std::vector<std::uint16_t>& doors)
   }
 }
 
+void proxy::signal_all(int number) const {
+  const auto pid = std::to_string(running_->pid());
+  std::ifstream workers{"/proc/" + pid + "/task/" + pid + "/children"};
+  running_->signal(number);
+  for (pid_t worker = 0; workers >> worker;)
+    ::kill(worker, number);
+}
+
+void proxy::freeze() const {
+  signal_all(SIGSTOP);
+}
+
+void proxy::thaw() const {
+  signal_all(SIGCONT);
+}
+
 proxy::~proxy() {
   running_->signal(SIGTERM); // killed, it would leave its workers
   static_cast<void>(running_->wait(std::chrono::steady_clock::now()

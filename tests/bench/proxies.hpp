@@ -22,8 +22,12 @@ public:
 
   [[nodiscard]] static bool installed(kind k);
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  void freeze() const; ///< SIGSTOP, with its workers
+  void thaw() const;
 
 private:
+  void signal_all(int number) const;
+
   temporary_directory dir_;
   std::uint16_t port_;
   std::unique_ptr<process> running_;
