@@ -48,6 +48,17 @@ struct client_world {
     core.call(std::move(r), now, out);
     take();
   }
+  /// Of a stateless app: there is no actor.
+  void stateless(std::uint64_t token, duration deadline) {
+    client_request r;
+    r.token = token;
+    r.app = "hello";
+    r.command = "greet";
+    r.query = true;
+    r.deadline = deadline;
+    core.call(std::move(r), now, out);
+    take();
+  }
   void stale_query(std::uint64_t token) { query(token, 1s); }
   void query(std::uint64_t token, std::optional<duration> staleness = {}) {
     client_request r;
@@ -267,6 +278,34 @@ TEST(client_core, no_answer_at_all_is_unknown) {
   ASSERT_EQ(w.answers.size(), 1U);
   EXPECT_EQ(w.answers[0].reply.status, reply_status::unknown);
   EXPECT_FALSE(w.answers[0].unreachable);
+}
+
+// It may have done something outside; a query of an actor can't have.
+TEST(client_core, a_stateless_call_that_may_have_run_is_unknown) {
+  client_world w;
+  w.up(1);
+  w.stateless(1, 1s);
+  w.next();
+  w.pass(1s + 2 * client_core::grace);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::unknown);
+  w.sent.clear();
+  // Nor does what another peer says of a later attempt make it undone.
+  w.up(2);
+  w.stateless(2, 1s);
+  const auto s = w.next();
+  w.answer(s, reply_status::unknown);
+  while (w.answers.size() == 1) {
+    w.pass(5ms);
+    while (!w.sent.empty())
+      w.answer(w.next(), reply_status::no_quorum);
+  }
+  EXPECT_EQ(w.answers[1].reply.status, reply_status::unknown);
+  w.sent.clear();
+  w.query(3);
+  w.pass(10s);
+  ASSERT_EQ(w.answers.size(), 3U);
+  EXPECT_EQ(w.answers[2].reply.status, reply_status::deadline);
 }
 
 TEST(client_core, without_a_peer_a_call_was_never_sent) {
