@@ -25,7 +25,8 @@ constexpr int accepts_per_event = 32;
 constexpr duration wind_down_grace = 300ms;
 /// Connections over the limit that may stay long enough to be told so.
 constexpr std::size_t refusing_max = 64;
-/// Between two requests at least, for a connection to make room for another.
+/// Between two requests, or since half of one came, at least, for a connection
+/// to make room for another.
 constexpr duration evict_after = 1s;
 
 template <class F>
@@ -244,26 +245,37 @@ struct http_server::state final : detail::http_owner,
     else
       c->start();
   }
-  /// Ends a connection that nobody will miss; false: all of them are in use.
+  /// Ends a connection that nobody will miss, or one whose request takes
+  /// longest to come; false: all of them are in use.
   bool make_room() {
-    detail::http_connection* silent = nullptr;
-    detail::http_connection* idle = nullptr;
-    const auto older = [](const auto* a, const auto* b) {
-      return b == nullptr || a->quiet_since() < b->quiet_since();
-    };
-    for (const auto& [c, owned] : connections)
-      if (c->never_heard()) {
-        if (older(c, silent))
-          silent = c;
-      } else if (c->between_requests() && older(c, idle)) {
-        idle = c;
+    struct oldest {
+      detail::http_connection* who = nullptr;
+      time_point since;
+      void consider(detail::http_connection* c, time_point t) {
+        if (who == nullptr || t < since) {
+          who = c;
+          since = t;
+        }
       }
-    auto* gone = silent != nullptr ? silent : idle;
-    if (gone == nullptr
-        || (gone == idle && loop.now() - gone->quiet_since() < evict_after))
-      return false;
+    };
+    oldest silent;
+    oldest idle;
+    oldest half;
+    for (const auto& [c, owned] : connections)
+      if (c->never_heard())
+        silent.consider(c, c->quiet_since());
+      else if (c->between_requests())
+        idle.consider(c, c->quiet_since());
+      else if (const auto since = c->half_heard_since())
+        half.consider(c, *since);
+    if (silent.who == nullptr) {
+      const auto enough = loop.now() - evict_after;
+      silent = idle.who != nullptr && idle.since <= enough ? idle : half;
+      if (silent.who == nullptr || silent.since > enough)
+        return false;
+    }
     ++count.evicted;
-    gone->cut();
+    silent.who->cut();
     return true;
   }
   void stop_listening() {

@@ -111,8 +111,9 @@ struct http_limits {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t body_bytes_max = 1024 * 1024;
   /// For one more, the oldest connection that never sent a byte goes, else the
-  /// one that is longest between two requests (a second at least); if there is
-  /// neither, the newcomer gets 429.
+  /// one that is longest between two requests, else the one whose request is
+  /// longest on its way in (each a second at least); if there is none of them,
+  /// the newcomer gets 429.
   std::size_t connections_max = 1024;
   std::size_t unsent_max = 4 * 1024 * 1024; ///< Of a stream.
   /// Of all connections; over it, the one with most of it is cut.
@@ -156,7 +157,7 @@ struct http_counters {
   std::uint64_t refused_rate = 0;   ///< Requests over an address's rate.
   std::uint64_t refused_bodies = 0; ///< Over `bodies_total_max`.
   std::uint64_t cut_unsent = 0;     ///< For `unsent_total_max`.
-  std::uint64_t evicted = 0; ///< Idle connections that made room for others.
+  std::uint64_t evicted = 0;        ///< Connections that made room for others.
   std::uint64_t timed_out = 0, too_large = 0, clients_gone = 0;
   /// @name At this moment
   /// @{

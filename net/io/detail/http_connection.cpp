@@ -211,6 +211,7 @@ void http_connection::parse() {
       parser_ = std::make_unique<request_parser>(
           owner_->limits().header_bytes_max, owner_->limits().body_bytes_max);
       mid_request_ = true;
+      asked_from_ = loop_.now();
       continued_ = false;
       arm_read(owner_->limits().read_deadline);
     }

@@ -81,6 +81,11 @@ public:
     return phase_ == phase::reading && !mid_request_ && in_.empty()
            && unsent() == 0;
   }
+  /// A request is on its way in, since then; nothing: none is.
+  [[nodiscard]] std::optional<time_point> half_heard_since() const {
+    return phase_ == phase::reading && mid_request_ ? std::optional{asked_from_}
+                                                    : std::nullopt;
+  }
   /// When it came, or its last answer was complete.
   [[nodiscard]] time_point quiet_since() const { return quiet_since_; }
   /// Sends `r` without reading a request, then closes.
@@ -142,6 +147,7 @@ private:
   std::string in_;
   std::unique_ptr<request_parser> parser_;
   bool mid_request_ = false; ///< Its first byte came; the deadline runs.
+  time_point asked_from_;    ///< Then.
   bool continued_ = false;
   bool reading_ = false; ///< Asio waits for bytes.
   bool ended_ = false;   ///< The client will send no more.

@@ -69,6 +69,60 @@ TEST_F(HttpDoor, OneThatRestsBetweenRequestsMakesRoomToo) {
   EXPECT_EQ(counters().evicted, 1u);
 }
 
+// Who sends half a request, or a byte now and then, holds no place either.
+TEST_F(HttpDoor, OneWhoseRequestTakesLongMakesRoomToo) {
+  for (const auto* text :
+       {"GET /echo HTTP/1.1\r\nHo", "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
+                                    "Content-Length: 5\r\n\r\nab"}) {
+    http_server_config config;
+    config.limits.connections_max = 2;
+    open(config);
+    raw_client busy{server->port()};
+    busy.send("GET /keep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ASSERT_TRUE(app.wait(1, 0));
+    raw_client half{server->port()};
+    half.send(echo); // it was heard, and has the next one half said
+    half.read_until("GET ");
+    half.send(text);
+    // Within its first second it stays; newcomers come back.
+    ASSERT_TRUE(eventually([&] {
+      raw_client next{server->port()};
+      next.send(echo);
+      return next.read_until("\r\n\r\n").find("200 OK") != std::string::npos;
+    })) << text;
+    EXPECT_EQ(counters().evicted, 1u);
+    const auto got = half.read_all();
+    EXPECT_TRUE(half.ended());
+    EXPECT_EQ(got.rfind("HTTP/1.1 "), 0u) << got; // and no 408
+    l.post([kept = std::make_shared<std::vector<http_responder>>(app.take())] {
+      kept->at(0).send({200, "kept"});
+    });
+    EXPECT_NE(busy.read_until("kept").find("kept"), std::string::npos);
+  }
+}
+
+TEST_F(HttpDoor, AnEndWithoutEndIsRefused) {
+  open();
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
+                           "Transfer-Encoding: chunked\r\n\r\n";
+  for (const std::string never :
+       {"0\r\n", "1;", "0;a=", "00000000000000000000"}) {
+    raw_client c{server->port()};
+    c.send(head + never);
+    const auto more = never == "0\r\n"
+                          ? "X-Trailer: " + std::string(1000, 't') + "\r\n"
+                          : std::string(1000, never.back() == '0' ? '0' : 'x');
+    int sent = 0;
+    while (sent < 10'000 && c.send(more)) // ten MiB
+      ++sent;
+    const auto got = c.read_all();
+    EXPECT_TRUE(c.ended()) << never;
+    EXPECT_TRUE(got.empty() || got.substr(0, 10) == "HTTP/1.1 4")
+        << never << ": " << got;
+    EXPECT_EQ(counters().requests, 0u) << never;
+  }
+}
+
 TEST_F(HttpDoor, AnAddressHasItsShareOfConnections) {
   http_server_config config;
   config.limits.connections_per_address = 2;
@@ -110,6 +164,35 @@ TEST_F(HttpDoor, AnAddressHasItsRate) {
   EXPECT_GE(counted.refused_rate, 1u);
   EXPECT_LE(counted.refused_rate, 18u);
   EXPECT_EQ(counted.requests, 20u);
+}
+
+// One door for both kinds of address: both are known as what they are.
+TEST_F(HttpDoor, AnIpv6AddressHasItsRateBesideAnIpv4One) {
+  http_server_config config;
+  config.host = "::";
+  auto opened = http_server::open(l, config, app);
+  if (!opened.ok())
+    GTEST_SKIP() << "no IPv6 here: " << opened.error().message;
+  server = std::move(opened).value();
+  for (const auto* address : {"127.0.0.1", "::1"}) {
+    raw_client c{server->port(), address};
+    c.send("GET /from HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_NE(c.read_until("loopback ").find("loopback "), std::string::npos)
+        << address;
+  }
+  server.reset();
+  config.limits.rate_per_address = 1;
+  config.limits.limit_loopback = true;
+  open(config);
+  for (const auto* address : {"127.0.0.1", "::1"}) {
+    raw_client c{server->port(), address};
+    for (int i = 0; i < 20; ++i)
+      c.send(echo);
+    const auto got = c.read_until("HTTP/1.1 ", 20);
+    // Its own first ones are taken, whatever the other one used up.
+    EXPECT_EQ(got.find("HTTP/1.1 200 OK"), 0u) << address;
+    EXPECT_NE(got.find("HTTP/1.1 429 "), std::string::npos) << address;
+  }
 }
 
 TEST_F(HttpDoor, LoopbackHasNoShareUnlessToldSo) {

@@ -93,19 +93,21 @@ private:
 /// A raw connection, to send what no well-bred client would.
 class raw_client {
 public:
-  explicit raw_client(std::uint16_t port) {
-    fd_ = std::move(
-        detail::start_connect(*detail::literal("127.0.0.1", port)).value());
+  explicit raw_client(std::uint16_t port, const char* host = "127.0.0.1") {
+    fd_ =
+        std::move(detail::start_connect(*detail::literal(host, port)).value());
     wait(POLLOUT);
   }
-  void send(std::string_view s) {
+  /// False: the far side takes no more.
+  bool send(std::string_view s) {
     while (!s.empty()) {
       const auto n = ::send(fd_.get(), s.data(), s.size(), MSG_NOSIGNAL);
       if (n > 0)
         s.remove_prefix(static_cast<std::size_t>(n));
       else if (errno != EAGAIN || !wait(POLLOUT))
-        return;
+        return false;
     }
+    return true;
   }
   /// Reads until `text` was seen (`n` times), the end, or ten seconds.
   std::string read_until(std::string_view text, int n = 1) {
