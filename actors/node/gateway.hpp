@@ -29,8 +29,8 @@ private:
   using responder = io::http_responder;
   // gateway_calls.cpp
   void app_call(io::http_request& q, responder r, bool only_query);
-  void call(io::http_request& q, responder r, call_request c,
-            bool may_be_query);
+  void call(answer_form form, const std::string& client, responder r,
+            call_request c, bool may_be_query);
   /// Through the socket, from loopback, or with a token that opens the app.
   [[nodiscard]] bool may_call(const io::http_request& q,
                               const std::string& app) const;

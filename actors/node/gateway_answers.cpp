@@ -6,19 +6,20 @@
 #include <banyan/detail/codec.hpp>
 
 namespace banyan::actors {
-namespace {
 
-bool wants_msgpack(const io::http_request& q) {
-  return q.header("accept").find("msgpack") != std::string_view::npos;
+answer_form::answer_form(const io::http_request& q)
+    : msgpack{q.header("accept").find("msgpack") != std::string_view::npos} {
 }
-
-} // namespace
 
 io::http_response answer(const io::http_request& q, const_bytes value,
                          int status) {
+  return answer(answer_form{q}, value, status);
+}
+
+io::http_response answer(answer_form form, const_bytes value, int status) {
   io::http_response r;
   r.status = status;
-  if (wants_msgpack(q)) {
+  if (form.msgpack) {
     r.content_type = "application/msgpack";
     r.body = to_text(value);
     return r;

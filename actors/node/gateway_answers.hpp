@@ -4,9 +4,17 @@
 
 namespace banyan::actors {
 
+/// How a request wants its answer: all that who waits for one has to keep of
+/// the request.
+struct answer_form {
+  explicit answer_form(const io::http_request& q);
+  bool msgpack = false; ///< else JSON
+};
+
 /// @name What every part of the gateway answers with
 /// @{
 /// One msgpack value, as JSON unless the client accepts msgpack.
+io::http_response answer(answer_form form, const_bytes value, int status = 200);
 io::http_response answer(const io::http_request& q, const_bytes value,
                          int status = 200);
 io::http_response refusal(const reply& r);

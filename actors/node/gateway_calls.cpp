@@ -20,12 +20,13 @@ std::string client_of(const io::http_origin& from) {
 
 /// That the door is too full, while it costs nothing yet to say so.
 std::optional<reply> turned_away(const node_context& ctx, const call_request& c,
-                                 const io::http_origin& from) {
+                                 const io::http_request& q) {
   const auto* known = ctx.known.find_app(c.app);
   if (ctx.door == nullptr || known == nullptr)
     return std::nullopt;
-  const auto no = ctx.door->turn_away(
-      {known->id, shard_of(c.key, known->shards)}, client_of(from));
+  const auto no =
+      ctx.door->turn_away({known->id, shard_of(c.key, known->shards)},
+                          client_of(q.from), q.body.size());
   if (!no)
     return std::nullopt;
   reply r;
@@ -70,7 +71,7 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
     return void(r.send(refusal(reply_status::conflict,
                                "two apps bear this name; its owner has to "
                                "remove one of them")));
-  if (const auto full = turned_away(ctx_, c, q.from))
+  if (const auto full = turned_away(ctx_, c, q))
     return void(r.send(refusal(*full)));
   if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
     if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
@@ -109,7 +110,7 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   c.kind = is_query ? request_kind::query : request_kind::command;
   if (!is_query && !key.empty())
     c.identity = idempotency_request{std::string{key}};
-  call(q, std::move(r), std::move(c), !known);
+  call(answer_form{q}, client_of(q.from), std::move(r), std::move(c), !known);
 }
 
 bool http_gateway::read_argument(const io::http_request& q,
@@ -129,18 +130,23 @@ bool http_gateway::read_argument(const io::http_request& q,
   return true;
 }
 
-void http_gateway::call(io::http_request& q, responder r, call_request c,
-                        bool may_be_query) {
+void http_gateway::call(answer_form form, const std::string& client,
+                        responder r, call_request c, bool may_be_query) {
   call_in in;
-  auto again = may_be_query ? std::make_shared<call_request>(c) : nullptr;
+  std::shared_ptr<call_request> again;
+  if (may_be_query) {
+    again = std::make_shared<call_request>(c);
+    in.kept = c.argument.size();
+  }
   in.request = std::move(c);
-  in.client = client_of(q.from);
-  in.answer = [this, q = std::make_shared<io::http_request>(std::move(q)),
-               r = std::move(r), again](reply a, std::uint32_t) mutable {
+  in.client = client;
+  in.answer = [this, form, r = std::move(r), again,
+               client = may_be_query ? client : std::string{}](
+                  reply a, std::uint32_t) mutable {
     if (a.status == reply_status::not_found && again != nullptr) {
       again->kind = request_kind::query; // perhaps it is one
       again->identity = std::monostate{};
-      return call(*q, std::move(r), std::move(*again), false);
+      return call(form, client, std::move(r), std::move(*again), false);
     }
     if (a.status != reply_status::ok) {
       r.send(refusal(a));
@@ -154,7 +160,7 @@ void http_gateway::call(io::http_request& q, responder r, call_request c,
     else
       w.raw(a.result);
     w.text("term").id(a.term).text("index").id(a.index);
-    r.send(answer(*q, b));
+    r.send(answer(form, b));
   };
   caf::anon_send(ctx_.router, std::move(in));
 }

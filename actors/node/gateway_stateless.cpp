@@ -50,8 +50,8 @@ void http_gateway::stateless_call(io::http_request& q, responder r,
     return bad(std::move(why));
   call_in in;
   in.request = std::move(c);
-  in.answer = [q = std::make_shared<io::http_request>(std::move(q)),
-               r = std::move(r)](reply a, std::uint32_t) mutable {
+  in.answer = [form = answer_form{q}, r = std::move(r)](const reply& a,
+                                                        std::uint32_t) mutable {
     if (a.status != reply_status::ok)
       return void(r.send(refusal(a)));
     bytes b;
@@ -61,7 +61,7 @@ void http_gateway::stateless_call(io::http_request& q, responder r,
       w.nil();
     else
       w.raw(a.result);
-    r.send(answer(*q, b));
+    r.send(answer(form, b));
   };
   caf::anon_send(ctx_.router, std::move(in));
 }

@@ -158,7 +158,8 @@ using answer_function = std::function<void(reply, std::uint32_t shard)>;
 struct call_in {
   call_request request;
   answer_function answer;
-  std::string client; ///< whom limits count it to; empty: nobody
+  std::string client;   ///< whom limits count it to; empty: nobody
+  std::size_t kept = 0; ///< bytes that the asker holds until it is answered
 };
 struct reply_in {
   node_id from;

@@ -207,7 +207,8 @@ void node_shell::on_client_call(const net::link_info& info,
       f.kind == client_call_kind::command || f.kind == client_call_kind::query;
   if (app != nullptr && ctx_.door != nullptr && takes_a_place) {
     const auto shard = shard_of(f.key, shards);
-    if (const auto full = ctx_.door->turn_away({app->id, shard}, c.client)) {
+    if (const auto full = ctx_.door->turn_away({app->id, shard}, c.client,
+                                               f.argument.size())) {
       reply r;
       r.status = reply_status::overloaded;
       r.message = full->why;

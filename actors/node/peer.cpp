@@ -187,7 +187,7 @@ const net::address& peer::listening() const {
 
 void peer::call(call_request request, answer_function answer) {
   caf::anon_send(ctx_.router,
-                 call_in{std::move(request), std::move(answer), {}});
+                 call_in{std::move(request), std::move(answer), {}, 0});
 }
 
 module_directory::module_directory(io::loop& l,

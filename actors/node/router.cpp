@@ -32,6 +32,7 @@ void router_actor_state::take(call_in& m) {
   admission::call c;
   c.token = token;
   c.client = std::move(m.client);
+  c.bytes = r.argument.size() + m.kept;
   c.until = now + std::clamp(r.deadline, duration{}, router_core::deadline_max);
   const auto* app = ctx->known.find_app(r.app);
   // What a client asks for itself is a call of its own, whatever it is.

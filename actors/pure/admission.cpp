@@ -12,89 +12,107 @@ constexpr std::size_t samples_max = 1024; ///< of a round; more say no more
 
 } // namespace
 
-admission::admission(admission_options o) : options_{o}, limit_{o.limit_start} {
+admission::admission(admission_options o)
+    : options_{o}, under_way_{o.limit_start, 0}, places_{o.waiting_max, 0},
+      bytes_{o.bytes_max, 0} {
 }
 
 // ---- bounds -----------------------------------------------------------------
 
-std::size_t admission::group_max() const {
-  return std::max(options_.group_min, limit_ / 4);
+admission::found admission::look(const group_id& group,
+                                 const std::string& client) const {
+  found f;
+  f.apps = apps_.size() + 1;
+  if (const auto app = apps_.find(group.app); app != apps_.end()) {
+    f.app = &app->second;
+    f.apps = apps_.size();
+    const auto g = f.app->groups.find(group.shard);
+    if (g != f.app->groups.end())
+      f.group = &g->second;
+  }
+  if (!client.empty())
+    if (const auto c = clients_.find(client); c != clients_.end())
+      f.client = &c->second;
+  return f;
 }
 
-bool admission::has_place(const call& c) const {
-  const auto app = per_app_.find(c.group.app);
-  const auto own = app == per_app_.end() ? 0 : app->second;
-  // Calls of another app that all hang (it lost its quorum) don't shut out one
-  // that has hardly any under way.
-  if (under_way_ >= limit_ + (own < limit_ / 16 ? limit_ / 8 : 0))
-    return false;
-  const auto group = per_group_.find(c.group);
-  if (group != per_group_.end() && group->second >= group_max())
-    return false;
-  const auto peer = per_peer_.find(c.peer);
-  return c.peer.is_none() || peer == per_peer_.end()
-         || peer->second < options_.peer_max;
+bool admission::app_has_place(const app_state* app, std::size_t apps) const {
+  return under_way_.fits(1, app == nullptr ? 0 : app->under_way, apps);
+}
+
+bool admission::group_has_place(const group_state& g) const {
+  return g.under_way < std::max(options_.group_min, under_way_.max / 4);
+}
+
+/// Shared by apps, too: the calls there may be of one app, and all hang.
+bool admission::peer_has_place(const node_id& peer, const app_state* app,
+                               std::size_t apps) const {
+  const auto at = per_peer_.find(peer);
+  return at == per_peer_.end()
+         || fair_bound{options_.peer_max, at->second}.fits(
+             1, app == nullptr ? 0 : app->under_way, apps);
+}
+
+/// Nobody is there who came before it, and nothing is in its way.
+bool admission::may_go(const found& f, const node_id& peer) const {
+  return (f.group == nullptr
+          || (f.group->first == nullptr && group_has_place(*f.group)))
+         && app_has_place(f.app, f.apps)
+         && (peer.is_none() || peer_has_place(peer, f.app, f.apps));
+}
+
+bool admission::queue_is_full(const found& f) const {
+  return !places_.fits(1, f.app == nullptr ? 0 : f.app->waiting, f.apps);
+}
+
+/// Why a call would be refused whatever it is; null: it wouldn't.
+const char* admission::refused_for(const found& f, std::size_t bytes) const {
+  if (queue_is_full(f) && !may_go(f, {}))
+    return "too many calls wait at this peer";
+  if (f.client != nullptr && f.client->calls >= options_.client_max)
+    return "this client has too many calls under way";
+  const auto own = f.app == nullptr ? 0 : f.app->bytes;
+  if (!bytes_.fits(bytes, own, f.apps))
+    return "the arguments of the calls under way at this peer have too many "
+           "bytes";
+  if (f.client != nullptr && f.client->bytes > 0 && bytes > 0
+      && f.client->bytes + bytes
+             > std::min(options_.client_bytes_max, bytes_.left(own, f.apps)))
+    return "the arguments of this client's calls under way have too many bytes";
+  return nullptr;
 }
 
 /// How long a newcomer of this app waits, by what waits before it.
-duration admission::wait_of(const app_id& app) const {
-  const auto q = queues_.find(app);
-  const auto before = q == queues_.end() ? 0 : q->second.size;
-  const auto share = queues_.size() + (q == queues_.end() ? 1 : 0);
-  return usual_ * static_cast<std::int64_t>((before + 1) * share)
-         / static_cast<std::int64_t>(limit_);
+duration admission::wait_of(const app_state* app) const {
+  const auto before = app == nullptr ? 0 : app->waiting;
+  const auto turns = queues_.size() + (before == 0 ? 1 : 0);
+  return usual_ * static_cast<std::int64_t>((before + 1) * turns)
+         / static_cast<std::int64_t>(under_way_.max);
 }
 
-/// The first that waits for that group has waited for so long already.
-duration admission::waited_at(const group_id& group, time_point now) const {
-  if (!is_behind(group))
-    return {};
-  const auto& first = queues_.at(group.app).groups.at(group.shard).front();
-  return now - calls_.at(first).asked;
+duration admission::hint(duration wait) const {
+  return std::clamp(wait, options_.retry_min, options_.retry_max);
 }
 
 admission::answer admission::refuse(duration wait, const char* why) {
   ++refused_;
-  return {verdict::refuse,
-          std::clamp(wait, options_.retry_min, options_.retry_max), why};
+  return {verdict::refuse, hint(wait), why};
 }
 
-/// Somebody waits for that group.
-bool admission::is_behind(const group_id& group) const {
-  const auto q = queues_.find(group.app);
-  return q != queues_.end() && q->second.groups.count(group.shard) != 0;
-}
-
-/// A queue full of one app's calls is not full for another's.
-bool admission::is_full(const app_id& app) const {
-  if (waiting_.size() < options_.waiting_max)
-    return false;
-  const auto q = queues_.find(app);
-  const auto own = q == queues_.end() ? 0 : q->second.size;
-  const auto apps = queues_.size() + (q == queues_.end() ? 1 : 0);
-  return own >= options_.waiting_max / apps;
-}
-
-std::optional<admission::answer>
-admission::refusal(const group_id& group, const std::string& client) const {
-  const auto wait =
-      std::clamp(wait_of(group.app), options_.retry_min, options_.retry_max);
-  call c;
-  c.group = group;
-  if ((is_behind(group) || !has_place(c)) && is_full(group.app))
-    return answer{verdict::refuse, wait, "too many calls wait at this peer"};
-  if (client.empty())
+std::optional<admission::answer> admission::refusal(const group_id& group,
+                                                    const std::string& client,
+                                                    std::size_t bytes) const {
+  const auto f = look(group, client);
+  const auto* why = refused_for(f, bytes);
+  if (why == nullptr)
     return std::nullopt;
-  const auto mine = per_client_.find(client);
-  if (mine == per_client_.end() || mine->second < options_.client_max)
-    return std::nullopt;
-  return answer{verdict::refuse, wait,
-                "this client has too many calls under way"};
+  return answer{verdict::refuse, hint(wait_of(f.app)), why};
 }
 
-std::optional<admission::answer>
-admission::turn_away(const group_id& group, const std::string& client) {
-  auto no = refusal(group, client);
+std::optional<admission::answer> admission::turn_away(const group_id& group,
+                                                      const std::string& client,
+                                                      std::size_t bytes) {
+  auto no = refusal(group, client, bytes);
   refused_ += no ? 1 : 0;
   return no;
 }
@@ -105,107 +123,139 @@ admission::answer admission::ask(const call& c, time_point now) {
   if (c.exempt)
     return {};
   adapt(now);
-  if (const auto no = refusal(c.group, c.client))
-    return refuse(no->retry_after, no->why);
-  entry e{c, false, now, {}};
-  if (!is_behind(c.group) && has_place(c)) {
-    if (!c.client.empty())
-      ++per_client_[c.client];
-    begin(e, now);
-    const bool fresh = calls_.emplace(c.token, std::move(e)).second;
-    BANYAN_ASSERT(fresh);
+  const auto f = look(c.group, c.client);
+  if (const auto* why = refused_for(f, c.bytes))
+    return refuse(wait_of(f.app), why);
+  if (may_go(f, c.peer)) {
+    begin(enter(c, now), now);
     return {};
   }
-  reached_ |= under_way_ >= limit_;
-  const auto wait = std::max(wait_of(c.group.app), waited_at(c.group, now));
-  if (is_full(c.group.app)) // its peer has too many, though its group doesn't
+  reached_ |= under_way_.used >= under_way_.max;
+  auto wait = wait_of(f.app);
+  if (f.group != nullptr && f.group->first != nullptr) // for so long already
+    wait = std::max(wait, now - f.group->first->asked);
+  if (queue_is_full(f)) // its peer has too many, though its group doesn't
     return refuse(wait, "too many calls wait at this peer");
   // Twice: an estimate is one, and who is answered too late took the place of
   // one that would not have been.
   if (now + 2 * wait + usual_ > c.until)
     return refuse(wait, "it could not be answered by its deadline");
-  if (!c.client.empty())
-    ++per_client_[c.client];
-  e.waits = true;
-  auto& q = queues_[c.group.app];
-  q.groups[c.group.shard].push_back(c.token);
-  ++q.size;
-  waiting_.emplace(c.until, c.token);
-  const bool fresh = calls_.emplace(c.token, std::move(e)).second;
-  BANYAN_ASSERT(fresh);
+  join_queue(enter(c, now));
   return {verdict::wait, {}, ""};
 }
 
+admission::entry& admission::enter(const call& c, time_point now) {
+  const auto [at, fresh] = calls_.try_emplace(c.token);
+  BANYAN_ASSERT(fresh);
+  auto& e = at->second;
+  e.token = c.token;
+  e.shard = c.group.shard;
+  e.app = &apps_[c.group.app];
+  e.app->id = c.group.app;
+  e.group = &e.app->groups[c.group.shard];
+  e.peer = c.peer;
+  e.bytes = c.bytes;
+  e.until = c.until;
+  e.asked = now;
+  e.app->bytes += c.bytes;
+  bytes_.used += c.bytes;
+  if (!c.client.empty()) {
+    e.client = &*clients_.try_emplace(c.client).first;
+    ++e.client->second.calls;
+    e.client->second.bytes += c.bytes;
+  }
+  return e;
+}
+
 void admission::begin(entry& e, time_point now) {
-  e.waits = false;
   e.began = now;
-  ++under_way_;
-  ++per_group_[e.c.group];
-  ++per_app_[e.c.group.app];
-  if (!e.c.peer.is_none())
-    ++per_peer_[e.c.peer];
+  ++under_way_.used;
+  ++e.app->under_way;
+  ++e.group->under_way;
+  if (!e.peer.is_none())
+    ++per_peer_[e.peer];
+}
+
+void admission::join_queue(entry& e) {
+  e.waits = true;
+  auto& g = *e.group;
+  e.before = g.last;
+  (g.last == nullptr ? g.first : g.last->behind) = &e;
+  g.last = &e;
+  if (g.first == &e)
+    e.app->queue.emplace(e.shard, &g);
+  if (e.app->waiting++ == 0)
+    queues_.emplace(e.app->id, e.app);
+  ++places_.used;
+  waiting_.emplace(e.until, e.token);
 }
 
 // ---- out --------------------------------------------------------------------
 
-template <class Map, class Key>
-void admission::uncount(Map& map, const Key& key) {
-  const auto at = map.find(key);
-  BANYAN_ASSERT(at != map.end() && at->second > 0);
-  if (--at->second == 0)
-    map.erase(at);
-}
-
-void admission::leave_queue(const entry& e) {
-  const auto at = queues_.find(e.c.group.app);
-  BANYAN_ASSERT(at != queues_.end());
-  auto& q = at->second;
-  const auto group = q.groups.find(e.c.group.shard);
-  BANYAN_ASSERT(group != q.groups.end());
-  auto& list = group->second;
-  const auto place = std::find(list.begin(), list.end(), e.c.token);
-  BANYAN_ASSERT(place != list.end());
-  list.erase(place);
-  if (list.empty())
-    q.groups.erase(group);
-  waiting_.erase({e.c.until, e.c.token});
-  if (--q.size == 0)
-    queues_.erase(at);
+void admission::leave_queue(entry& e) {
+  BANYAN_ASSERT(e.waits);
+  auto& g = *e.group;
+  (e.before == nullptr ? g.first : e.before->behind) = e.behind;
+  (e.behind == nullptr ? g.last : e.behind->before) = e.before;
+  e.before = e.behind = nullptr;
+  e.waits = false;
+  if (g.first == nullptr)
+    e.app->queue.erase(e.shard);
+  if (--e.app->waiting == 0)
+    queues_.erase(e.app->id);
+  --places_.used;
+  waiting_.erase({e.until, e.token});
 }
 
 void admission::ended(std::uint64_t token, bool sample, time_point now) {
   const auto at = calls_.find(token);
   if (at == calls_.end())
     return; // an exempt one
-  const auto e = std::move(at->second);
+  auto& e = at->second;
+  if (e.waits) {
+    leave_queue(e);
+  } else {
+    --under_way_.used;
+    --e.app->under_way;
+    --e.group->under_way;
+    if (!e.peer.is_none())
+      if (const auto p = per_peer_.find(e.peer); --p->second == 0)
+        per_peer_.erase(p);
+    if (sample)
+      measure(now - e.began);
+  }
+  bytes_.used -= e.bytes;
+  e.app->bytes -= e.bytes;
+  if (e.client != nullptr) {
+    e.client->second.bytes -= e.bytes;
+    if (--e.client->second.calls == 0)
+      clients_.erase(clients_.find(e.client->first));
+  }
+  if (e.group->under_way == 0 && e.group->first == nullptr)
+    e.app->groups.erase(e.shard);
+  if (e.app->groups.empty())
+    apps_.erase(apps_.find(e.app->id));
   calls_.erase(at);
-  if (!e.c.client.empty())
-    uncount(per_client_, e.c.client);
-  if (e.waits)
-    return leave_queue(e);
-  --under_way_;
-  uncount(per_group_, e.c.group);
-  uncount(per_app_, e.c.group.app);
-  if (!e.c.peer.is_none())
-    uncount(per_peer_, e.c.peer);
-  if (sample)
-    measure(now - e.began, now);
 }
 
 /// The first of the app's groups, from the one whose turn it is on, that has a
 /// place.
-std::optional<std::uint64_t> admission::next_of(app_queue& q) {
-  auto g = q.groups.lower_bound(q.next);
-  for (std::size_t i = 0; i < q.groups.size(); ++i, ++g) {
-    if (g == q.groups.end())
-      g = q.groups.begin();
-    const auto token = g->second.front();
-    if (!has_place(calls_.at(token).c))
+admission::entry* admission::next_of(app_state& app) {
+  if (!app_has_place(&app, apps_.size()))
+    return nullptr;
+  auto g = app.queue.lower_bound(app.next);
+  for (std::size_t i = 0; i < app.queue.size(); ++i, ++g) {
+    if (g == app.queue.end())
+      g = app.queue.begin();
+    auto* first = g->second->first;
+    if (!group_has_place(*g->second)
+        || (!first->peer.is_none()
+            && !peer_has_place(first->peer, &app, apps_.size())))
       continue;
-    q.next = g->first + 1;
-    return token;
+    app.next = g->first + 1;
+    return first;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 void admission::drop_late(time_point now, turn& out) {
@@ -222,23 +272,21 @@ admission::turn admission::release(time_point now) {
   adapt(now);
   drop_late(now, out);
   std::size_t fruitless = 0;
-  while (!queues_.empty() && under_way_ < limit_ + limit_ / 8
-         && fruitless < queues_.size()) {
+  while (fruitless < queues_.size()) {
     auto at = queues_.lower_bound(turn_);
     if (at == queues_.end())
       at = queues_.begin();
     const auto after = std::next(at);
     turn_ = (after == queues_.end() ? queues_.begin() : after)->first;
-    const auto token = next_of(at->second);
-    if (!token) {
+    auto* e = next_of(*at->second);
+    if (e == nullptr) {
       ++fruitless;
       continue;
     }
     fruitless = 0;
-    auto& e = calls_.at(*token);
-    leave_queue(e);
-    begin(e, now);
-    out.go.push_back(*token);
+    leave_queue(*e);
+    begin(*e, now);
+    out.go.push_back(e->token);
   }
   return out;
 }
@@ -249,7 +297,7 @@ time_point admission::deadline() const {
 
 // ---- the limit --------------------------------------------------------------
 
-void admission::measure(duration took, time_point) {
+void admission::measure(duration took) {
   usual_ += (took - usual_) / 20;
   if (samples_.size() < samples_max)
     samples_.push_back(took);
@@ -273,10 +321,11 @@ void admission::adapt(time_point now) {
   if (medians_.size() > options_.adapt_memory)
     medians_.pop_front();
   const auto lowest = *std::min_element(medians_.begin(), medians_.end());
+  auto& limit = under_way_.max;
   if (median > 3 * std::max(lowest, duration{100us}))
-    limit_ = std::max(options_.limit_min, limit_ - (limit_ + 9) / 10);
+    limit = std::max(options_.limit_min, limit - (limit + 9) / 10);
   else if (reached)
-    limit_ = std::min(options_.limit_max, limit_ + (limit_ + 19) / 20);
+    limit = std::min(options_.limit_max, limit + (limit + 19) / 20);
 }
 
 } // namespace banyan

@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/pure/fair_bound.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
 
@@ -21,9 +22,11 @@ struct admission_options {
   std::size_t client_max = 1024; ///< under way and waiting, of one client
   /// Of one group: a quarter of the limit, and at least so many.
   std::size_t group_min = 256;
-  std::size_t peer_max = 4096; ///< of groups that one other peer leads
-  /// In all; an app below its even share of them may have that, too.
-  std::size_t waiting_max = 8192;
+  std::size_t peer_max = 4096;    ///< of groups that one other peer leads
+  std::size_t waiting_max = 8192; ///< in all
+  /// Of arguments, under way and waiting, in all and of one client.
+  std::size_t bytes_max = std::size_t{256} << 20U;
+  std::size_t client_bytes_max = std::size_t{64} << 20U;
   duration retry_min = 10ms; ///< bounds of what `retry_after` says
   duration retry_max = 2s;
   duration adapt_every = 100ms;
@@ -43,16 +46,28 @@ struct admission_options {
 /// starves no other. What could not be answered by its deadline any more leaves
 /// the queue first, and doesn't enter it.
 ///
+/// Places under way, places that wait and bytes of arguments are shared by
+/// apps (actors/pure/fair_bound.hpp): an app below its even share finds a place
+/// whatever the others hold. Who finds no room for its bytes is refused and
+/// never waits: waiting would hold them. A client may hold as many bytes as it
+/// leaves to the others, and `client_bytes_max` at most: so a few clients of
+/// one app leave something to the next one.
+///
 /// Pure; one per router. Tokens are the caller's, each used once.
 class admission {
 public:
   explicit admission(admission_options o = {});
+  admission(const admission&) = delete;
+  admission& operator=(const admission&) = delete;
+  admission(admission&&) = default;
+  admission& operator=(admission&&) = default;
 
   struct call {
     std::uint64_t token = 0;
     group_id group;
-    node_id peer;       ///< that leads it now; none: not known, or this one
-    std::string client; ///< whom bounds count it to; empty: nobody
+    node_id peer;          ///< that leads it now; none: not known, or this one
+    std::string client;    ///< whom bounds count it to; empty: nobody
+    std::size_t bytes = 0; ///< that it holds here until it ended
     time_point until;
     /// Takes no place and never waits: what waits by design (watches), or is
     /// part of another call (sessions).
@@ -66,13 +81,14 @@ public:
   };
   answer ask(const call& c, time_point now);
 
-  /// Set when a call for this group would be refused whatever it is: for doors
-  /// that want to know before they read it.
+  /// Set when a call for this group, of so many bytes, would be refused
+  /// whatever it is: for doors that want to know before they read it.
   [[nodiscard]] std::optional<answer> refusal(const group_id& group,
-                                              const std::string& client) const;
+                                              const std::string& client,
+                                              std::size_t bytes) const;
   /// The same, and it counts as a call that was refused.
   std::optional<answer> turn_away(const group_id& group,
-                                  const std::string& client);
+                                  const std::string& client, std::size_t bytes);
 
   /// A call that went, or waits, is over. Its latency counts unless it waited
   /// for something else than this mesh's work (`sample` false): a failover, a
@@ -87,51 +103,92 @@ public:
   turn release(time_point now);
   [[nodiscard]] time_point deadline() const;
 
-  [[nodiscard]] std::size_t limit() const { return limit_; }
-  [[nodiscard]] std::size_t under_way() const { return under_way_; }
-  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  [[nodiscard]] std::size_t limit() const { return under_way_.max; }
+  [[nodiscard]] std::size_t under_way() const { return under_way_.used; }
+  [[nodiscard]] std::size_t waiting() const { return places_.used; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_.used; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   [[nodiscard]] std::uint64_t late() const { return late_; }
 
 private:
+  struct entry;
+  /// Those that wait are chained through their entries, the first first.
+  struct group_state {
+    std::size_t under_way = 0;
+    entry* first = nullptr;
+    entry* last = nullptr;
+  };
+  /// Of an app with calls here.
+  struct app_state {
+    app_id id;
+    std::size_t under_way = 0;
+    std::size_t waiting = 0;
+    std::size_t bytes = 0;
+    std::map<std::uint32_t, group_state> groups; ///< by shard
+    std::map<std::uint32_t, group_state*> queue; ///< where some wait
+    std::uint32_t next = 0; ///< the shard whose turn it is, or the one behind
+  };
+  struct client_state {
+    std::size_t calls = 0;
+    std::size_t bytes = 0;
+  };
+  using clients = std::unordered_map<std::string, client_state>;
   struct entry {
-    call c;
+    std::uint64_t token = 0;
+    std::uint32_t shard = 0;
     bool waits = false;
+    app_state* app = nullptr;
+    group_state* group = nullptr;
+    clients::value_type* client = nullptr; ///< none: nobody's
+    node_id peer;
+    std::size_t bytes = 0;
+    time_point until;
     time_point asked;
     time_point began; ///< when it went
+    entry* before = nullptr;
+    entry* behind = nullptr;
   };
-  struct app_queue {
-    std::map<std::uint32_t, std::deque<std::uint64_t>> groups;
-    std::uint32_t next = 0; ///< the shard whose turn it is, or the one behind
-    std::size_t size = 0;
+  /// What there is of a call's app, group and client.
+  struct found {
+    const app_state* app = nullptr;
+    const group_state* group = nullptr;
+    const client_state* client = nullptr;
+    std::size_t apps = 0; ///< with calls here, this one too
   };
 
-  [[nodiscard]] bool has_place(const call& c) const;
-  [[nodiscard]] bool is_behind(const group_id& group) const;
-  [[nodiscard]] bool is_full(const app_id& app) const;
-  [[nodiscard]] std::size_t group_max() const;
-  [[nodiscard]] duration wait_of(const app_id& app) const;
-  [[nodiscard]] duration waited_at(const group_id& group, time_point now) const;
+  [[nodiscard]] found look(const group_id& group,
+                           const std::string& client) const;
+  [[nodiscard]] const char* refused_for(const found& f,
+                                        std::size_t bytes) const;
+  [[nodiscard]] bool app_has_place(const app_state* app,
+                                   std::size_t apps) const;
+  [[nodiscard]] bool group_has_place(const group_state& g) const;
+  [[nodiscard]] bool peer_has_place(const node_id& peer, const app_state* app,
+                                    std::size_t apps) const;
+  [[nodiscard]] bool may_go(const found& f, const node_id& peer) const;
+  [[nodiscard]] bool queue_is_full(const found& f) const;
+  [[nodiscard]] duration wait_of(const app_state* app) const;
+  [[nodiscard]] duration hint(duration wait) const;
   answer refuse(duration wait, const char* why);
+  entry& enter(const call& c, time_point now);
   void begin(entry& e, time_point now);
-  void leave_queue(const entry& e);
-  std::optional<std::uint64_t> next_of(app_queue& q);
+  void join_queue(entry& e);
+  void leave_queue(entry& e);
+  entry* next_of(app_state& app);
   void drop_late(time_point now, turn& out);
-  void measure(duration took, time_point now);
+  void measure(duration took);
   void adapt(time_point now);
-  template <class Map, class Key>
-  static void uncount(Map& map, const Key& key);
 
   admission_options options_;
-  std::size_t limit_;
+  fair_bound under_way_; ///< `max` is the limit
+  fair_bound places_;    ///< that wait
+  fair_bound bytes_;
   std::unordered_map<std::uint64_t, entry> calls_; ///< all but the exempt
-  std::size_t under_way_ = 0;
-  std::unordered_map<group_id, std::size_t> per_group_;
-  std::unordered_map<app_id, std::size_t> per_app_;
+  std::unordered_map<app_id, app_state> apps_;
+  clients clients_;
   std::unordered_map<node_id, std::size_t> per_peer_;
-  std::unordered_map<std::string, std::size_t> per_client_;
-  std::map<app_id, app_queue> queues_;
-  app_id turn_;                                            ///< who comes next
+  std::map<app_id, app_state*> queues_; ///< with some waiting
+  app_id turn_;                         ///< who comes next
   std::set<std::pair<time_point, std::uint64_t>> waiting_; ///< by deadline
   duration usual_ = 1ms; ///< moving mean of latencies
   bool reached_ = false; ///< the limit, in this round

@@ -61,6 +61,7 @@ protected:
         system.get().spawn([this](caf::event_based_actor*) -> caf::behavior {
           return {[this](call_in& m) {
             asked.push_back(m.request);
+            counted.emplace_back(m.client, m.kept);
             reply r = next;
             m.answer(std::move(r), 0);
           }};
@@ -131,6 +132,8 @@ protected:
                                     gateway_start{"the-token", true}};
   from_afar far{*shell};
   std::vector<call_request> asked; ///< read when the answer is here
+  /// Whom each of them is counted to, and what is kept beside it.
+  std::vector<std::pair<std::string, std::size_t>> counted;
   reply next;
   bool unix_socket = false;
   std::unique_ptr<io::http_server> server;

@@ -144,6 +144,30 @@ TEST_F(gateway, a_full_door_says_so_before_the_body_is_read) {
          "invalid_argument", "no JSON");
 }
 
+TEST_F(gateway, a_door_full_of_bytes_takes_no_more_of_them) {
+  admission_options o;
+  o.bytes_max = 100;
+  admission full{o};
+  admission::call large;
+  large.bytes = 90;
+  EXPECT_EQ(full.ask(large, {}).what, admission::verdict::go);
+  on_loop(l, [&] { ctx.door = &full; });
+  expect(send("POST", alice + "deposit", "\"" + std::string(20, 'x') + "\""),
+         429, "overloaded", "too many bytes");
+  EXPECT_EQ(send("POST", alice + "deposit", "{}").status, 200);
+  on_loop(l, [&] { ctx.door = nullptr; });
+}
+
+TEST_F(gateway, an_argument_kept_for_a_second_attempt_counts_twice) {
+  const auto text = "\"" + std::string(200, 'x') + "\"";
+  EXPECT_EQ(send("POST", alice + "deposit", text).status, 200);
+  EXPECT_EQ(send("POST", "/v1/apps/open/actors/a/go", text).status, 200);
+  ASSERT_EQ(counted.size(), 2U);
+  EXPECT_EQ(counted[0].second, 0U); // it is known to be a command
+  EXPECT_EQ(counted[1].second, asked[1].argument.size());
+  EXPECT_GT(counted[1].second, 200U);
+}
+
 TEST_F(gateway, two_apps_of_one_name_are_a_conflict) {
   expect(send("POST", "/v1/apps/twice/actors/a/go", "{}"), 409, "conflict",
          "remove one of them");
