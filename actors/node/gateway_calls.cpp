@@ -10,12 +10,12 @@
 namespace banyan::actors {
 namespace {
 
-/// Whom the door counts a call to: an address, of those that aren't here. What
-/// comes without TLS from elsewhere comes through a proxy, which is many.
+/// Whom the door counts a call to: an address or network, of those that aren't
+/// here. What comes without TLS from elsewhere comes through a proxy, which is
+/// many.
 std::string client_of(const io::http_origin& from) {
-  return from.unix_socket || from.loopback || !from.tls
-             ? std::string{}
-             : from.address.substr(0, from.address.rfind(':'));
+  return from.unix_socket || from.loopback || !from.tls ? std::string{}
+                                                        : from.network;
 }
 
 /// That the door is too full, while it costs nothing yet to say so.

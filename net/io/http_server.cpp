@@ -233,6 +233,7 @@ struct http_server::state final : detail::http_owner,
       o.loopback = detail::is_loopback(from);
       o.tls = tls != nullptr;
       o.address = detail::host_port(a.host, a.port);
+      o.network = detail::door_guest{from}.name();
     }
     auto c = std::make_shared<detail::http_connection>(
         loop, *this, std::move(d), o.tls ? tls : nullptr, std::move(o), guest);

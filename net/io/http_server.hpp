@@ -26,6 +26,10 @@ struct http_origin {
   bool loopback = false;    ///< TCP from 127.0.0.0/8 or ::1.
   bool tls = false;
   std::string address; ///< `host:port`, empty for the Unix socket.
+  /// Whom limits count it to, no text: an IPv4 address, or the /64 of an IPv6
+  /// one, since whoever has an address there has all of them. Empty for the
+  /// Unix socket.
+  std::string network{};
 };
 
 /// One whole request, body included.

@@ -8,9 +8,13 @@
 #include <cstring>
 
 namespace banyan::io::detail {
+namespace {
+
+constexpr std::size_t network = 8; // bytes of a /64
+
+} // namespace
 
 door_guest::door_guest(const endpoint& e) noexcept {
-  constexpr std::size_t network = 8; // bytes of a /64
   if (e.family() == AF_INET) {
     sockaddr_in in{};
     std::memcpy(&in, &e.storage, sizeof in);
@@ -22,6 +26,12 @@ door_guest::door_guest(const endpoint& e) noexcept {
     const bool v4 = IN6_IS_ADDR_V4MAPPED(&in.sin6_addr);
     std::memcpy(bytes_.data(), &in.sin6_addr, v4 ? bytes_.size() : network);
   }
+}
+
+std::string door_guest::name() const {
+  const bool v4 = bytes_[10] == 0xFF; // a /64 has nothing there
+  const auto* from = bytes_.data() + (v4 ? 12 : 0);
+  return {from, from + (v4 ? 4 : network)};
 }
 
 std::size_t door_guest::hash::operator()(const door_guest& g) const noexcept {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <list>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace banyan::io::detail {
@@ -19,6 +20,9 @@ public:
   [[nodiscard]] bool operator==(const door_guest& o) const noexcept {
     return bytes_ == o.bytes_;
   }
+  /// The same for the same guest, another for every other one: 4 or 8 bytes, no
+  /// text.
+  [[nodiscard]] std::string name() const;
   struct hash {
     std::size_t operator()(const door_guest& g) const noexcept;
   };

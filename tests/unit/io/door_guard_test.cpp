@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 namespace banyan::io::detail {
@@ -45,6 +46,15 @@ TEST(door_guard, an_ipv6_network_is_one_guest) {
   EXPECT_FALSE(guest("2001:db8:1:2::1") == guest("2001:db8:1:3::1"));
   EXPECT_TRUE(guest("::ffff:192.0.2.1") == guest("192.0.2.1"));
   EXPECT_FALSE(guest("::ffff:192.0.2.1") == guest("192.0.2.2"));
+}
+
+TEST(door_guard, a_guests_name_is_its_own) {
+  EXPECT_EQ(guest("2001:db8:1:2::1").name(), guest("2001:db8:1:2:f::9").name());
+  EXPECT_EQ(guest("::ffff:192.0.2.1").name(), guest("192.0.2.1").name());
+  std::set<std::string> names;
+  for (const auto* a : {"2001:db8:1:2::1", "2001:db8:1:3::1", "::1",
+                        "192.0.2.1", "192.0.2.2", "0.0.0.0", "0.0.0.1"})
+    EXPECT_TRUE(names.insert(guest(a).name()).second) << a;
 }
 
 TEST(door_guard, zero_is_no_limit) {

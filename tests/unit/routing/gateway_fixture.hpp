@@ -26,13 +26,19 @@ public:
   [[nodiscard]] bool has(const std::string&) const override { return false; }
 };
 
-/// With the header `x-far`, a request comes from another machine.
+/// With the header `x-far`, a request comes from another machine; with
+/// `x-network` from that network, over TLS.
 class from_afar final : public io::http_handler {
 public:
   explicit from_afar(io::http_handler& to) : to_{to} {}
   void handle(io::http_request q, io::http_responder r) override {
     if (!q.header("x-far").empty())
       q.from.loopback = false;
+    if (const auto network = q.header("x-network"); !network.empty()) {
+      q.from.loopback = false;
+      q.from.tls = true;
+      q.from.network = network;
+    }
     to_.handle(std::move(q), std::move(r));
   }
 

@@ -158,6 +158,17 @@ TEST_F(gateway, a_door_full_of_bytes_takes_no_more_of_them) {
   on_loop(l, [&] { ctx.door = nullptr; });
 }
 
+TEST_F(gateway, calls_from_elsewhere_count_to_their_network) {
+  const std::string open = "/v1/apps/open/actors/a/go";
+  EXPECT_EQ(send("POST", open, "{}").status, 200);
+  EXPECT_EQ(send("POST", open, "{}", {{"x-far", "1"}}).status, 200); // a proxy
+  EXPECT_EQ(send("POST", open, "{}", {{"x-network", "net1"}}).status, 200);
+  ASSERT_EQ(counted.size(), 3U);
+  EXPECT_EQ(counted[0].first, "");
+  EXPECT_EQ(counted[1].first, "");
+  EXPECT_EQ(counted[2].first, "net1");
+}
+
 TEST_F(gateway, an_argument_kept_for_a_second_attempt_counts_twice) {
   const auto text = "\"" + std::string(200, 'x') + "\"";
   EXPECT_EQ(send("POST", alice + "deposit", text).status, 200);
