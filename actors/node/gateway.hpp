@@ -8,6 +8,7 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include <optional>
 #include <string>
 
 namespace banyan::actors {
@@ -28,6 +29,13 @@ public:
 private:
   using responder = io::http_responder;
   // gateway_calls.cpp
+  /// What every call begins with, once app, key and command are in `c`: whether
+  /// these are names at all, who asks may, the door has room, and by when it is
+  /// wanted. False: it was refused. `what` the command should be, for people.
+  bool admit_call(const io::http_request& q, responder& r, call_request& c,
+                  const char* what);
+  [[nodiscard]] std::optional<reply> turned_away(const io::http_request& q,
+                                                 const call_request& c) const;
   void app_call(io::http_request& q, responder r, bool only_query);
   void call(answer_form form, const std::string& client, responder r,
             call_request c, bool may_be_query);

@@ -30,6 +30,9 @@ std::string_view bearer_of(const io::http_request& q);
 /// Whether `in` is one msgpack value whose texts are UTF-8: what JSON bodies
 /// are by nature.
 bool is_argument(const_bytes in, std::string& why);
+/// Whom the door counts a call to: an address or network, of those that aren't
+/// here; empty: nobody.
+std::string client_of(const io::http_origin& from);
 /// App and key of a call, or what is wrong with them.
 bool check_actor(const std::string& app, const std::string& key,
                  std::string& why);

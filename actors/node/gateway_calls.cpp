@@ -8,35 +8,12 @@
 #include <caf/all.hpp>
 
 namespace banyan::actors {
-namespace {
 
-/// Whom the door counts a call to: an address or network, of those that aren't
-/// here. What comes without TLS from elsewhere comes through a proxy, which is
-/// many.
+// What comes without TLS from elsewhere comes through a proxy, which is many.
 std::string client_of(const io::http_origin& from) {
   return from.unix_socket || from.loopback || !from.tls ? std::string{}
                                                         : from.network;
 }
-
-/// That the door is too full, while it costs nothing yet to say so.
-std::optional<reply> turned_away(const node_context& ctx, const call_request& c,
-                                 const io::http_request& q) {
-  const auto* known = ctx.known.find_app(c.app);
-  if (ctx.door == nullptr || known == nullptr)
-    return std::nullopt;
-  const auto no =
-      ctx.door->turn_away({known->id, shard_of(c.key, known->shards)},
-                          client_of(q.from), q.body.size());
-  if (!no)
-    return std::nullopt;
-  reply r;
-  r.status = reply_status::overloaded;
-  r.message = no->why;
-  r.retry_after = no->retry_after;
-  return r;
-}
-
-} // namespace
 
 bool http_gateway::may_call(const io::http_request& q,
                             const std::string& app) const {
@@ -49,6 +26,54 @@ bool http_gateway::may_call(const io::http_request& q,
          || is_app_token(bearer_of(q), spec->second.token_hash) || is_admin(q);
 }
 
+// While it costs nothing yet to say so.
+std::optional<reply> http_gateway::turned_away(const io::http_request& q,
+                                               const call_request& c) const {
+  const auto* known = ctx_.known.find_app(c.app);
+  if (ctx_.door == nullptr || known == nullptr)
+    return std::nullopt;
+  const auto no =
+      ctx_.door->turn_away({known->id, shard_of(c.key, known->shards)},
+                           client_of(q.from), q.body.size());
+  if (!no)
+    return std::nullopt;
+  reply r;
+  r.status = reply_status::overloaded;
+  r.message = no->why;
+  r.retry_after = no->retry_after;
+  return r;
+}
+
+bool http_gateway::admit_call(const io::http_request& q, responder& r,
+                              call_request& c, const char* what) {
+  const auto no = [&](reply_status s, std::string why) {
+    r.send(refusal(s, std::move(why)));
+    return false;
+  };
+  if (std::string wrong; !check_actor(c.app, c.key, wrong))
+    return no(reply_status::invalid_argument, std::move(wrong));
+  if (c.command.empty() || c.command.size() > name_bytes_max
+      || c.command[0] == '_')
+    return no(reply_status::invalid_argument,
+              "'" + c.command.substr(0, 64) + "' is no " + what);
+  if (!may_call(q, c.app))
+    return no(reply_status::unauthorized,
+              "this app takes calls off loopback only with its token: send "
+              "`Authorization: Bearer TOKEN`");
+  if (ctx_.conflicts.count(c.app) != 0)
+    return no(reply_status::conflict,
+              "two apps bear this name; its owner has to remove one of them");
+  if (const auto full = turned_away(q, c)) {
+    r.send(refusal(*full));
+    return false;
+  }
+  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
+    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
+      return no(reply_status::invalid_argument,
+                "Banyan-Deadline-Ms must be milliseconds, at most 600000");
+  return true;
+}
+
 void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   call_request c;
   c.app = q.path[2];
@@ -57,25 +82,8 @@ void http_gateway::app_call(io::http_request& q, responder r, bool only_query) {
   const auto bad = [&](std::string why) {
     r.send(refusal(reply_status::invalid_argument, std::move(why)));
   };
-  if (std::string wrong; !check_actor(c.app, c.key, wrong))
-    return bad(std::move(wrong));
-  if (c.command.empty() || c.command.size() > name_bytes_max
-      || c.command[0] == '_')
-    return bad("'" + c.command.substr(0, 64) + "' is no command or query");
-  if (!may_call(q, c.app))
-    return void(r.send(
-        refusal(reply_status::unauthorized,
-                "this app takes calls off loopback only with its token: send "
-                "`Authorization: Bearer TOKEN`")));
-  if (ctx_.conflicts.count(c.app) != 0)
-    return void(r.send(refusal(reply_status::conflict,
-                               "two apps bear this name; its owner has to "
-                               "remove one of them")));
-  if (const auto full = turned_away(ctx_, c, q))
-    return void(r.send(refusal(*full)));
-  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
-    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
-      return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
+  if (!admit_call(q, r, c, "command or query"))
+    return;
   const auto key = q.header("idempotency-key");
   if (key.size() > idempotency_key_bytes_max)
     return bad("Idempotency-Key is longer than 255 bytes");

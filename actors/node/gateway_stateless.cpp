@@ -20,27 +20,12 @@ void http_gateway::stateless_call(io::http_request& q, responder r,
   const auto bad = [&](std::string why) {
     r.send(refusal(reply_status::invalid_argument, std::move(why)));
   };
-  if (std::string wrong; !check_actor(c.app, c.key, wrong))
-    return bad(std::move(wrong));
-  if (c.command.empty() || c.command.size() > name_bytes_max
-      || c.command[0] == '_')
-    return bad("'" + c.command.substr(0, 64) + "' is no command");
-  if (!may_call(q, c.app))
-    return void(r.send(
-        refusal(reply_status::unauthorized,
-                "this app takes calls off loopback only with its token: send "
-                "`Authorization: Bearer TOKEN`")));
-  if (ctx_.conflicts.count(c.app) != 0)
-    return void(r.send(refusal(reply_status::conflict,
-                               "two apps bear this name; its owner has to "
-                               "remove one of them")));
+  if (!admit_call(q, r, c, "command"))
+    return;
   if (const auto* app = ctx_.known.find_app(c.app);
       app != nullptr && !app->stateless)
     return bad("'" + c.app + "' is a durable app: write /v1/apps/" + c.app
                + "/actors/KEY/" + c.command);
-  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
-    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
-      return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
   std::string_view text = q.body;
   if (only_arg)
     if (const auto* arg = q.parameter("arg"))
@@ -50,6 +35,7 @@ void http_gateway::stateless_call(io::http_request& q, responder r,
     return bad(std::move(why));
   call_in in;
   in.request = std::move(c);
+  in.client = client_of(q.from);
   in.answer = [form = answer_form{q}, r = std::move(r)](const reply& a,
                                                         std::uint32_t) mutable {
     if (a.status != reply_status::ok)

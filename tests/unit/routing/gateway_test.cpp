@@ -158,6 +158,33 @@ TEST_F(gateway, a_door_full_of_bytes_takes_no_more_of_them) {
   on_loop(l, [&] { ctx.door = nullptr; });
 }
 
+TEST_F(gateway, stateless_calls_are_turned_away_and_counted_like_all) {
+  ctx.known.put_app({other_id(5), "hello", 1, {{}}, true});
+  ctx.specs["hello"].access = app_access::everyone;
+  const std::string greet = "/v1/apps/hello/call/greet";
+  const std::pair<std::string, std::string> net{"x-network", "net1"};
+  EXPECT_EQ(send("POST", greet, "{}", {net}).status, 200);
+  ASSERT_EQ(counted.size(), 1U);
+  EXPECT_EQ(counted[0].first, "net1");
+  admission_options o;
+  o.client_max = 1;
+  admission busy{o};
+  admission::call c;
+  c.client = "net1";
+  EXPECT_EQ(busy.ask(c, {}).what, admission::verdict::go);
+  on_loop(l, [&] { ctx.door = &busy; });
+  expect(send("POST", greet, "no JSON at all", {net}), 429, "overloaded",
+         "this client");
+  expect(send("POST", greet, "no JSON at all"), 400, "invalid_argument",
+         "no JSON");
+  on_loop(l, [&] { ctx.door = nullptr; });
+  expect(send("POST", "/v1/apps/hello/call/_look", "{}"), 400,
+         "invalid_argument", "is no command");
+  expect(send("POST", "/v1/apps/ledger/call/deposit", "{}"), 400,
+         "invalid_argument", "durable app");
+  EXPECT_EQ(asked.size(), 1U);
+}
+
 TEST_F(gateway, calls_from_elsewhere_count_to_their_network) {
   const std::string open = "/v1/apps/open/actors/a/go";
   EXPECT_EQ(send("POST", open, "{}").status, 200);
