@@ -6,6 +6,7 @@
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/gateway_answers.hpp"
 #include "actors/node/openapi.hpp"
+#include "actors/pure/all_jobs.hpp"
 #include "base/codec.hpp"
 #include "crypto/secret.hpp"
 
@@ -89,7 +90,8 @@ http_code http_code_of(reply_status s) noexcept {
 
 http_gateway::http_gateway(node_context& ctx, gateway_start start)
     : ctx_{ctx}, start_{std::move(start)}, started_{ctx.loop.now()},
-      events_{ctx}, logs_{ctx}, watches_{ctx} {
+      all_jobs_{std::make_shared<all_jobs>()}, events_{ctx}, logs_{ctx},
+      watches_{ctx} {
 }
 
 bool http_gateway::is_admin(const io::http_request& q) const {

@@ -11,6 +11,10 @@
 #include <optional>
 #include <string>
 
+namespace banyan {
+class all_jobs;
+}
+
 namespace banyan::actors {
 
 struct gateway_start {
@@ -84,6 +88,7 @@ private:
   node_context& ctx_;
   gateway_start start_;
   time_point started_;
+  std::shared_ptr<all_jobs> all_jobs_; ///< and theirs that are under way
   event_streams events_;
   log_streams logs_;
   watch_streams watches_;

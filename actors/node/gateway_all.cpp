@@ -2,6 +2,7 @@
 #include "actors/host/json.hpp"
 #include "actors/node/gateway.hpp"
 #include "actors/node/gateway_answers.hpp"
+#include "actors/pure/all_jobs.hpp"
 #include "actors/pure/all_query.hpp"
 #include "base/codec.hpp"
 
@@ -10,15 +11,29 @@
 namespace banyan::actors {
 namespace {
 
-struct all_job {
-  all_job(std::uint32_t shards, bool as_list) : core{shards, as_list} {}
+constexpr duration retry_after = 200ms;
 
-  io::http_request q;
+/// Counts among `jobs` until the last of its questions is answered: so long it
+/// holds what it has.
+struct all_job {
+  all_job(std::shared_ptr<all_jobs> of, const directory::app& app,
+          const io::http_request& q, io::http_responder to, call_request what,
+          time_point end, bool as_list)
+      : jobs{std::move(of)}, id{app.id}, client{client_of(q.from)}, form{q},
+        r{std::move(to)}, like{std::move(what)}, until{end},
+        core{app.shards, as_list, like.argument.size()} {}
+  all_job(const all_job&) = delete;
+  all_job& operator=(const all_job&) = delete;
+  ~all_job() { jobs->ended(id, client); }
+
+  const std::shared_ptr<all_jobs> jobs;
+  const app_id id;
+  const std::string client;
+  const answer_form form;
   io::http_responder r;
-  call_request like; ///< app, query, argument and how stale
-  time_point until;
+  const call_request like; ///< app, query, argument and how stale
+  const time_point until;
   all_query core;
-  bool asking = false;
   bool over = false;
 };
 
@@ -31,6 +46,7 @@ call_in call_of(node_context& ctx, const all_job& job, std::uint32_t shard) {
   in.request.shard = shard;
   in.request.max_staleness = job.like.max_staleness;
   in.request.deadline = job.until - ctx.loop.now();
+  in.client = job.client;
   return in;
 }
 
@@ -79,7 +95,7 @@ void go_on(node_context& ctx, const std::shared_ptr<all_job>& job) {
   reply why;
   const auto result =
       job->core.result(job->like.max_staleness.has_value(), why);
-  job->r.send(result ? answer(job->q, *result) : refusal(why));
+  job->r.send(result ? answer(job->form, *result) : refusal(why));
 }
 
 } // namespace
@@ -90,15 +106,10 @@ void http_gateway::all(io::http_request& q, responder r) {
   };
   call_request c;
   c.app = q.path[2];
+  c.key = "*";
   c.command = q.path[4];
-  if (c.command.empty() || c.command.size() > name_bytes_max
-      || c.command[0] == '_')
-    return bad("'" + c.command.substr(0, 64) + "' is no query");
-  if (!may_call(q, c.app))
-    return void(r.send(
-        refusal(reply_status::unauthorized,
-                "this app takes calls off loopback only with its token: send "
-                "`Authorization: Bearer TOKEN`")));
+  if (!admit_call(q, r, c, "query"))
+    return;
   const auto* fold = q.parameter("fold");
   if (fold != nullptr && *fold != "sum" && *fold != "list")
     return bad("fold must be sum or list");
@@ -113,10 +124,6 @@ void http_gateway::all(io::http_request& q, responder r) {
   if (app->stateless)
     return bad("'" + c.app
                + "' is stateless: it has no actors that could be asked");
-  if (ctx_.conflicts.count(c.app) != 0)
-    return void(r.send(refusal(reply_status::conflict,
-                               "two apps bear this name; its owner has to "
-                               "remove one of them")));
   if (ctx_.handlers.count(c.app) != 0) {
     const auto* info = ctx_.handler(c.app, c.command);
     if (info == nullptr)
@@ -127,35 +134,24 @@ void http_gateway::all(io::http_request& q, responder r) {
       return bad("'" + c.command
                  + "' is a command: only queries are asked of all actors");
   }
-  if (const auto limit = q.header("banyan-deadline-ms"); !limit.empty())
-    if (!parse_milliseconds(limit, c.deadline) || c.deadline > 10min)
-      return bad("Banyan-Deadline-Ms must be milliseconds, at most 600000");
   std::string why;
   if (!read_consistency(q, c, why))
     return bad(std::move(why));
   std::string_view text = q.body;
   if (const auto* arg = q.parameter("arg"); arg != nullptr && text.empty())
     text = *arg;
-  if (q.header("content-type").find("msgpack") != std::string_view::npos) {
-    c.argument = to_bytes(q.body);
-    reader check{c.argument};
-    check.skip();
-    if (!c.argument.empty() && !check.done())
-      return bad("the body is not one msgpack value");
-  } else {
-    auto argument = json_to_msgpack(text);
-    if (!argument.ok())
-      return bad(c.command
-                 + ": the argument is no JSON: " + argument.error().message
-                 + " at byte " + std::to_string(argument.error().position));
-    c.argument = std::move(*argument);
+  if (!read_argument(q, text, c, why))
+    return bad(std::move(why));
+  if (const auto* full = all_jobs_->begin(app->id, client_of(q.from))) {
+    reply no;
+    no.status = reply_status::overloaded;
+    no.message = full;
+    no.retry_after = retry_after;
+    return void(r.send(refusal(no)));
   }
-  auto job = std::make_shared<all_job>(app->shards, as_list);
-  job->until = ctx_.loop.now() + c.deadline;
-  job->like = std::move(c);
-  job->q = std::move(q);
-  job->r = std::move(r);
-  go_on(ctx_, job);
+  const auto until = ctx_.loop.now() + c.deadline;
+  go_on(ctx_, std::make_shared<all_job>(all_jobs_, *app, q, std::move(r),
+                                        std::move(c), until, as_list));
 }
 
 } // namespace banyan::actors

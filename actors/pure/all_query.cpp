@@ -82,6 +82,11 @@ bool answer_sum::add(node& to, reader& in, std::string& why, unsigned depth) {
             "the sum has more than " + std::to_string(entries_max) + " entries";
         return false;
       }
+      key_bytes_ += fresh ? at->first.size() : 0;
+      if (key_bytes_ > key_bytes_max) {
+        why = "the keys of the sum's maps have more than 1 MiB";
+        return false;
+      }
       if (!add(at->second, in, why, depth + 1))
         return false;
     }
@@ -139,8 +144,13 @@ bool answer_sum::write(const node& n, writer& w, std::string& why) const {
 // ---- asking
 // ------------------------------------------------------------------
 
-all_query::all_query(std::uint32_t shards, bool as_list)
-    : as_list_{as_list}, shards_(shards) {
+all_query::all_query(std::uint32_t shards, bool as_list,
+                     std::size_t argument_bytes)
+    : as_list_{as_list}, at_once_{std::clamp<std::size_t>(
+                             asked_bytes_max
+                                 / std::max<std::size_t>(argument_bytes, 1),
+                             1, asked_at_once)},
+      shards_(shards) {
 }
 
 std::size_t all_query::pending() const {
@@ -157,14 +167,16 @@ std::optional<all_query::step> all_query::next() {
     const auto number =
         static_cast<std::uint32_t>((turn_ + n) % shards_.size());
     auto& s = shards_[number];
-    if (!s.keys.empty() && asks_ < asked_at_once) {
+    if (!s.keys.empty() && asks_ < at_once_) {
       ask a{number, std::move(s.keys.front())};
       s.keys.pop_front();
+      --keys_;
       ++asks_;
       turn_ = number + 1;
       return a;
     }
-    if (s.keys.empty() && s.more && !s.listing && lists_ < lists_at_once) {
+    if (s.keys.empty() && s.more && !s.listing
+        && keys_ + (lists_ + 1) * page <= lists_at_once * page) {
       s.listing = true;
       ++lists_;
       return list{number, s.after};
@@ -198,8 +210,10 @@ void all_query::listed(std::uint32_t number, const reply& r) {
     return fail(r, "shard " + std::to_string(number));
   reader in{r.result};
   in.require(in.array(2) == 2);
-  for (auto n = in.array(page); n > 0 && in.ok(); --n)
+  for (auto n = in.array(page); n > 0 && in.ok(); --n) {
     s.keys.emplace_back(in.text(actor_key_bytes_max));
+    ++keys_;
+  }
   s.more = in.boolean();
   if (!in.done() || (s.more && s.keys.empty()))
     return fail(reply_status::app_failed,

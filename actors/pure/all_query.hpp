@@ -15,6 +15,7 @@ namespace banyan {
 class answer_sum {
 public:
   static constexpr std::size_t entries_max = 16'384; ///< of maps, in all
+  static constexpr std::size_t key_bytes_max = std::size_t{1} << 20; ///< theirs
 
   /// False: it can't be added; `why` says it, and the sum is of no more use.
   bool add(const_bytes value, std::string& why);
@@ -35,12 +36,16 @@ private:
 
   node root_;
   std::size_t entries_ = 0;
+  std::size_t key_bytes_ = 0;
 };
 
 /// One query for every actor of an app: pages through the keys of all shards,
 /// asks each actor, and adds the answers up, or lists them. Each answer stands
 /// for itself: there is no cut through all actors, a sum may hold one side of a
 /// transfer without the other.
+///
+/// Memory: no more keys than `lists_at_once` pages, the sum or the list, and
+/// `asked_bytes_max` for the arguments of what is asked at once.
 ///
 /// Pure; the shell asks what `next` says and brings the answers.
 class all_query {
@@ -50,6 +55,7 @@ public:
   static constexpr std::uint64_t page = 1000; ///< keys
   static constexpr std::size_t actors_max = 100'000;
   static constexpr std::size_t listed_bytes_max = std::size_t{1} << 20;
+  static constexpr std::size_t asked_bytes_max = std::size_t{4} << 20;
 
   /// The keys of `shard` behind `after`, `page` of them.
   struct list {
@@ -62,7 +68,8 @@ public:
   };
   using step = std::variant<list, ask>;
 
-  all_query(std::uint32_t shards, bool as_list);
+  /// `argument_bytes`: of the argument, which each of what is asked bears.
+  all_query(std::uint32_t shards, bool as_list, std::size_t argument_bytes = 0);
 
   /// What to ask now; nothing: wait for an answer, or it is over.
   std::optional<step> next();
@@ -90,7 +97,9 @@ private:
   void fail(const reply& r, const std::string& whose);
 
   bool as_list_;
+  std::size_t at_once_;
   std::vector<shard> shards_;
+  std::size_t keys_ = 0; ///< to be asked, of all shards
   std::size_t lists_ = 0;
   std::size_t asks_ = 0;
   std::size_t actors_ = 0;

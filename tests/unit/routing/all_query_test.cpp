@@ -1,4 +1,5 @@
 // Answers of many actors, added up.
+#include "actors/pure/all_jobs.hpp"
 #include "actors/pure/all_query.hpp"
 #include "base/codec.hpp"
 
@@ -40,9 +41,9 @@ bytes sum_of(const std::vector<bytes>& values, std::string* why = nullptr) {
 /// An app whose actors answer their own number, in shards by hand.
 struct asked_app {
   explicit asked_app(std::vector<std::vector<std::string>> keys,
-                     bool as_list = false)
+                     bool as_list = false, std::size_t argument_bytes = 0)
       : shards{std::move(keys)}, core{static_cast<std::uint32_t>(shards.size()),
-                                      as_list} {}
+                                      as_list, argument_bytes} {}
   void carry(const all_query::list& l) {
     std::vector<std::string> page;
     bool more = false;
@@ -149,6 +150,18 @@ TEST(answer_sum, what_is_no_number_is_refused) {
   EXPECT_EQ(sum_of({deep}, &why), bytes{});
 }
 
+TEST(answer_sum, the_keys_of_maps_have_their_bound) {
+  std::vector<bytes> values;
+  for (char c = 'a'; c <= 'c'; ++c)
+    values.push_back(encoded([&](writer& w) {
+      w.map(1).text(std::string(answer_sum::key_bytes_max / 2, c)).uint(1);
+    }));
+  std::string why;
+  EXPECT_NE(sum_of({values[0], values[1], values[0]}), bytes{});
+  EXPECT_EQ(sum_of(values, &why), bytes{});
+  EXPECT_NE(why.find("1 MiB"), std::string::npos);
+}
+
 TEST(all_query, every_actor_of_every_shard_is_asked_once) {
   asked_app a{{{"1", "2", "3", "4", "5", "6", "7"}, {}, {"8", "9"}}};
   const auto r = a.run();
@@ -203,6 +216,77 @@ TEST(all_query, so_many_are_asked_at_once_and_no_more) {
   ASSERT_TRUE(a.run());
   EXPECT_GE(a.most, all_query::asked_at_once);
   EXPECT_LE(a.most, all_query::asked_at_once + all_query::lists_at_once);
+}
+
+TEST(all_query, large_arguments_go_out_a_few_at_a_time) {
+  std::vector<std::string> keys;
+  for (int i = 1000; i < 1100; ++i)
+    keys.push_back(std::to_string(i));
+  asked_app a{{keys}, false, all_query::asked_bytes_max / 3};
+  a.page_size = 1000;
+  ASSERT_TRUE(a.run());
+  EXPECT_EQ(a.asks, 100U);
+  EXPECT_EQ(a.most, 3U);
+  asked_app huge{{keys}, false, 2 * all_query::asked_bytes_max};
+  huge.page_size = 1000;
+  ASSERT_TRUE(huge.run());
+  EXPECT_EQ(huge.most, 1U);
+}
+
+TEST(all_query, a_few_pages_of_keys_are_held_whatever_the_shards) {
+  std::vector<std::string> keys;
+  for (int i = 10'000; i < 12'000; ++i)
+    keys.push_back(std::to_string(i));
+  asked_app a{std::vector<std::vector<std::string>>(20, keys)};
+  a.page_size = all_query::page;
+  std::deque<all_query::ask> asked;
+  std::size_t listed = 0;
+  std::size_t most = 0;
+  for (;;) { // shards list at once, actors take their time
+    if (const auto s = a.core.next()) {
+      if (const auto* l = std::get_if<all_query::list>(&*s)) {
+        a.carry(*l);
+        listed += all_query::page;
+      } else {
+        asked.push_back(std::get<all_query::ask>(*s));
+      }
+      most = std::max<std::size_t>(most, listed - a.asks);
+      continue;
+    }
+    if (asked.empty())
+      break;
+    a.carry(asked.front());
+    asked.pop_front();
+  }
+  EXPECT_TRUE(a.core.over());
+  EXPECT_EQ(a.asks, 40'000U);
+  EXPECT_LE(most, all_query::lists_at_once * all_query::page
+                      + all_query::asked_at_once);
+}
+
+TEST(all_jobs, a_client_an_app_and_a_peer_have_their_bounds) {
+  all_jobs jobs;
+  const auto app = [](std::uint8_t n) {
+    return app_id{std::array<std::uint8_t, 32>{n}};
+  };
+  for (std::size_t i = 0; i < all_jobs::client_max; ++i)
+    EXPECT_EQ(jobs.begin(app(1), "greedy"), nullptr);
+  EXPECT_NE(jobs.begin(app(1), "greedy"), nullptr);
+  EXPECT_NE(jobs.begin(app(2), "greedy"), nullptr);
+  EXPECT_EQ(jobs.begin(app(1), "modest"), nullptr);
+  while (jobs.under_way() < all_jobs::jobs_max)
+    ASSERT_EQ(jobs.begin(app(1), ""), nullptr);
+  EXPECT_NE(jobs.begin(app(1), ""), nullptr);
+  // Though none of these ends, another app has its share.
+  for (std::size_t i = 0; i < all_jobs::jobs_max / 2; ++i)
+    EXPECT_EQ(jobs.begin(app(2), ""), nullptr);
+  EXPECT_NE(jobs.begin(app(2), ""), nullptr);
+  jobs.ended(app(1), "greedy");
+  EXPECT_NE(jobs.begin(app(1), "greedy"), nullptr); // its app has too many yet
+  for (std::size_t i = 0; i < all_jobs::jobs_max / 2; ++i)
+    jobs.ended(app(2), "");
+  EXPECT_EQ(jobs.begin(app(1), "greedy"), nullptr);
+  EXPECT_EQ(jobs.under_way(), all_jobs::jobs_max);
 }
 
 TEST(all_query, one_that_fails_fails_all_and_is_named) {

@@ -1,7 +1,12 @@
 // `_all/QUERY`, in front of a router that answers as three shards' leaders.
+#include "actors/pure/all_jobs.hpp"
 #include "tests/unit/routing/gateway_fixture.hpp"
 
+#include <atomic>
+#include <condition_variable>
+#include <future>
 #include <map>
+#include <mutex>
 
 namespace banyan::actors {
 namespace {
@@ -15,6 +20,13 @@ protected:
         system.get().spawn([this](caf::event_based_actor*) -> caf::behavior {
           return {[this](call_in& m) {
             asked.push_back(m.request);
+            counted.emplace_back(m.client, m.kept);
+            if (hold) {
+              const std::lock_guard<std::mutex> lock{mutex};
+              held.push_back(std::move(m.answer));
+              changed.notify_all();
+              return;
+            }
             const auto shard = m.request.shard.value_or(0);
             reply r = next;
             r.result.clear();
@@ -33,6 +45,16 @@ protected:
         }));
     caf::anon_send_exit(former, caf::exit_reason::user_shutdown);
   }
+  /// Waits until the router holds so many questions.
+  bool wait_for(std::size_t questions) {
+    std::unique_lock<std::mutex> lock{mutex};
+    return changed.wait_for(lock, 30s,
+                            [&] { return held.size() >= questions; });
+  }
+  std::atomic<bool> hold{false}; ///< what is asked stays unanswered
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<answer_function> held;
   std::map<std::uint32_t, std::map<std::string, int>> actors{
       {0, {{"alice", 5}, {"bob", -2}}}, {2, {{"carol", 40}}}};
 };
@@ -78,6 +100,32 @@ TEST_F(gateway_all, what_makes_no_sense_is_refused) {
   EXPECT_TRUE(asked.empty());
   next.status = reply_status::no_quorum;
   expect(send("GET", all + "balance"), 503, "no_quorum", "shard 0");
+}
+
+TEST_F(gateway_all, a_client_has_a_few_under_way_and_their_calls_are_its_own) {
+  ctx.specs["ledger"].access = app_access::everyone;
+  const std::string all = "/v1/apps/ledger/_all/balance";
+  const std::pair<std::string, std::string> net{"x-network", "net1"};
+  hold = true;
+  std::vector<std::future<io::http_reply>> waiting;
+  for (std::size_t i = 0; i < all_jobs::client_max; ++i)
+    waiting.push_back(std::async(std::launch::async,
+                                 [&] { return send("GET", all, {}, {net}); }));
+  ASSERT_TRUE(wait_for(all_jobs::client_max * 3)); // shards
+  expect(send("GET", all, {}, {net}), 429, "overloaded", "this client");
+  hold = false;
+  EXPECT_EQ(send("GET", all, {}, {{"x-network", "net2"}}).status, 200);
+  for (std::size_t i = 0; i < all_jobs::client_max * 3; ++i)
+    EXPECT_EQ(counted[i].first, "net1");
+  on_loop(l, [&] {
+    reply gone;
+    gone.status = reply_status::no_quorum;
+    for (auto& answer : std::exchange(held, {}))
+      answer(gone, 0);
+  });
+  for (auto& w : waiting)
+    EXPECT_EQ(w.get().status, 503);
+  EXPECT_EQ(send("GET", all, {}, {net}).status, 200);
 }
 
 } // namespace
