@@ -277,6 +277,13 @@ private:
                         take_keys(keys);
                       });
     }
+    peer_->count_http([this] {
+      io::http_counters all;
+      for (const auto* door : {&control_http_, &tcp_http_})
+        if (*door)
+          all += (*door)->counters();
+      return all;
+    });
     signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT},
                      [this](int) {
                        if (std::exchange(stopping_, true))

@@ -164,6 +164,19 @@ void node_context::broadcast(net::channel c, const_bytes payload) {
       send(l.node, c, payload);
 }
 
+void node_context::answer_to(const node_id& router_of, std::uint64_t call,
+                             reply r) {
+  counters.requests_refused += r.status == reply_status::overloaded ? 1 : 0;
+  reply_frame f{call, std::move(r)};
+  if (router_of == self()) {
+    caf::anon_send(router, reply_in{router_of, std::move(f)});
+    return;
+  }
+  bytes b;
+  encode(f, b);
+  send(router_of, net::channel::reply, b);
+}
+
 void node_context::send_stream(const stream_frame& f) {
   const auto& to = addressee(f);
   const auto leader = known.leader(to);

@@ -102,6 +102,7 @@ struct node_counters {
   std::uint64_t log_orders = 0;
   std::uint64_t state_commits = 0;
   std::uint64_t calls = 0;
+  std::uint64_t requests_refused = 0; ///< by replicas and instances here
   std::uint64_t failovers = 0;
   std::uint64_t rows_damaged = 0;
   std::uint64_t rows_mended = 0;
@@ -160,7 +161,8 @@ public:
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
   /// Of stateless apps with a host here; the supervisor's.
   std::unordered_map<app_id, caf::actor> instances;
-  banyan::admission* door = nullptr; ///< the router's; null before it begins
+  banyan::admission* door = nullptr;   ///< the router's; null before it begins
+  const router_core* routes = nullptr; ///< likewise
   /// One per version of an app whose host is wanted here; the supervisor's.
   std::map<app_host_id, caf::actor> apps;
   /// @name By app name; the supervisor's
@@ -262,6 +264,8 @@ public:
   /// To every peer with a link.
   void broadcast(net::channel c, const_bytes payload);
 
+  /// To the router that asked a replica or an instance here.
+  void answer_to(const node_id& router_of, std::uint64_t call, reply r);
   /// To the leader of the frame's addressee, wherever it is; may be lost.
   void send_stream(const stream_frame& f);
   /// What a leader here says of its group: for this node's tables, its router

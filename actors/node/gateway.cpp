@@ -130,7 +130,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   if (path[0] == "metrics" && get) {
     io::http_response m;
     m.content_type = "text/plain; version=0.0.4";
-    m.body = view_metrics(ctx_, uptime);
+    m.body = view_metrics(ctx_, uptime,
+                          http_ ? std::optional{http_()} : std::nullopt);
     r.send(std::move(m));
     return;
   }

@@ -8,6 +8,7 @@
 
 #include <caf/stateful_actor.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -29,6 +30,10 @@ class http_gateway final : public io::http_handler {
 public:
   http_gateway(node_context& ctx, gateway_start start);
   void handle(io::http_request request, io::http_responder responder) override;
+  /// What `/metrics` says about the doors for HTTP; asked on the loop.
+  void count_http(std::function<io::http_counters()> f) {
+    http_ = std::move(f);
+  }
 
 private:
   using responder = io::http_responder;
@@ -88,13 +93,14 @@ private:
   node_context& ctx_;
   gateway_start start_;
   time_point started_;
+  std::function<io::http_counters()> http_;
   std::shared_ptr<all_jobs> all_jobs_; ///< and theirs that are under way
   event_streams events_;
   log_streams logs_;
   watch_streams watches_;
 };
 
-/// @name What `GET` shows, as msgpack (gateway_views.cpp)
+/// @name What `GET` shows, as msgpack (gateway_views.cpp, gateway_metrics.cpp)
 /// @{
 bytes view_status(const node_context& ctx, duration uptime);
 bytes view_nodes(const node_context& ctx);
@@ -105,7 +111,9 @@ bytes view_removed(const node_context& ctx);
 bytes view_failovers(const node_context& ctx);
 bytes view_modules(const node_context& ctx);
 bytes view_moves(const node_context& ctx);
-std::string view_metrics(const node_context& ctx, duration uptime);
+/// `http`: of the doors for HTTP, if anybody counts them.
+std::string view_metrics(const node_context& ctx, duration uptime,
+                         const std::optional<io::http_counters>& http);
 bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);
 /// @}

@@ -1,9 +1,31 @@
+#include "actors/node/gateway_views.hpp"
+
 #include "actors/node/gateway.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
 
 namespace banyan::actors {
+
+roles roles_of(const node_context& ctx, const node_id& node) {
+  roles out;
+  for (const auto& [name, app] : ctx.known.apps())
+    for (std::uint32_t s = 0; s < app.shards; ++s) {
+      const auto* v = ctx.known.view({app.id, s});
+      if (v == nullptr)
+        continue;
+      if (v->leader.node == node) {
+        ++out.leading;
+        continue;
+      }
+      for (const auto& r : v->voters)
+        out.following += r.who.node == node ? 1 : 0;
+      for (const auto& r : v->learners)
+        out.learning += r.who.node == node ? 1 : 0;
+    }
+  return out;
+}
+
 namespace {
 
 const char* member_word(net::member_state s) {
@@ -24,31 +46,6 @@ std::string tier_name(std::uint8_t tier) {
 std::uint64_t seconds(duration d) {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(d).count());
-}
-
-struct roles {
-  std::uint64_t leading = 0;
-  std::uint64_t following = 0;
-  std::uint64_t learning = 0;
-};
-
-roles roles_of(const node_context& ctx, const node_id& node) {
-  roles out;
-  for (const auto& [name, app] : ctx.known.apps())
-    for (std::uint32_t s = 0; s < app.shards; ++s) {
-      const auto* v = ctx.known.view({app.id, s});
-      if (v == nullptr)
-        continue;
-      if (v->leader.node == node) {
-        ++out.leading;
-        continue;
-      }
-      for (const auto& r : v->voters)
-        out.following += r.who.node == node ? 1 : 0;
-      for (const auto& r : v->learners)
-        out.learning += r.who.node == node ? 1 : 0;
-    }
-  return out;
 }
 
 // A leader that is gone leaves its last view behind: then the group has no
@@ -277,6 +274,19 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
   }
 }
 
+/// Of the calls of apps; nil while this peer begins.
+void door_view(const node_context& ctx, writer& w) {
+  if (ctx.door == nullptr) {
+    w.nil();
+    return;
+  }
+  const auto& d = *ctx.door;
+  w.map(6).text("limit").uint(d.limit());
+  w.text("under_way").uint(d.under_way()).text("waiting").uint(d.waiting());
+  w.text("bytes").uint(d.bytes());
+  w.text("refused").uint(d.refused()).text("late").uint(d.late());
+}
+
 /// Nil unless that node is drained.
 void drain_view(writer& w, const node_context& ctx, const node_id& node) {
   const auto at = ctx.draining.find(node);
@@ -322,7 +332,7 @@ bytes view_status(const node_context& ctx, duration uptime) {
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
-  w.map(10).text("node").text(to_string(ctx.self()));
+  w.map(11).text("node").text(to_string(ctx.self()));
   w.text("mesh").text(ctx.settings.mesh_name);
   w.text("version").text(ctx.settings.version);
   w.text("region").text(ctx.settings.region);
@@ -344,6 +354,7 @@ bytes view_status(const node_context& ctx, duration uptime) {
   w.text("took_ms").number(
       std::chrono::duration<double, std::milli>(check.took).count());
   w.text("damage").text(check.damage);
+  door_view(ctx, w.text("door"));
   return out;
 }
 
@@ -478,138 +489,6 @@ bytes view_deploy(const node_context& ctx, const deploy_answer& a) {
       w.text("region").text(region == ctx.regions.end() ? "" : region->second);
     }
   }
-  return out;
-}
-
-std::string view_metrics(const node_context& ctx, duration uptime) {
-  std::string out;
-  const auto add = [&](const char* name, const char* type, const char* help,
-                       double value) {
-    out += std::string{"# HELP banyan_"} + name + " " + help
-           + "\n# TYPE banyan_" + name + " " + type + "\nbanyan_" + name + " ";
-    char text[32];
-    std::snprintf(text, sizeof text, "%.15g\n", value);
-    out += text;
-  };
-  const auto n = [](auto v) { return static_cast<double>(v); };
-  const auto& c = ctx.counters;
-  add("uptime_seconds", "gauge", "since this process could serve",
-      n(seconds(uptime)));
-  add("calls_total", "counter", "calls taken by this peer's router",
-      n(c.calls));
-  if (ctx.door != nullptr) {
-    const auto& d = *ctx.door;
-    add("calls_limit", "gauge",
-        "calls that may be under way at once, as of now", n(d.limit()));
-    add("calls_under_way", "gauge", "calls taken on and not answered",
-        n(d.under_way()));
-    add("calls_waiting", "gauge", "calls that wait at the door",
-        n(d.waiting()));
-    add("calls_refused_total", "counter",
-        "calls answered overloaded by the door", n(d.refused()));
-    add("calls_late_total", "counter",
-        "calls that waited at the door until it was too late", n(d.late()));
-  }
-  add("failovers_total", "counter", "failovers that this peer knows of",
-      n(c.failovers));
-  add("log_orders_total", "counter", "orders to the log", n(c.log_orders));
-  add("state_commits_total", "counter", "synced state transactions",
-      n(c.state_commits));
-  add("frames_bad_total", "counter", "frames that could not be decoded",
-      n(c.frames_bad));
-  add("frames_unproven_total", "counter",
-      "group frames on links without a group proof", n(c.frames_unproven));
-  add("proofs_wrong_total", "counter", "wrong group proofs", n(c.proofs_wrong));
-  add("rows_damaged_total", "counter",
-      "stored rows whose checksum was found wrong", n(c.rows_damaged));
-  add("rows_mended_total", "counter",
-      "damaged rows put back from another voter, written anew, or gone with "
-      "the state or the replica that they were of",
-      n(c.rows_mended));
-  add("states_lost_total", "counter",
-      "groups whose state here had to be rebuilt", n(c.states_lost));
-  add("states_rebuilt_total", "counter",
-      "groups whose state here was rebuilt from another voter",
-      n(c.states_rebuilt));
-  add("quarantines_total", "counter",
-      "states here that differed from an agreeing majority", n(c.quarantines));
-  add("logs_given_up_total", "counter",
-      "replicas given up since their log was damaged", n(c.logs_given_up));
-  add("digests_compared_total", "counter",
-      "digests of states compared by leaders here", n(c.digests_compared));
-  add("conflicts_total", "counter",
-      "comparisons of states without an agreeing majority", n(c.conflicts));
-  add("hosts_failed_total", "counter", "app hosts that failed here",
-      n(c.hosts_failed));
-  add("turns_slow_total", "counter", "turns that were said to be slow",
-      n(c.turns_slow));
-  add("handlers_threw_total", "counter",
-      "turns that changed nothing since their handler threw, or broke a limit",
-      n(c.handlers_threw));
-  add("requests_poisoned_total", "counter",
-      "requests given up by leaders here: three deaths under each",
-      n(c.requests_poisoned));
-  add("host_moves_total", "counter",
-      "leaderships that this peer handed over since its host was not well",
-      n(c.host_moves));
-  add("scrub_passes_total", "counter", "complete re-readings of this disk",
-      n(c.scrub_passes));
-  add("scrub_state_bytes_total", "counter", "bytes of state read again",
-      n(c.scrub_state_bytes));
-  add("scrub_log_bytes_total", "counter", "bytes of log read again",
-      n(c.scrub_log_bytes));
-  std::size_t unready = 0;
-  if (const auto mine = ctx.unready_states.find(ctx.self());
-      mine != ctx.unready_states.end())
-    unready = mine->second.size();
-  add("states_unready", "gauge",
-      "groups whose state here is being verified or rebuilt", n(unready));
-  if (ctx.modules != nullptr) {
-    const auto& m = ctx.modules->counted();
-    std::uint64_t sum = 0;
-    std::size_t whole = 0;
-    for (const auto& [hash, held] : ctx.modules->on_disk()) {
-      sum += held.bytes;
-      whole += held.whole ? 1 : 0;
-    }
-    add("modules", "gauge", "modules in DIR/modules, whole", n(whole));
-    add("modules_bytes", "gauge", "bytes in DIR/modules", n(sum));
-    add("modules_under_way", "gauge", "modules that are wanted and not here",
-        n(ctx.modules->under_way()));
-    add("modules_fetched_total", "counter", "modules fetched from peers",
-        n(m.fetched));
-    add("modules_uploaded_total", "counter", "modules that operators brought",
-        n(m.uploaded));
-    add("modules_dropped_total", "counter", "modules that no app named",
-        n(m.dropped));
-    add("modules_damaged_total", "counter",
-        "modules found to have rotted; they are fetched again", n(m.damaged));
-    add("modules_wrong_total", "counter", "modules that came with another hash",
-        n(m.wrong));
-    add("module_bytes_in_total", "counter", "bytes of modules taken",
-        n(m.bytes_in));
-    add("module_bytes_out_total", "counter", "bytes of modules sent to peers",
-        n(m.bytes_out));
-  }
-  const auto& l = ctx.links->counters();
-  add("links_up_total", "counter", "links that came up", n(l.links_up));
-  add("links_down_total", "counter", "links that ended", n(l.links_down));
-  add("link_strangers_total", "counter",
-      "handshakes without a key of this mesh", n(l.refused_strangers));
-  add("link_client_violations_total", "counter",
-      "client links that left their channels", n(l.client_violations));
-  add("link_protocol_errors_total", "counter", "forged or malformed records",
-      n(l.protocol_errors));
-  add("link_bytes_in_total", "counter", "bytes from peers", n(l.bytes_in));
-  add("link_bytes_out_total", "counter", "bytes to peers", n(l.bytes_out));
-  const auto r = roles_of(ctx, ctx.self());
-  add("groups_leading", "gauge", "groups led here", n(r.leading));
-  add("groups_following", "gauge", "groups followed here", n(r.following));
-  add("groups_learning", "gauge", "groups learned here", n(r.learning));
-  std::size_t alive = 0;
-  for (const auto& m : ctx.members->members())
-    alive += m.state == net::member_state::alive ? 1 : 0;
-  add("members_alive", "gauge", "members thought alive", n(alive));
   return out;
 }
 

@@ -45,14 +45,7 @@ void instance_shell::carry(instance_answer& e) {
   BANYAN_ASSERT(at != calls_.end());
   const auto to = at->second;
   calls_.erase(at);
-  reply_frame f{to.call, std::move(e.reply)};
-  if (to.node == ctx_.self()) {
-    caf::anon_send(ctx_.router, reply_in{to.node, std::move(f)});
-    return;
-  }
-  bytes b;
-  encode(f, b);
-  ctx_.send(to.node, net::channel::reply, b);
+  ctx_.answer_to(to.node, to.call, std::move(e.reply));
 }
 
 void instance_shell::carry(instance_log& e) {

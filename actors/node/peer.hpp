@@ -68,6 +68,10 @@ public:
   [[nodiscard]] const net::address& listening() const;
   [[nodiscard]] const node_id& id() const { return ctx_.self(); }
   [[nodiscard]] io::http_handler& http() { return *gateway_; }
+  /// For `/metrics`: what the doors for HTTP count; asked on the loop.
+  void count_http(std::function<io::http_counters()> f) {
+    gateway_->count_http(std::move(f));
+  }
   [[nodiscard]] node_context& context() { return ctx_; }
   /// A call through this peer's router, as its gateway makes it.
   void call(call_request request, answer_function answer);

@@ -349,14 +349,7 @@ void replica_shell::carry(answer_call& e) {
     return;
   const auto to = at->second;
   calls_.erase(at);
-  reply_frame f{to.call, std::move(e.reply)};
-  if (to.node == ctx_.self()) {
-    caf::anon_send(ctx_.router, reply_in{to.node, std::move(f)});
-    return;
-  }
-  bytes b;
-  encode(f, b);
-  ctx_.send(to.node, net::channel::reply, b);
+  ctx_.answer_to(to.node, to.call, std::move(e.reply));
 }
 
 void replica_shell::carry(send_stream& e) {

@@ -19,8 +19,10 @@ bool takes_no_place(const call_request& r) {
 } // namespace
 
 router_actor_state::~router_actor_state() {
-  if (ctx != nullptr)
-    ctx->door = nullptr;
+  if (ctx == nullptr)
+    return;
+  ctx->door = nullptr;
+  ctx->routes = nullptr;
 }
 
 void router_actor_state::take(call_in& m) {
@@ -152,6 +154,7 @@ caf::behavior router_actor(caf::stateful_actor<router_actor_state>* self,
   s.core = std::make_unique<router_core>(ctx->self(), ctx->known, ctx->random);
   s.timer = std::make_unique<io::timer>(ctx->loop);
   ctx->door = &s.door;
+  ctx->routes = s.core.get();
   return {
       [&s](call_in& m) { s.take(m); },
       [&s](reply_in& m) {

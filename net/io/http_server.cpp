@@ -114,6 +114,25 @@ void http_responder::on_gone(std::function<void()> f) {
     guard_->e->on_gone = std::move(f);
 }
 
+http_counters& http_counters::operator+=(const http_counters& o) noexcept {
+  connections += o.connections;
+  requests += o.requests;
+  refused_full += o.refused_full;
+  refused_origin += o.refused_origin;
+  bad_requests += o.bad_requests;
+  refused_rate += o.refused_rate;
+  refused_bodies += o.refused_bodies;
+  cut_unsent += o.cut_unsent;
+  evicted += o.evicted;
+  timed_out += o.timed_out;
+  too_large += o.too_large;
+  clients_gone += o.clients_gone;
+  open += o.open;
+  unsent += o.unsent;
+  bodies += o.bodies;
+  return *this;
+}
+
 // -- server -----------------------------------------------------------------
 
 result<tls_keys, net_error> tls_keys::read(const std::filesystem::path& cert,

@@ -169,6 +169,7 @@ struct http_counters {
   std::size_t unsent = 0; ///< Bytes of answers that wait for their readers.
   std::size_t bodies = 0; ///< Bytes of bodies that are coming in.
   /// @}
+  http_counters& operator+=(const http_counters& o) noexcept;
 };
 
 /// A server's certificate and private key, read and found to match.

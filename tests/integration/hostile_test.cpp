@@ -146,6 +146,18 @@ protected:
       std::cout << mesh->last_words();
   }
 
+  /// A number of `/metrics`.
+  static double counted(const std::string& name) {
+    io::http_call c;
+    c.target = "/metrics";
+    const auto r = mesh->call(mesh->http(0), c);
+    EXPECT_EQ(r.status, 200);
+    const auto at = r.body.find("\nbanyan_" + name + " ");
+    EXPECT_NE(at, std::string::npos) << name;
+    return at == std::string::npos
+               ? -1
+               : std::stod(r.body.substr(at + name.size() + 9));
+  }
   static wire door() { return wire{mesh->http(0).port}; }
   /// One answer of that status whose body names `code`; then it is closed or
   /// asked to.
@@ -252,9 +264,9 @@ TEST_F(hostile, ten_thousand_idle_connections) {
   EXPECT_EQ(idle.front().read_all(), "");
   EXPECT_TRUE(idle.front().ended());
   EXPECT_TRUE(wait_until([&] { return other->calls() > calls + 200; }, 60s));
-  io::http_call c;
-  c.target = "/metrics";
-  EXPECT_EQ(mesh->call(mesh->http(0), c).status, 200);
+  EXPECT_GE(counted("http_evicted_total"), static_cast<double>(n) - 1'024);
+  EXPECT_GE(counted("http_connections_total"), static_cast<double>(n));
+  EXPECT_LE(counted("http_open"), 2 * 1'024);
 }
 
 TEST_F(hostile, a_byte_a_second_in_both_directions) {
@@ -285,8 +297,10 @@ TEST_F(hostile, a_byte_a_second_in_both_directions) {
     return n;
   };
   // The slow senders are told after 10 s; the readers are held meanwhile.
+  const auto slow = counted("http_too_slow_total");
   EXPECT_TRUE(
       wait_until([&] { return ended() == writers.size(); }, 60s, 1000ms));
+  EXPECT_GE(counted("http_too_slow_total"), slow + 100);
   for (const auto& w : writers)
     EXPECT_EQ(w.got().substr(0, 13), "HTTP/1.1 408 ");
   for (const auto& r : readers)
