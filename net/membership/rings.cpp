@@ -1,0 +1,110 @@
+#include "net/membership/rings.hpp"
+
+#include "base/assert.hpp"
+#include "crypto/hash.hpp"
+
+#include <algorithm>
+
+namespace banyan::net {
+
+namespace {
+
+const_bytes context() {
+  return as_bytes("banyan ring 1");
+}
+
+} // namespace
+
+bool ring_order::before(const place& a, std::uint32_t key,
+                        const node_id& node) const {
+  return a.key != key ? a.key < key : nodes_[a.who] < node;
+}
+
+std::size_t ring_order::place_of(std::size_t ring, index i) const {
+  const auto& r = rings_[ring];
+  const auto at =
+      std::lower_bound(r.begin(), r.end(), i, [&](const place& a, index who) {
+        return before(a, keys_[who][ring], nodes_[who]);
+      });
+  BANYAN_ASSERT(at != r.end() && at->who == i);
+  return std::size_t(at - r.begin());
+}
+
+ring_order::index ring_order::add(const node_id& node) {
+  const auto i = static_cast<index>(nodes_.size());
+  const auto [at, fresh] = numbers_.try_emplace(node, i);
+  if (!fresh)
+    return at->second;
+  const auto h = hash_of({context(), mesh_.view(), node.view()});
+  auto& keys = keys_.emplace_back();
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    for (std::size_t b = 0; b < 4; ++b)
+      keys[ring] = keys[ring] << 8U | h.array()[4 * ring + b];
+  for (std::size_t ring = 0; ring < ring_count; ++ring) {
+    auto& r = rings_[ring];
+    const auto where = std::lower_bound(r.begin(), r.end(), keys[ring],
+                                        [&](const place& a, std::uint32_t key) {
+                                          return before(a, key, node);
+                                        });
+    r.insert(where, {keys[ring], i});
+  }
+  nodes_.push_back(node);
+  return i;
+}
+
+std::optional<ring_order::index> ring_order::find(const node_id& node) const {
+  const auto at = numbers_.find(node);
+  return at == numbers_.end() ? std::nullopt : std::optional{at->second};
+}
+
+rings::rings(const mesh_id& mesh, std::shared_ptr<ring_order> order)
+    : order_{order ? std::move(order) : std::make_shared<ring_order>(mesh)} {
+}
+
+bool rings::set(const node_id& node, bool on) {
+  const auto i = order_->add(node);
+  if (on_.size() <= i)
+    on_.resize(std::max<std::size_t>(order_->size(), i + 1));
+  if (on_[i] == on)
+    return false;
+  on_[i] = on;
+  size_ = on ? size_ + 1 : size_ - 1;
+  ++version_;
+  return true;
+}
+
+bool rings::has(const node_id& node) const {
+  const auto i = order_->find(node);
+  return i && *i < on_.size() && on_[*i];
+}
+
+rings::of_all rings::subjects(const node_id& node) const {
+  of_all out;
+  const auto i = order_->find(node);
+  const auto on = [this](ring_order::index n) {
+    return n < on_.size() && on_[n];
+  };
+  for (std::size_t ring = 0; i && ring < ring_count; ++ring)
+    out[ring] = order_->node(order_->next(ring, *i, on).value_or(*i));
+  return out;
+}
+
+rings::of_all rings::observers(const node_id& node) const {
+  of_all out;
+  const auto i = order_->find(node);
+  const auto on = [this](ring_order::index n) {
+    return n < on_.size() && on_[n];
+  };
+  for (std::size_t ring = 0; i && ring < ring_count; ++ring)
+    out[ring] = order_->node(order_->prev(ring, *i, on).value_or(*i));
+  return out;
+}
+
+unsigned rings::places(const node_id& observer, const node_id& subject) const {
+  if (observer == subject || !has(observer) || !has(subject))
+    return 0;
+  const auto all = observers(subject);
+  return unsigned(std::count(all.begin(), all.end(), observer));
+}
+
+} // namespace banyan::net

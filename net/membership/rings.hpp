@@ -1,0 +1,114 @@
+#pragma once
+#include "base/ids.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+/// Who watches whom in a mesh that is too large for everybody to watch
+/// everybody: eight rings, each a hash order of the node ids. A pure function
+/// of who is on them, cheap at 10,000 nodes, and kept up one change at a time.
+namespace banyan::net {
+
+inline constexpr std::size_t ring_count = 8;
+/// Meshes of up to so many members are full: there everybody watches everybody.
+inline constexpr std::size_t full_mesh_max = 17;
+
+/// The places of all nodes that were ever met, on or off the rings. A place is
+/// a hash of mesh id and node id, ties go by node id: the same everywhere.
+/// Only grows: 140 bytes a node. One thread; the cores of a simulation share
+/// one.
+class ring_order {
+public:
+  using index = std::uint32_t; ///< by order of coming: means nothing elsewhere
+
+  explicit ring_order(const mesh_id& mesh) : mesh_{mesh} {}
+
+  /// The node's number; a new one for a node that was never met.
+  index add(const node_id& node);
+  [[nodiscard]] std::optional<index> find(const node_id& node) const;
+  [[nodiscard]] const node_id& node(index i) const { return nodes_[i]; }
+  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+
+  /// The first behind `from` for which `on(index)` holds, round the ring;
+  /// `from` itself last of all, and none if it doesn't hold for that either.
+  template <class On>
+  [[nodiscard]] std::optional<index> next(std::size_t ring, index from,
+                                          On on) const {
+    const auto& r = rings_[ring];
+    auto at = place_of(ring, from);
+    for (std::size_t n = r.size(); n > 0; --n) {
+      at = at + 1 == r.size() ? 0 : at + 1;
+      if (on(r[at].who))
+        return r[at].who;
+    }
+    return std::nullopt;
+  }
+  /// The same the other way round.
+  template <class On>
+  [[nodiscard]] std::optional<index> prev(std::size_t ring, index from,
+                                          On on) const {
+    const auto& r = rings_[ring];
+    auto at = place_of(ring, from);
+    for (std::size_t n = r.size(); n > 0; --n) {
+      at = at == 0 ? r.size() - 1 : at - 1;
+      if (on(r[at].who))
+        return r[at].who;
+    }
+    return std::nullopt;
+  }
+
+private:
+  struct place {
+    std::uint32_t key;
+    index who;
+  };
+  [[nodiscard]] std::size_t place_of(std::size_t ring, index i) const;
+  [[nodiscard]] bool before(const place& a, std::uint32_t key,
+                            const node_id& node) const;
+
+  mesh_id mesh_;
+  std::vector<node_id> nodes_;
+  std::vector<std::array<std::uint32_t, ring_count>> keys_;
+  std::unordered_map<node_id, index> numbers_;
+  std::array<std::vector<place>, ring_count> rings_;
+};
+
+/// Who is on the rings in one node's view, and so who observes whom: a node
+/// observes its successor on every ring. On all rings or on none.
+class rings {
+public:
+  using of_all = std::array<node_id, ring_count>;
+
+  /// Without an order of others' this one makes its own.
+  rings(const mesh_id& mesh, std::shared_ptr<ring_order> order);
+
+  /// Puts a node on the rings, or takes it off. @returns true if it wasn't so.
+  bool set(const node_id& node, bool on);
+  [[nodiscard]] bool has(const node_id& node) const;
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool full() const noexcept { return size_ <= full_mesh_max; }
+  /// Goes up with each change.
+  [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
+
+  /// @name By ring; for a node that was met, on the rings or not
+  /// Itself where nobody else is on the ring, none for one that wasn't met.
+  /// @{
+  [[nodiscard]] of_all subjects(const node_id& node) const;  ///< successors
+  [[nodiscard]] of_all observers(const node_id& node) const; ///< predecessors
+  /// @}
+  /// On how many rings `observer` observes `subject`; both are on them.
+  [[nodiscard]] unsigned places(const node_id& observer,
+                                const node_id& subject) const;
+
+private:
+  std::shared_ptr<ring_order> order_;
+  std::vector<bool> on_;
+  std::size_t size_ = 0;
+  std::uint64_t version_ = 0;
+};
+
+} // namespace banyan::net
