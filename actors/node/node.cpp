@@ -81,14 +81,17 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   m.target = ctx.settings.target;
   m.capacity = s.capacity;
   m.liveness = s.liveness;
+  m.link_all =
+      true; // leaders tell what they lead to those they are linked with
   n->members_ = std::make_unique<net::membership>(std::move(m), ctx.random,
                                                   ctx.loop.now());
   ctx.links = n->links_.get();
   ctx.members = n->members_.get();
   // Those of an earlier boot too: no change tells of them, and ranks of an
   // election must be the same on every voter.
-  for (const auto& known : n->members_->members())
-    ctx.regions[known.record.node] = known.record.region;
+  n->members_->each([&](const net::member_record& known, net::member_state) {
+    ctx.regions[known.node] = known.region;
+  });
   ctx.regions[ctx.self()] = ctx.settings.region;
   return n;
 }
@@ -261,10 +264,8 @@ void node_shell::refresh_leads() {
   const auto pending = ctx_.disk.log->oldest_pending();
   members_->set_oldest_fsync(
       pending == never ? std::nullopt : std::optional<time_point>{pending});
-  for (const auto& m : members_->members())
-    if (m.linked && m.record.node != ctx_.self())
-      members_->set_leads(m.record.node,
-                          ctx_.leads_hash(ctx_.self(), m.record.node));
+  for (const auto& node : members_->linked())
+    members_->set_leads(node, ctx_.leads_hash(ctx_.self(), node));
 }
 
 void node_shell::tell_all_replicas(const node_id& node, node_evidence what) {
@@ -289,6 +290,9 @@ void node_shell::carry(net::hurry_link& e) {
 }
 void node_shell::carry(net::cut_link& e) {
   links_->cut(e.node, ctx_.loop.now());
+}
+void node_shell::carry(net::close_link& e) {
+  links_->close(e.node, ctx_.loop.now());
 }
 void node_shell::carry(net::probe_address& e) {
   links_->probe(e.at, e.token, ctx_.loop.now());
@@ -392,8 +396,9 @@ void node_shell::carry(net::member_changed& e) {
                    + " is " + net::to_string(e.to),
                std::nullopt, e.node);
   std::vector<net::address> known;
-  for (const auto& v : members_->members())
-    known.push_back(v.record.address);
+  members_->each([&](const net::member_record& record, net::member_state) {
+    known.push_back(record.address);
+  });
   links_->set_known(known);
 }
 

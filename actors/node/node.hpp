@@ -84,6 +84,7 @@ private:
   void carry(net::want_seed& e);
   void carry(net::hurry_link& e);
   void carry(net::cut_link& e);
+  void carry(net::close_link& e);
   void carry(net::probe_address& e);
   void carry(net::persist_incarnation& e);
   void carry(net::incarnation_ready& e);

@@ -8,9 +8,6 @@ namespace banyan::net {
 
 namespace {
 
-/// Reports against an observer from which on its own word does not count.
-constexpr unsigned accusers_to_ignore = 2;
-
 /// Mixes numbers for comparing views; not against an adversary, who can only
 /// hide its own news that way.
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) noexcept {
@@ -31,6 +28,11 @@ std::uint64_t mix(std::uint64_t h, const_bytes b) noexcept {
 
 } // namespace
 
+member_book::member_book(const node_id& self, const mesh_id& mesh,
+                         const membership_config& limits)
+    : self_{self}, mesh_{mesh}, limits_{&limits}, rings_{mesh, limits.order} {
+}
+
 const member_book::member* member_book::find(const node_id& node) const {
   const auto i = members_.find(node);
   return i == members_.end() ? nullptr : &i->second;
@@ -48,11 +50,11 @@ const report* member_book::find_report(const node_id& observer,
 std::vector<const report*>
 member_book::reports_by(const node_id& observer) const {
   std::vector<const report*> found;
-  for (const auto& [node, m] : members_) {
-    const auto i = m.reports.find(observer);
-    if (i != m.reports.end())
-      found.push_back(&i->second);
-  }
+  const auto about = reported_.find(observer);
+  if (about == reported_.end())
+    return found;
+  for (const auto& subject : about->second)
+    found.push_back(find_report(observer, subject));
   return found;
 }
 
@@ -73,7 +75,8 @@ bool member_book::admit(const node_id& sponsor, time_point now) {
   return true;
 }
 
-put_outcome member_book::put(const member_document& document, time_point now) {
+put_outcome member_book::put(const member_document& document, time_point now,
+                             bool believed) {
   const auto& record = document.record;
   const auto* held = find(record.node);
   if (held != nullptr) {
@@ -85,10 +88,10 @@ put_outcome member_book::put(const member_document& document, time_point now) {
         return put_outcome::older;
       if (mine.body == document.body)
         return put_outcome::known;
-      return document.verify(mesh_) ? put_outcome::conflict
-                                    : put_outcome::forged;
+      return limits_->verify->genuine(document, mesh_) ? put_outcome::conflict
+                                                       : put_outcome::forged;
     }
-    if (!document.verify(mesh_))
+    if (!limits_->verify->genuine(document, mesh_))
       return put_outcome::forged;
     auto newer = document;
     newer.admitted = mine.admitted; // once per node
@@ -97,12 +100,22 @@ put_outcome member_book::put(const member_document& document, time_point now) {
   }
   if (members_.size() >= limits_->members_max)
     return put_outcome::full;
+  if (believed) {
+    if (!limits_->verify->genuine(document, mesh_)
+        || (document.admitted
+            && !limits_->verify->genuine(*document.admitted, mesh_,
+                                         record.node)))
+      return put_outcome::forged;
+    store(member_document{document});
+    return put_outcome::added;
+  }
   if (!document.admitted)
     return put_outcome::unsponsored;
   const auto& sponsor = document.admitted->sponsor;
   if (sponsor == record.node || find(sponsor) == nullptr)
     return put_outcome::unsponsored;
-  if (!document.verify(mesh_) || !document.admitted->verify(mesh_, record.node))
+  if (!limits_->verify->genuine(document, mesh_)
+      || !limits_->verify->genuine(*document.admitted, mesh_, record.node))
     return put_outcome::forged;
   if (!admit(sponsor, now))
     return put_outcome::rationed;
@@ -119,17 +132,39 @@ void member_book::store(member_document&& document) {
   auto& m = members_[node];
   m.document = std::move(document);
   prune(node);
+  place(node, m);
+  touched_.insert(node);
+  remark(node);
 }
 
 /// Forgets what a higher incarnation has made void. It can't come back: no
 /// record is ever replaced by an older one.
 void member_book::prune(const node_id& node) {
-  for (auto& [subject, m] : members_)
-    for (auto i = m.reports.begin(); i != m.reports.end();)
-      if ((subject == node || i->first == node) && !current(i->second, m))
-        i = m.reports.erase(i);
-      else
-        ++i;
+  auto& m = members_[node];
+  for (auto i = m.reports.begin(); i != m.reports.end();) {
+    if (current(i->second, m)) {
+      ++i;
+      continue;
+    }
+    const auto observer = i->first;
+    i = m.reports.erase(i);
+    reported_[observer].erase(node);
+    remark(observer);
+  }
+  auto& about = reported_[node];
+  for (auto i = about.begin(); i != about.end();) {
+    auto& subject = members_[*i];
+    const auto r = subject.reports.find(node);
+    if (current(r->second, subject)) {
+      ++i;
+      continue;
+    }
+    touched_.insert(*i);
+    subject.reports.erase(r);
+    i = about.erase(i);
+  }
+  if (about.empty())
+    reported_.erase(node);
 }
 
 bool member_book::current(const report& r, const member& subject) const {
@@ -156,74 +191,13 @@ report_outcome member_book::put(const report& r) {
   const auto held = m.reports.find(r.observer);
   if (held != m.reports.end() && !r.newer_than(held->second))
     return report_outcome::known;
-  if (!r.verify(mesh_))
+  if (!limits_->verify->genuine(r, mesh_))
     return report_outcome::forged;
   m.reports[r.observer] = r;
+  reported_[r.observer].insert(r.subject);
+  touched_.insert(r.subject);
+  remark(r.observer);
   return report_outcome::stored;
-}
-
-bool member_book::observes(const node_id& observer,
-                           const node_id& subject) const {
-  if (observer == subject)
-    return false;
-  const auto* m = find(observer);
-  return m != nullptr && m->document.record.word != member_word::left
-         && m->dead != m->document.record.incarnation;
-}
-
-member_state member_book::judge(const member& m) const {
-  if (m.document.record.word == member_word::left)
-    return member_state::left;
-  if (m.dead == m.document.record.incarnation
-      && (m.condemned || !planted(planted_bug::dead_come_back_unasked)))
-    return member_state::dead;
-  return m.accusers > 0 && m.document.record.node != self_
-             ? member_state::suspect
-             : member_state::alive;
-}
-
-void member_book::recount(std::vector<change>& out) {
-  // A death takes an observer out of the count, so count until nothing moves.
-  for (bool moved = true; moved;) {
-    moved = false;
-    std::map<node_id, unsigned> against;
-    for (const auto& [subject, m] : members_)
-      for (const auto& [observer, r] : m.reports)
-        if (r.down && observes(observer, subject))
-          ++against[subject];
-    for (auto& [subject, m] : members_) {
-      std::size_t watching = 0;
-      m.accusers = 0;
-      for (const auto& [observer, o] : members_) {
-        if (!observes(observer, subject))
-          continue;
-        const auto i = against.find(observer);
-        if (i != against.end() && i->second >= accusers_to_ignore)
-          continue;
-        ++watching;
-        const auto r = m.reports.find(observer);
-        if (r != m.reports.end() && r->second.down)
-          ++m.accusers;
-      }
-      const auto& record = m.document.record;
-      const bool enough = std::size_t{m.accusers} * 2 > watching
-                          && (m.accusers >= 2 || watching < 2);
-      m.condemned = enough;
-      // This node knows best about itself; it refutes what others count.
-      if (enough && subject != self_ && record.word != member_word::left
-          && m.dead != record.incarnation) {
-        m.dead = record.incarnation;
-        moved = true;
-      }
-    }
-  }
-  for (auto& [node, m] : members_) {
-    const auto now = judge(m);
-    if (now == m.state)
-      continue;
-    out.push_back({node, m.state, now});
-    m.state = now;
-  }
 }
 
 digest_message::entry member_book::entry_of(const node_id& node) const {
@@ -250,6 +224,26 @@ std::uint64_t member_book::summary() const {
     h = mix(mix(h, node.view()), e.incarnation.value());
     h = mix(mix(mix(h, e.number), e.reports), e.dead ? 1 : 0);
   }
+  return h;
+}
+
+/// Brings the hash of the range that `node` is in up to date with its entry.
+void member_book::remark(const node_id& node) {
+  const auto at = members_.find(node);
+  if (at == members_.end())
+    return;
+  const auto e = entry_of(node);
+  auto h = mix(mix(mix(0, node.view()), e.incarnation.value()), e.number);
+  h = mix(mix(h, e.reports), e.dead ? 1 : 0);
+  auto& range = ranges_[node.array()[0]];
+  range += h - at->second.mark;
+  at->second.mark = h;
+}
+
+std::uint64_t member_book::root() const noexcept {
+  std::uint64_t h = 0;
+  for (const auto r : ranges_)
+    h = mix(h, r);
   return h;
 }
 

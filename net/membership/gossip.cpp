@@ -11,6 +11,33 @@ constexpr std::size_t record_overhead = 64 + 32 + 64 + 24;
 constexpr std::size_t report_bytes = 32 + 32 + 64 + 3 * 9 + 12;
 constexpr std::size_t digest_entries_per_frame = 200;
 constexpr duration dial_back_interval = 1s;
+/// How long a newcomer believes the one that it joined at.
+constexpr duration join_patience = 60s;
+/// Of the ranges that two views differ in, so many are compared at once.
+constexpr std::size_t ranges_compared_max = 8;
+
+node_id lowest_id(std::uint8_t range = 0) {
+  std::array<std::uint8_t, node_id::size> id{};
+  id[0] = range;
+  return node_id{id};
+}
+
+node_id highest_id(std::uint8_t range = 0xff) {
+  std::array<std::uint8_t, node_id::size> id{};
+  id.fill(0xff);
+  id[0] = range;
+  return node_id{id};
+}
+
+/// The same on every node: it chooses the rings that the item goes along.
+std::uint64_t item_of(const node_id& author, const node_id& about,
+                      std::uint64_t number) {
+  std::uint64_t h = number;
+  for (const auto* id : {&author, &about})
+    for (std::size_t i = 0; i < 8; ++i)
+      h = (h ^ id->array()[i]) * 1099511628211ULL;
+  return h ^ h >> 32U;
+}
 
 } // namespace
 
@@ -57,7 +84,11 @@ bool membership::state::frame(const node_id& from, channel on,
     on_news(from, *news, now, out);
   } else if (const auto* sum = std::get_if<summary_message>(&message)) {
     if (sum->hash != book_.summary())
-      send_digest(from, out);
+      send_digest(from, lowest_id(), highest_id(), out);
+  } else if (const auto* root = std::get_if<root_message>(&message)) {
+    on_root(from, *root, now, out);
+  } else if (const auto* ranges = std::get_if<ranges_message>(&message)) {
+    on_ranges(from, *p, *ranges, out);
   } else if (const auto* digest = std::get_if<digest_message>(&message)) {
     on_digest(from, *p, *digest, now, out);
   } else if (const auto* want = std::get_if<want_message>(&message)) {
@@ -109,6 +140,8 @@ void membership::state::send_beat(const node_id& to, peer& p, bool ask,
       if (other.saw == sight::heard && list.size() < heard_max)
         list.push_back(node);
   }
+  if (const auto* far = book_.find(to); !full() && far != nullptr)
+    m.needed = needs_link(to, *far);
   ++counters_.beats_out;
   out.emplace_back(send_frame{to, channel::beat, encode(m)});
 }
@@ -131,6 +164,7 @@ void membership::state::on_beat(const node_id& from, peer& p,
   if (m.hears)
     p.hears = {m.hears->begin(), m.hears->end()};
   p.fsync_age = m.fsync_age;
+  p.far_needs = m.needed.value_or(true);
   out.emplace_back(beat_heard{from, m.leads, m.fsync_age});
   if (m.answer && p.pinged_at + cfg_.flood_interval <= now) {
     p.pinged_at = now;
@@ -186,7 +220,26 @@ void membership::state::take_applicant(const node_id& from, peer& p,
     return;
   p.news_records.insert(from); // so that it can show its admission
   watch(now, out);
-  send(from, summary_message{book_.summary()}, out);
+  send_summary(from, out);
+}
+
+/// A member's newer record is in the book: what it changes for its link.
+void membership::state::renewed(const node_id& node, peer& p,
+                                const member_record& before,
+                                const member_record& now_held, time_point now,
+                                membership_effects& out) {
+  if (before.boot != now_held.boot) {
+    if (p.link && p.link->boot != now_held.boot) {
+      p.link.reset();
+      out.emplace_back(cut_link{node});
+    }
+    if (!p.link)
+      restarted(node, p, now, out);
+  } else if (before.incarnation != now_held.incarnation && !p.link) {
+    see(node, p, sight::unheard, now); // it refuted: a new chance
+  }
+  want(node, out);
+  reconcile_report(node, p, now);
 }
 
 put_outcome membership::state::take_record(const node_id& from,
@@ -200,7 +253,8 @@ put_outcome membership::state::take_record(const node_id& from,
   }
   const auto* held = book_.find(node);
   const auto before = held ? held->document.record : member_record{};
-  const auto outcome = book_.put(d, now);
+  const auto outcome =
+      book_.put(d, now, from == join_from_ && now < join_until_);
   switch (outcome) {
   case put_outcome::added:
   case put_outcome::replaced: {
@@ -211,19 +265,8 @@ put_outcome membership::state::take_record(const node_id& from,
     if (outcome == put_outcome::added) {
       note_member(node, now, out);
     } else {
-      auto& p = peer_of(node);
-      if (before.boot != d.record.boot) {
-        if (p.link && p.link->boot != d.record.boot) {
-          p.link.reset();
-          out.emplace_back(cut_link{node});
-        }
-        if (!p.link)
-          restarted(node, p, now, out);
-      } else if (before.incarnation != d.record.incarnation && !p.link) {
-        see(node, p, sight::unheard, now); // it refuted: a new chance
-      }
-      want(node, out);
-      reconcile_report(node, p, now);
+      if (auto* p = links_all() ? &peer_of(node) : find_peer(node))
+        renewed(node, *p, before, d.record, now, out);
       if (const auto s = book_.find(node)->state; true)
         out.emplace_back(member_changed{node, s, s});
     }
@@ -250,7 +293,8 @@ put_outcome membership::state::take_record(const node_id& from,
     if (d.admitted && d.admitted->sponsor != node
         && waiting_.size() < cfg_.waiting_max && waiting_.count(node) == 0) {
       // What waits is genuine: later nobody is there to be blamed for it.
-      if (!d.verify(cfg_.mesh) || !d.admitted->verify(cfg_.mesh, node)) {
+      if (!cfg_.verify->genuine(d, cfg_.mesh)
+          || !cfg_.verify->genuine(*d.admitted, cfg_.mesh, node)) {
         ++counters_.signatures_bad;
         out.emplace_back(misbehaved{from, "a record with a bad signature"});
         return put_outcome::forged;
@@ -288,9 +332,14 @@ void membership::state::tell_own_record(const node_id& to, peer& p,
 
 void membership::state::on_news(const node_id& from, const news_message& m,
                                 time_point now, membership_effects& out) {
-  for (const auto& d : m.records)
-    if (take_record(from, d, now, out) == put_outcome::forged)
+  for (const auto& d : m.records) {
+    const auto outcome = take_record(from, d, now, out);
+    if (outcome == put_outcome::forged)
       return;
+    if (auto* p = find_peer(from);
+        !wired_full_ && p != nullptr && outcome == put_outcome::known)
+      p->news_records.erase(d.record.node); // it has what this one has
+  }
   for (const auto& r : m.reports) {
     if (r.observer == self_)
       continue;
@@ -310,6 +359,11 @@ void membership::state::on_news(const node_id& from, const news_message& m,
       }
       break;
     case report_outcome::known:
+      if (auto* p = find_peer(from);
+          !wired_full_ && p != nullptr
+          && book_.find_report(r.observer, r.subject)->number == r.number)
+        p->news_reports.erase({r.observer, r.subject});
+      [[fallthrough]];
     case report_outcome::stale:
       ++counters_.reports_known;
       break;
@@ -333,15 +387,29 @@ bool membership::state::needs(const node_id& to, const node_id& author,
   return author == self_ || !hears(author, to);
 }
 
+/// The author of an item tells everybody whom it is linked with; whoever has it
+/// from another passes it on to all in a full mesh, else to some.
 void membership::state::flood_record(const node_id& node, const node_id& from) {
+  const bool to_all = wired_full_ || node == self_ || from == self_;
+  const auto& record = book_.find(node)->document.record;
+  const auto some =
+      to_all ? std::set<node_id>{}
+             : passed_on_to(item_of(
+                 node, node, record.incarnation.value() * 31 + record.number));
   for (auto& [to, p] : peers_)
-    if (p.link && is_member(to) && needs(to, node, from))
+    if (p.link && is_member(to) && needs(to, node, from)
+        && (to_all || some.count(to) > 0))
       p.news_records.insert(node);
 }
 
 void membership::state::flood_report(const report& r, const node_id& from) {
+  const bool to_all = wired_full_ || r.observer == self_;
+  const auto some =
+      to_all ? std::set<node_id>{}
+             : passed_on_to(item_of(r.observer, r.subject, r.number));
   for (auto& [to, p] : peers_)
-    if (p.link && is_member(to) && needs(to, r.observer, from))
+    if (p.link && is_member(to) && needs(to, r.observer, from)
+        && (to_all || some.count(to) > 0))
       p.news_reports.emplace(r.observer, r.subject);
 }
 
@@ -377,19 +445,25 @@ void membership::state::send_news(const node_id& to, peer& p, time_point now,
     send(to, m, out);
 }
 
-void membership::state::send_digest(const node_id& to,
+void membership::state::send_summary(const node_id& to,
+                                     membership_effects& out) {
+  if (full())
+    send(to, summary_message{book_.summary()}, out);
+  else
+    send(to, root_message{book_.root()}, out);
+}
+
+void membership::state::send_digest(const node_id& to, const node_id& first,
+                                    const node_id& last,
                                     membership_effects& out) {
   ++counters_.digests;
-  std::array<std::uint8_t, 32> lowest{};
-  std::array<std::uint8_t, 32> highest{};
-  highest.fill(0xff);
   digest_message m;
-  m.first = node_id{lowest};
+  m.first = first;
   const auto& all = book_.members();
-  for (auto i = all.begin(); i != all.end(); ++i) {
+  const auto end = all.upper_bound(last);
+  for (auto i = all.lower_bound(first); i != end; ++i) {
     m.entries.push_back(book_.entry_of(i->first));
-    if (m.entries.size() == digest_entries_per_frame
-        && std::next(i) != all.end()) {
+    if (m.entries.size() == digest_entries_per_frame && std::next(i) != end) {
       m.last = i->first;
       send(to, m, out);
       m.first = i->first;
@@ -397,8 +471,53 @@ void membership::state::send_digest(const node_id& to,
       m.entries.push_back(book_.entry_of(i->first));
     }
   }
-  m.last = node_id{highest};
+  m.last = last;
   send(to, m, out);
+}
+
+void membership::state::on_root(const node_id& from, const root_message& m,
+                                time_point now, membership_effects& out) {
+  if (m.hash == book_.root()) {
+    if (from == join_from_)
+      join_from_ = node_id{};
+    joined_ = true;
+    return;
+  }
+  if (!joined_ && full()) {
+    joined_ = true;
+    join_from_ = from;
+    join_until_ = now + join_patience;
+  }
+  ++counters_.digests;
+  send(from, ranges_message{book_.ranges()}, out);
+}
+
+void membership::state::on_ranges(const node_id& from, peer& p,
+                                  const ranges_message& m,
+                                  membership_effects& out) {
+  std::vector<std::uint8_t> differing;
+  const auto& all = book_.members();
+  for (std::size_t i = 0; i < m.hashes.size(); ++i) {
+    const auto range = static_cast<std::uint8_t>(i);
+    if (m.hashes[i] == book_.ranges()[i])
+      continue;
+    if (m.hashes[i] != 0) {
+      differing.push_back(range);
+      continue;
+    }
+    const auto end = all.upper_bound(highest_id(range));
+    for (auto at = all.lower_bound(lowest_id(range)); at != end; ++at) {
+      p.news_records.insert(at->first);
+      for (const auto* r : book_.reports_by(at->first))
+        p.news_reports.emplace(r->observer, r->subject);
+    }
+  }
+  // Others at other times: who draws them at random comes to all in the end.
+  for (std::size_t n = 0; n < ranges_compared_max && n < differing.size();
+       ++n) {
+    std::swap(differing[n], differing[n + random_.below(differing.size() - n)]);
+    send_digest(from, lowest_id(differing[n]), highest_id(differing[n]), out);
+  }
 }
 
 void membership::state::on_digest(const node_id& from, peer& p,

@@ -76,11 +76,15 @@ void peer_liveness::reset(time_point now) noexcept {
 }
 
 duration peer_liveness::patience() const noexcept {
+  const auto interval = std::min(interval_, cfg_->beat_rings);
+  const auto floor =
+      std::max(cfg_->silence_floor, interval * cfg_->intervals_floor);
   if (beats_ < beats_enough)
-    return cfg_->silence_unknown;
+    return std::max(cfg_->silence_unknown, floor);
+  const auto cap = std::max(cfg_->silence_cap, interval * cfg_->intervals_cap);
   const auto wanted =
       interval_ + rtt_ + 4 * rtt_deviation_ + 4 * gap_deviation_;
-  return std::clamp(wanted, cfg_->silence_floor, cfg_->silence_cap);
+  return std::clamp(wanted, floor, cap);
 }
 
 } // namespace banyan::net

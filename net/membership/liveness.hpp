@@ -9,12 +9,20 @@ namespace banyan::net {
 struct liveness_config {
   duration beat_group = 50ms; ///< between nodes that share a group
   duration beat_mesh = 100ms; ///< in a full mesh
+  duration beat_rings = 1s;   ///< in a larger one
   duration silence_floor = 200ms;
   duration silence_cap = 2s;        ///< before stretching
   duration silence_unknown = 500ms; ///< until enough beats were seen
-  duration late_tolerated = 20ms;   ///< a timer that much late is ordinary
-  duration late_half_life = 1s;     ///< how fast a stall is forgiven
-  duration late_cap = 2s;           ///< the most that silence is stretched by
+  /// @name Of beats that come less often than every 100 ms
+  /// At least so many of their intervals, and up to so many; no interval counts
+  /// for more than `beat_rings`, whatever a peer says.
+  /// @{
+  int intervals_floor = 2;
+  int intervals_cap = 3;
+  /// @}
+  duration late_tolerated = 20ms; ///< a timer that much late is ordinary
+  duration late_half_life = 1s;   ///< how fast a stall is forgiven
+  duration late_cap = 2s;         ///< the most that silence is stretched by
   duration grace = 2s; ///< for a member never heard since this node's start
 };
 

@@ -80,18 +80,22 @@ void membership::state::restore(time_point now) {
     return;
   for (auto n = r.array(cfg_.members_max); n > 0 && r.ok(); --n) {
     member_document d;
-    if (!member_document::decode(r, d) || !d.verify(cfg_.mesh))
+    if (!member_document::decode(r, d) || !cfg_.verify->genuine(d, cfg_.mesh))
       continue;
     if (d.record.node == self_) {
       restored_ = d.record.incarnation;
       raise(restored_);
-      if (d.admitted && d.admitted->verify(cfg_.mesh, self_))
+      if (d.admitted && cfg_.verify->genuine(*d.admitted, cfg_.mesh, self_))
         book_.put_trusted(std::move(d)); // for its admission; signed anew soon
       continue;
     }
-    peer_of(d.record.node).since = now;
     book_.put_trusted(std::move(d));
   }
+  joined_ = book_.members().size() > 1;
+  if (links_all())
+    for (const auto& [node, m] : book_.members())
+      if (node != self_)
+        peer_of(node).since = now;
 }
 
 void membership::state::encode_members(bytes& out) const {
@@ -104,6 +108,7 @@ void membership::state::encode_members(bytes& out) const {
 void membership::state::start(time_point now, membership_effects& out) {
   started_ = now;
   digest_at_ = now + cfg_.digest_interval;
+  revisit_at_ = now + cfg_.revisit_interval;
   raise(cfg_.disk_incarnation);
   // The incarnation was on disk before any record with it.
   if (cfg_.disk_incarnation < restored_) {
@@ -142,6 +147,7 @@ void membership::state::incarnation_persisted(incarnation value, time_point now,
     p.since = now;
     want(node, out);
   }
+  wired_ = 0; // now there is somebody to have neighbours
 }
 
 /// A new number for the own record, signed and on its way to everybody.
@@ -188,7 +194,7 @@ void membership::state::own_record_met(const member_document& d,
     const auto* mine = book_.find(self_);
     if (running() && mine != nullptr && !mine->document.admitted && d.admitted
         && is_member(d.admitted->sponsor)
-        && d.admitted->verify(cfg_.mesh, self_)) {
+        && cfg_.verify->genuine(*d.admitted, cfg_.mesh, self_)) {
       auto admitted = mine->document;
       admitted.admitted = d.admitted;
       book_.put_trusted(std::move(admitted));
@@ -198,7 +204,7 @@ void membership::state::own_record_met(const member_document& d,
   }
   if (r.incarnation < own_.incarnation && !pushed)
     return; // an earlier life of this very disk
-  if (!d.verify(cfg_.mesh)) {
+  if (!cfg_.verify->genuine(d, cfg_.mesh)) {
     ++counters_.signatures_bad;
     return;
   }
@@ -311,14 +317,22 @@ void membership::state::tick(time_point now, membership_effects& out) {
     }
     retry_waiting(now, out);
     if (!linked.empty())
-      send(linked[random_.below(linked.size())],
-           summary_message{book_.summary()}, out);
+      send_summary(linked[random_.below(linked.size())], out);
+    revisit(now, out);
+    if (!links_all())
+      forget_strangers();
+    if (!full())
+      keep_evidence();
   }
 }
 
 void membership::state::finish(time_point now, membership_effects& out) {
-  if (count_dirty_)
-    recount(now, out);
+  // What the rings say of this node may make it report, and a report counts.
+  while (count_dirty_ || wired_ != book_.on_rings().version()) {
+    if (count_dirty_)
+      recount(now, out);
+    rewire(now, out);
+  }
   tell_rolled_back(now, out);
   if (own_.incarnation < wanted_ && pending_ < wanted_
       && raised_at_ + cfg_.refute_interval <= now && !leaving_) {
@@ -331,7 +345,7 @@ void membership::state::finish(time_point now, membership_effects& out) {
       if (p.link && (!p.news_records.empty() || !p.news_reports.empty())
           && p.news_sent + cfg_.flood_interval <= now)
         send_news(node, p, now, out);
-    if (members_dirty_ && persisted_at_ + cfg_.persist_interval <= now) {
+    if (members_dirty_ && persisted_at_ + persist_interval() <= now) {
       members_dirty_ = false;
       persisted_at_ = now;
       persist_members order;
@@ -340,6 +354,12 @@ void membership::state::finish(time_point now, membership_effects& out) {
     }
   }
   due_ = std::max(next_due(), now); // what is overdue is not yet late
+}
+
+duration membership::state::persist_interval() const {
+  constexpr std::size_t at_once = 256;
+  const auto members = std::max(book_.members().size(), at_once);
+  return cfg_.persist_interval * std::int64_t(members) / std::int64_t(at_once);
 }
 
 time_point membership::state::next_due() const {
@@ -355,7 +375,7 @@ time_point membership::state::next_due() const {
     if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
       due = std::min(due, p.news_sent + cfg_.flood_interval);
   if (members_dirty_)
-    due = std::min(due, persisted_at_ + cfg_.persist_interval);
+    due = std::min(due, persisted_at_ + persist_interval());
   return due;
 }
 
@@ -427,6 +447,13 @@ void membership::on_own_key_met(const boot_id& boot, const address& at,
   s_->finish(now, out);
 }
 
+void membership::use_link(const node_id& node, time_point now,
+                          membership_effects& out) {
+  s_->begin(now);
+  s_->use_link(node, now, out);
+  s_->finish(now, out);
+}
+
 void membership::set_shares_group(const node_id& node, bool shares) {
   s_->set_shares_group(node, shares);
 }
@@ -478,9 +505,23 @@ std::optional<member_view> membership::find(const node_id& node) const {
   return s_->view(node);
 }
 
+void membership::each(
+    const std::function<void(const member_record&, member_state)>& f) const {
+  for (const auto& [node, m] : s_->book().members())
+    f(m.document.record, m.state);
+}
+
+std::vector<node_id> membership::linked() const {
+  return s_->linked();
+}
+
+bool membership::full() const {
+  return s_->full();
+}
+
 std::optional<member_state> membership::state_of(const node_id& n) const {
-  const auto v = s_->view(n);
-  return v ? std::optional{v->state} : std::nullopt;
+  const auto* m = s_->book().find(n);
+  return m != nullptr ? std::optional{m->state} : std::nullopt;
 }
 
 bool membership::hears(const node_id& node) const {

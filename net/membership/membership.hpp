@@ -2,7 +2,10 @@
 #include "base/random.hpp"
 #include "net/membership/liveness.hpp"
 #include "net/membership/record.hpp"
+#include "net/membership/rings.hpp"
+#include "net/membership/verifier.hpp"
 
+#include <functional>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -55,7 +58,7 @@ struct membership_config {
   std::uint64_t features = 0;
 
   liveness_config liveness;
-  std::size_t members_max = 4096;
+  std::size_t members_max = 20'000;
   /// New members per sponsor: so many at once, then one per interval.
   std::uint32_t admissions_burst = 64;
   duration admission_interval = 1s;
@@ -68,9 +71,27 @@ struct membership_config {
   /// A silent peer's link is cut after so long, so that a fresh dial can find
   /// the way if there is one.
   duration cut_after = 3s;
-  duration persist_interval = 1s; ///< at most one `persist_members` per
+  /// At most one `persist_members` per; more than 256 members wait longer, in
+  /// proportion.
+  duration persist_interval = 1s;
+  /// Keeps a link with everybody, however many there are: for a node that can't
+  /// do without. Who observes whom is for the rings all the same.
+  bool link_all = false;
+  /// @name Where not everybody is linked with everybody
+  /// @{
+  duration link_idle = 30s; ///< then a link that neither end needs is closed
+  /// So often one dead member is looked for, in case that it was cut off.
+  duration revisit_interval = 10s;
+  duration revisit_patience = 5s;
+  /// @}
   /// At least this between two raises of the own incarnation.
   duration refute_interval = 1s;
+
+  /// @name Shared by the cores of a simulation; otherwise each makes its own
+  /// @{
+  std::shared_ptr<net::verifier> verify = std::make_shared<net::verifier>();
+  std::shared_ptr<ring_order> order; ///< of this mesh
+  /// @}
 };
 
 /// @name Effects: what the shell must do, in this order
@@ -96,6 +117,9 @@ struct hurry_link { ///< `link_table::hurry`
   node_id node;
 };
 struct cut_link { ///< `link_table::cut`
+  node_id node;
+};
+struct close_link { ///< `link_table::close`; it was unwanted before
   node_id node;
 };
 struct probe_address { ///< `link_table::probe`; the answer: `on_probed`
@@ -171,7 +195,7 @@ struct misbehaved {
 
 using membership_effect =
     std::variant<send_frame, want_link, unwant_link, want_seed, hurry_link,
-                 cut_link, probe_address, persist_incarnation,
+                 cut_link, close_link, probe_address, persist_incarnation,
                  incarnation_ready, persist_members, advertised, peer_silent,
                  peer_gone, peer_back, beat_heard, member_changed,
                  rolled_back_suspected, rolled_back, cloned, misbehaved>;
@@ -208,7 +232,10 @@ struct membership_counters {
 /// the order in which they must be done. Loop thread only. Membership is a
 /// hint: nothing here decides about a group.
 ///
-/// A full mesh: every node links to every other. Foreign input is bounded,
+/// Up to `full_mesh_max` members that are neither dead nor left every node
+/// links to every other. Above that a node keeps links to its neighbours on the
+/// rings (rings.hpp), to the nodes that it shares groups with and to those that
+/// `use_link` asked for (or with all: `link_all`). Foreign input is bounded,
 /// verified before it changes anything, and costs its sender at most a
 /// `misbehaved`.
 class membership {
@@ -246,6 +273,9 @@ public:
   void on_own_key_met(const boot_id& boot, const address& at, time_point now,
                       membership_effects& out);
 
+  /// Something is to be sent to that member: makes a link if there is none, and
+  /// keeps it until `link_idle` after the last such call.
+  void use_link(const node_id& node, time_point now, membership_effects& out);
   /// Whether the two share a group: then beats go faster.
   void set_shares_group(const node_id& node, bool shares);
   /// The hash of the (group, term) pairs that this node leads and `node` has a
@@ -267,6 +297,13 @@ public:
   /// All members and this node itself, ordered by node id.
   [[nodiscard]] std::vector<member_view> members() const;
   [[nodiscard]] std::optional<member_view> find(const node_id& node) const;
+  /// The same without a copy, for large meshes.
+  void each(const std::function<void(const member_record& record,
+                                     member_state state)>& f) const;
+  /// Members with a link, ordered by node id.
+  [[nodiscard]] std::vector<node_id> linked() const;
+  /// Everybody observes everybody, in this node's view.
+  [[nodiscard]] bool full() const;
   /// Empty for a node that is no member. This node itself is alive.
   [[nodiscard]] std::optional<member_state> state_of(const node_id& n) const;
   /// This node hears it now.

@@ -79,6 +79,14 @@ struct packer {
   void operator()(const dial_back_result_message& m) const {
     w.array(3).uint(m.kind).uint(m.token).boolean(m.reached);
   }
+  void operator()(const root_message& m) const {
+    w.array(2).uint(m.kind).uint(m.hash);
+  }
+  void operator()(const ranges_message& m) const {
+    w.array(2).uint(m.kind).array(m.hashes.size());
+    for (const auto h : m.hashes)
+      w.uint(h);
+  }
 };
 
 /// Reads what follows the kind; the counts are those of `packer`.
@@ -146,6 +154,17 @@ struct unpacker {
     m.token = r.uint();
     m.reached = r.boolean();
   }
+  void operator()(root_message& m) {
+    taken = 2;
+    m.hash = r.uint();
+  }
+  void operator()(ranges_message& m) {
+    taken = 2;
+    if (!r.require(r.array(m.hashes.size()) == m.hashes.size()))
+      return;
+    for (auto& h : m.hashes)
+      h = r.uint();
+  }
 };
 
 template <std::size_t I = 1>
@@ -199,7 +218,7 @@ bool decode(const_bytes in, membership_message& out) {
 bytes encode(const beat_message& m) {
   bytes out;
   writer w{out};
-  w.array(8).uint(m.number).uint(m.echo);
+  w.array(m.needed ? 9 : 8).uint(m.number).uint(m.echo);
   w.uint(std::min<std::uint64_t>(whole(m.echo_delay, 1us), beat_ms_max * 1000));
   w.uint(std::min<std::uint64_t>(whole(m.interval, 1ms), beat_ms_max));
   w.boolean(m.answer).uint(m.leads);
@@ -208,6 +227,8 @@ bytes encode(const beat_message& m) {
     put(w, *m.hears);
   else
     w.nil();
+  if (m.needed)
+    w.boolean(*m.needed);
   return out;
 }
 
@@ -234,7 +255,11 @@ bool decode(const_bytes in, beat_message& out) {
   } else {
     out.hears = take_ids(r, heard_max);
   }
-  for (std::size_t i = 8; i < elements; ++i)
+  if (elements > 8)
+    out.needed = r.boolean();
+  else
+    out.needed.reset();
+  for (std::size_t i = 9; i < elements; ++i)
     r.skip();
   return r.done();
 }

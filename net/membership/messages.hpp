@@ -2,6 +2,7 @@
 #include "base/codec.hpp"
 #include "net/membership/record.hpp"
 
+#include <array>
 #include <variant>
 #include <vector>
 
@@ -81,13 +82,30 @@ struct dial_back_result_message {
   std::uint64_t token = 0;
   bool reached = false;
 };
+/// One hash per range of node ids: those with one and the same first byte.
+using range_hashes = std::array<std::uint64_t, 256>;
+/// @name Above `full_mesh_max` members, instead of `summary`
+/// @{
+/// A hash of the ranges' hashes; a differing receiver answers with its own.
+struct root_message {
+  static constexpr std::uint64_t kind = 10;
+  std::uint64_t hash = 0;
+};
+/// A receiver answers with digests of some ranges that differ, and with all
+/// that it holds of those where the sender holds nothing (zero).
+struct ranges_message {
+  static constexpr std::uint64_t kind = 11;
+  range_hashes hashes{};
+};
+/// @}
 /// A kind of a newer version.
 struct unknown_message {};
 
 using membership_message =
     std::variant<unknown_message, hello_message, news_message, summary_message,
                  digest_message, want_message, own_record_message,
-                 verdict_message, dial_back_message, dial_back_result_message>;
+                 verdict_message, dial_back_message, dial_back_result_message,
+                 root_message, ranges_message>;
 
 /// One beat. Small: 20 of them per second and peer.
 struct beat_message {
@@ -100,6 +118,9 @@ struct beat_message {
   duration fsync_age{};    ///< of the oldest pending one; in milliseconds
   /// Whom the sender hears, when that changed since its last beat.
   std::optional<std::vector<node_id>> hears;
+  /// Whether the sender has a use for the link; said only where not everybody
+  /// is linked with everybody.
+  std::optional<bool> needed;
 };
 
 bytes encode(const membership_message& m);

@@ -13,7 +13,9 @@ bool has_left(const member_book::member& m) {
 } // namespace
 
 duration membership::state::interval_of(const peer& p) const {
-  return p.shares_group ? cfg_.liveness.beat_group : cfg_.liveness.beat_mesh;
+  if (p.shares_group)
+    return cfg_.liveness.beat_group;
+  return full() ? cfg_.liveness.beat_mesh : cfg_.liveness.beat_rings;
 }
 
 void membership::state::set_shares_group(const node_id& node, bool shares) {
@@ -21,13 +23,18 @@ void membership::state::set_shares_group(const node_id& node, bool shares) {
   if (p == nullptr && !shares)
     return;
   auto& q = p != nullptr ? *p : peer_of(node);
+  if (q.shares_group == shares)
+    return;
   q.shares_group = shares;
+  if (!full())
+    wired_ = 0; // the next input sees to its link
   q.next_beat = std::min(q.next_beat, now_ + interval_of(q));
   due_ = std::max(next_due(), now_);
 }
 
 void membership::state::set_leads(const node_id& node, std::uint64_t hash) {
-  peer_of(node).leads = hash;
+  if (hash != 0 || links_all() || find_peer(node) != nullptr)
+    peer_of(node).leads = hash;
 }
 
 bool membership::state::hears(const node_id& node) const {
@@ -74,31 +81,24 @@ std::vector<member_view> membership::state::views() const {
   return all;
 }
 
-/// Keeps a link to every member that has not left, where it says it is.
-void membership::state::want(const node_id& node, membership_effects& out) {
-  const auto* m = book_.find(node);
-  auto& p = peer_of(node);
-  if (m == nullptr || !running())
-    return;
-  const auto& at = m->document.record.address;
-  if (has_left(*m)) {
-    if (std::exchange(p.wanted, false))
-      out.emplace_back(unwant_link{node});
-  } else if (!at.empty() && (!p.wanted || p.wanted_at != at)) {
-    p.wanted = true;
-    p.wanted_at = at;
-    out.emplace_back(want_link{node, at});
-  }
+std::vector<node_id> membership::state::linked() const {
+  std::vector<node_id> out;
+  for (const auto& [node, p] : peers_)
+    if (p.link && is_member(node))
+      out.push_back(node);
+  return out;
 }
 
 void membership::state::note_member(const node_id& node, time_point now,
                                     membership_effects& out) {
-  auto& p = peer_of(node);
-  p.since = now;
   out.emplace_back(member_changed{node, std::nullopt, member_state::alive});
+  auto* p = links_all() ? &peer_of(node) : find_peer(node);
+  if (p == nullptr)
+    return; // a neighbour on the rings is found when they are looked at
+  p->since = now;
   want(node, out);
-  if (p.link)
-    mark_heard(node, p, now, out); // it stood at the door
+  if (p->link)
+    mark_heard(node, *p, now, out); // it stood at the door
 }
 
 void membership::state::see(const node_id&, peer& p, sight now_seen,
@@ -160,6 +160,7 @@ void membership::state::link_up(const link_info& link, time_point now,
   p.next_beat = now;
   p.beat_in = 0;
   p.hears_told = 0;
+  p.far_needs = true;
   const auto* mine = book_.find(self_);
   send(link.node, hello_message{mine->document, link.remote}, out);
   if (m == nullptr)
@@ -180,7 +181,7 @@ void membership::state::link_up(const link_info& link, time_point now,
   }
   mark_heard(link.node, p, now, out);
   watch(now, out); // the first beat
-  send(link.node, summary_message{book_.summary()}, out);
+  send_summary(link.node, out);
 }
 
 void membership::state::link_down(const link_info& link, link_end why,
@@ -198,6 +199,8 @@ void membership::state::link_down(const link_info& link, link_end why,
       peers_.erase(link.node);
     return;
   }
+  if (!links_all() && !needs_link(link.node, *m))
+    return forget_strangers();
   switch (why) {
   case link_end::end_of_stream:
     mark_lost(link.node, *p, evidence::end_of_stream, now, out);
@@ -249,7 +252,7 @@ void membership::state::watch(time_point now, membership_effects& out) {
       send_beat(node, p, false, now, out);
     const bool silent =
         (p.saw == sight::heard && p.life.silent_at(stretch) <= now)
-        || (p.saw == sight::unheard && !has_left(*m)
+        || (p.saw == sight::unheard && !has_left(*m) && awaited(node, p)
             && p.since + cfg_.liveness.grace <= now);
     if (silent)
       mark_lost(node, p, evidence::silence, now, out);
@@ -265,6 +268,7 @@ void membership::state::watch(time_point now, membership_effects& out) {
       send(node, verdict_message{m->document.record.incarnation}, out);
     }
     reconcile_report(node, p, now);
+    close_idle(node, p, *m, now, out);
   }
 }
 
@@ -279,7 +283,7 @@ time_point membership::state::watch_due() const {
       due = std::min(due, p.next_beat);
     if (p.saw == sight::heard)
       due = std::min(due, p.life.silent_at(stretch));
-    else if (p.saw == sight::unheard && !has_left(*m))
+    else if (p.saw == sight::unheard && !has_left(*m) && awaited(node, p))
       due = std::min(due, p.since + cfg_.liveness.grace);
     else if (p.saw == sight::silent && p.link && !p.cut)
       due = std::min(due, p.since + cfg_.cut_after);
@@ -302,15 +306,17 @@ void membership::state::reconcile_report(const node_id& node, peer& p,
   const auto* standing = book_.find_report(self_, node);
   const bool accused = standing != nullptr && standing->down;
   const bool lost = p.saw == sight::silent || p.saw == sight::gone;
-  if (lost && !accused && !has_left(*m))
-    issue_report(node, p, true, now);
-  else if (accused && p.saw == sight::heard
-           && p.reported_at + membership_patience <= now)
-    issue_report(node, p, false, now);
+  const bool accuses =
+      lost && !accused && !has_left(*m) && book_.observes(self_, node);
+  const bool takes_back = accused && p.saw == sight::heard
+                          && p.reported_at + membership_patience <= now;
+  if (!accuses && !takes_back)
+    return;
+  p.reported_at = now;
+  issue_report(node, accuses);
 }
 
-void membership::state::issue_report(const node_id& node, peer& p, bool down,
-                                     time_point now) {
+void membership::state::issue_report(const node_id& node, bool down) {
   report r;
   r.observer = self_;
   r.subject = node;
@@ -321,7 +327,6 @@ void membership::state::issue_report(const node_id& node, peer& p, bool down,
   r.sign(cfg_.key, cfg_.mesh);
   const auto stored = book_.put(r);
   BANYAN_ASSERT(stored == report_outcome::stored);
-  p.reported_at = now;
   count_dirty_ = true;
   flood_report(r, self_);
 }

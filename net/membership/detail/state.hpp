@@ -12,9 +12,10 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in three files: membership.cpp has the node
+/// The inside of `membership`, in four files: membership.cpp has the node
 /// itself (incarnation, own record, clones) and the calls from outside,
-/// watch.cpp liveness, evidence and reports, gossip.cpp the frames.
+/// watch.cpp liveness, evidence and reports, gossip.cpp the frames, wiring.cpp
+/// whom it keeps links with, and where news goes.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -44,6 +45,7 @@ public:
                    membership_effects& out);
   /// True when that changed something.
   bool heard(const node_id& from, time_point now, membership_effects& out);
+  void use_link(const node_id& node, time_point now, membership_effects& out);
   void set_shares_group(const node_id& node, bool shares);
   void set_leads(const node_id& node, std::uint64_t hash);
   void set_oldest_fsync(std::optional<time_point> since) {
@@ -61,6 +63,11 @@ public:
   }
   [[nodiscard]] std::vector<member_view> views() const;
   [[nodiscard]] std::optional<member_view> view(const node_id& node) const;
+  [[nodiscard]] const member_book& book() const { return book_; }
+  [[nodiscard]] std::vector<node_id> linked() const;
+  /// Everybody observes everybody.
+  [[nodiscard]] bool full() const { return book_.on_rings().full(); }
+  [[nodiscard]] bool links_all() const { return cfg_.link_all || full(); }
 
   // gossip.cpp
   /// True when it changed more than when the sender was last heard: what is
@@ -80,8 +87,11 @@ public:
 
     peer_liveness life;
     sight saw = sight::unheard;
-    time_point since{}; ///< of `saw`
-    bool cut = false;   ///< its silent link was cut already
+    time_point since{};               ///< of `saw`
+    bool cut = false;                 ///< its silent link was cut already
+    time_point used_until = long_ago; ///< a link was asked for
+    time_point idle_since = never;    ///< nobody here needs the link
+    bool far_needs = true;            ///< the far side does, as far as it said
     time_point reported_at = long_ago;
     time_point pinged_at = long_ago;
 
@@ -135,11 +145,26 @@ public:
                      membership_effects& out);
   void encode_members(bytes& out) const;
   [[nodiscard]] time_point next_due() const;
+  [[nodiscard]] duration persist_interval() const;
+
+  // wiring.cpp
+  [[nodiscard]] bool needs_link(const node_id& node,
+                                const member_book::member& m) const;
+  void want(const node_id& node, membership_effects& out);
+  void rewire(time_point now, membership_effects& out);
+  void take_back_unplaced();
+  void close_idle(const node_id& node, peer& p, const member_book::member& m,
+                  time_point now, membership_effects& out);
+  void revisit(time_point now, membership_effects& out);
+  void keep_evidence();
+  void forget_strangers();
+  /// Its silence is this node's business.
+  [[nodiscard]] bool awaited(const node_id& node, const peer& p) const;
+  [[nodiscard]] std::set<node_id> passed_on_to(std::uint64_t item) const;
 
   // watch.cpp
   void note_member(const node_id& node, time_point now,
                    membership_effects& out);
-  void want(const node_id& node, membership_effects& out);
   void see(const node_id& node, peer& p, sight now_seen, time_point now);
   void mark_heard(const node_id& node, peer& p, time_point now,
                   membership_effects& out);
@@ -149,7 +174,7 @@ public:
                  membership_effects& out);
   void watch(time_point now, membership_effects& out);
   void reconcile_report(const node_id& node, peer& p, time_point now);
-  void issue_report(const node_id& node, peer& p, bool down, time_point now);
+  void issue_report(const node_id& node, bool down);
   void recount(time_point now, membership_effects& out);
   [[nodiscard]] duration interval_of(const peer& p) const;
   [[nodiscard]] time_point watch_due() const;
@@ -168,10 +193,18 @@ public:
   void on_digest(const node_id& from, peer& p, const digest_message& m,
                  time_point now, membership_effects& out);
   void on_want(peer& p, const want_message& m);
+  void on_root(const node_id& from, const root_message& m, time_point now,
+               membership_effects& out);
+  void on_ranges(const node_id& from, peer& p, const ranges_message& m,
+                 membership_effects& out);
+  void send_summary(const node_id& to, membership_effects& out);
   void on_dial_back(const node_id& from, peer& p, const dial_back_message& m,
                     time_point now, membership_effects& out);
   put_outcome take_record(const node_id& from, const member_document& d,
                           time_point now, membership_effects& out);
+  void renewed(const node_id& node, peer& p, const member_record& before,
+               const member_record& now_held, time_point now,
+               membership_effects& out);
   void take_applicant(const node_id& from, peer& p, time_point now,
                       membership_effects& out);
   void retry_waiting(time_point now, membership_effects& out);
@@ -184,7 +217,8 @@ public:
                            const node_id& from) const;
   void send_news(const node_id& to, peer& p, time_point now,
                  membership_effects& out);
-  void send_digest(const node_id& to, membership_effects& out);
+  void send_digest(const node_id& to, const node_id& first, const node_id& last,
+                   membership_effects& out);
   void bad_frame(const node_id& from, const char* what,
                  membership_effects& out);
 
@@ -210,6 +244,22 @@ public:
   local_health health_;
   std::map<node_id, peer> peers_;
   std::uint64_t hears_version_ = 1;
+  /// @name On the rings
+  /// @{
+  std::uint64_t wired_ = 0; ///< the version of the rings that this is of
+  bool wired_full_ = true;
+  rings::of_all subjects_{};  ///< by ring: the successor,
+  rings::of_all observers_{}; ///< and the predecessor
+  std::set<node_id> around_;  ///< all of them
+  node_id revisited_;         ///< a dead one that is being looked for
+  time_point revisit_at_{};   ///< the next one
+  node_id evidence_at_;       ///< how far `keep_evidence` has come
+  /// A newcomer to a large mesh takes the members from one that it is linked
+  /// with, as they are there.
+  bool joined_ = false;
+  node_id join_from_;
+  time_point join_until_ = long_ago;
+  /// @}
   std::uint64_t report_number_ = 0;
   std::map<node_id, member_document> waiting_; ///< for their sponsors
   std::map<std::uint64_t, probe> probes_;

@@ -81,7 +81,9 @@ std::vector<bytes> seeds() {
         membership_message{own_record_message{own, {}}},
         membership_message{verdict_message{incarnation{4}}},
         membership_message{dial_back_message{5, {"10.0.0.1", 7600}}},
-        membership_message{dial_back_result_message{5, true}}})
+        membership_message{dial_back_result_message{5, true}},
+        membership_message{root_message{78}},
+        membership_message{ranges_message{{1, 0, ~0ULL}}}})
     out.push_back(encode(m));
   beat_message b;
   b.number = 4;
@@ -93,6 +95,8 @@ std::vector<bytes> seeds() {
   b.answer = true;
   b.fsync_age = 3s;
   b.hears = std::vector<node_id>{key.id(), other.id()};
+  out.push_back(encode(b));
+  b.needed = false;
   out.push_back(encode(b));
   out.push_back(own.body);
   return out;

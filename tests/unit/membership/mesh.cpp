@@ -1,6 +1,9 @@
 #include "tests/unit/membership/mesh.hpp"
 
+#include "crypto/hash.hpp"
+
 #include <algorithm>
+#include <unordered_map>
 
 namespace banyan::net::testing {
 
@@ -46,6 +49,8 @@ void mesh::start(std::size_t i, std::optional<std::size_t> seed,
   cfg.listen = m.at;
   if (seed)
     cfg.seeds.push_back({machines_[*seed]->at, std::nullopt});
+  if (every)
+    every(cfg);
   if (change)
     change(cfg);
   m.frozen = false;
@@ -64,6 +69,94 @@ void mesh::found(std::size_t n) {
   const auto took = run_until([this] { return settled(); }, 10s);
   BANYAN_ASSERT(took.has_value());
   run_for(1s); // the beats know their rhythm
+}
+
+namespace {
+
+/// What the nodes of one simulation verified, each thing once.
+class remembering final : public verifier {
+public:
+  bool genuine(const member_document& d, const mesh_id& mesh) override {
+    return once(hash_of({d.body, d.by.view(), mesh.view()}),
+                [&] { return d.verify(mesh); });
+  }
+  bool genuine(const admission& a, const mesh_id& mesh,
+               const node_id& node) override {
+    return once(
+        hash_of({a.sponsor.view(), a.by.view(), mesh.view(), node.view()}),
+        [&] { return a.verify(mesh, node); });
+  }
+  bool genuine(const report& r, const mesh_id& mesh) override {
+    bytes b;
+    writer w{b};
+    r.encode(w);
+    return once(hash_of({b, mesh.view()}), [&] { return r.verify(mesh); });
+  }
+
+private:
+  template <class Check>
+  bool once(const digest& what, Check check) {
+    const auto i = known_.find(what);
+    return i != known_.end() ? i->second : (known_[what] = check());
+  }
+  std::unordered_map<digest, bool> known_;
+};
+
+} // namespace
+
+void mesh::found_again(std::size_t n) {
+  every = [shared = std::make_shared<remembering>(),
+           order = std::make_shared<ring_order>(mesh_)](auto& cfg) {
+    cfg.verify = shared;
+    cfg.order = order;
+    cfg.admissions_burst = 10'000;
+  };
+  bytes known;
+  writer w{known};
+  w.array(2).uint(1).array(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    add();
+    member_record r;
+    r.node = id(i);
+    r.incarnation = incarnation{1};
+    r.number = 1;
+    r.address = machines_[i]->at;
+    auto d = member_document::make(machines_[i]->key, mesh_, r);
+    if (i > 0)
+      d.admitted = admission::make(machines_[0]->key, mesh_, id(i));
+    d.encode(w);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    machines_[i]->disk = incarnation{1};
+    machines_[i]->members_on_disk = known;
+    at(now + random_.between(0ms, 1s), [this, i] { start(i); });
+  }
+  run_for(1s);
+  const auto took = run_until([this] { return agreed(); }, 30s, 100ms);
+  BANYAN_ASSERT(took.has_value());
+  run_for(5s); // the beats know their rhythm
+}
+
+bool mesh::agreed() {
+  for (std::size_t i = 0; i < machines_.size(); ++i)
+    for (std::size_t j = 0; j < machines_.size(); ++j) {
+      if (!machines_[i]->up() || !machines_[j]->up() || i == j)
+        continue;
+      const auto v = core(i).find(id(j));
+      if (!v || v->state != member_state::alive
+          || v->record.incarnation != core(j).own().incarnation
+          || v->record.number != core(j).own().number)
+        return false;
+    }
+  return true;
+}
+
+duration mesh::transit() {
+  auto d = latency();
+  for (auto again = duration{200ms}; loss > 0 && random_.chance(loss);
+       again *= 2)
+    d += again;
+  return d;
 }
 
 void mesh::run_for(duration d) {
@@ -87,6 +180,17 @@ std::optional<duration> mesh::run_until(const std::function<bool()>& done,
     tasks_.pop();
     now = t.at;
     t.run();
+  }
+  return now - begun;
+}
+
+std::optional<duration> mesh::run_until(const std::function<bool()>& done,
+                                        duration limit, duration step) {
+  const auto begun = now;
+  while (!done()) {
+    if (begun + limit < now + step)
+      return std::nullopt;
+    run_for(step);
   }
   return now - begun;
 }
@@ -151,7 +255,7 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
       if (l == links_.end() || cut_between(i, to))
         continue;
       auto& clear = i == k.first ? l->second.clear_a : l->second.clear_b;
-      clear = std::max(clear + 1us, now + latency());
+      clear = std::max(clear + 1us, now + transit());
       at(clear, [this, i, to, k, link = l->second.id, on = f->channel,
                  payload = std::move(f->payload)] {
         const auto still = links_.find(k);
@@ -182,6 +286,12 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
         end_link(k, i == k.first ? link_end::local : link_end::end_of_stream,
                  i == k.second ? link_end::local : link_end::end_of_stream);
       dial_later(i, c->node);
+    } else if (auto* g = std::get_if<close_link>(&effect)) {
+      const auto far = index_of(g->node, i);
+      const auto k = key_of(i, far);
+      if (links_.count(k) > 0)
+        end_link(k, i == k.first ? link_end::local : link_end::goodbye,
+                 i == k.second ? link_end::local : link_end::goodbye);
     } else if (auto* p = std::get_if<probe_address>(&effect)) {
       at(now + 2 * latency(), [this, i, token = p->token, to = p->at] {
         result<probe_answer, dial_error> answer = failure{dial_error::refused};

@@ -39,6 +39,14 @@ public:
   explicit mesh(std::uint64_t seed) : random_{seed} {}
 
   time_point now = time_point{} + 1h;
+  /// How long a frame takes.
+  duration latency_low = 100us;
+  duration latency_high = 600us;
+  /// Of a packet to be lost: its stream stands still until it was sent again,
+  /// after 200 ms, and twice that when it is lost again.
+  double loss = 0;
+  /// For every process that starts.
+  std::function<void(membership_config&)> every;
 
   /// A new machine with its own key; not started.
   std::size_t add();
@@ -49,10 +57,19 @@ public:
              const std::function<void(membership_config&)>& change = {});
   /// `n` machines, all joined at the first; runs until all see all alive.
   void found(std::size_t n);
+  /// `n` machines that know each other from before, all started within a
+  /// second; runs until each holds all the others' records of this boot.
+  void found_again(std::size_t n);
+  /// Each running node holds the present record of each other, as alive.
+  bool agreed();
   void run_for(duration d);
   /// @returns how long it took, or nothing after `limit`.
   std::optional<duration> run_until(const std::function<bool()>& done,
                                     duration limit);
+
+  /// The same for what takes long to find out: asks every `step` only.
+  std::optional<duration> run_until(const std::function<bool()>& done,
+                                    duration limit, duration step);
 
   void kill(std::size_t i);   ///< kill -9: its streams end, its port is closed
   void unplug(std::size_t i); ///< it is gone and says nothing at all
@@ -123,7 +140,8 @@ private:
     return a < b ? pair{a, b} : pair{b, a};
   }
   void at(time_point t, std::function<void()> run);
-  duration latency() { return random_.between(100us, 600us); }
+  duration latency() { return random_.between(latency_low, latency_high); }
+  duration transit();
   void carry_out(std::size_t i, membership_effects effects);
   void arm(std::size_t i);
   void dial(std::size_t from, const address& to, const node_id& want);

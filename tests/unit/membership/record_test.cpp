@@ -146,7 +146,9 @@ TEST_F(records, every_frame_comes_back_and_no_cut_one_does) {
                                     own_record_message{d, {}},
                                     verdict_message{incarnation{5}},
                                     dial_back_message{77, {"10.0.0.1", 7600}},
-                                    dial_back_result_message{77, true}};
+                                    dial_back_result_message{77, true},
+                                    root_message{1ULL << 63},
+                                    ranges_message{{1, 0, ~0ULL}}};
   for (const auto& m : all) {
     const auto b = encode(m);
     membership_message back;
@@ -185,6 +187,19 @@ TEST_F(records, a_beat_comes_back) {
   EXPECT_EQ(encode(back), b);
   for (std::size_t n = 0; n < b.size(); ++n)
     EXPECT_FALSE(decode(const_bytes{b}.first(n), back));
+}
+
+TEST_F(records, a_beat_says_whether_its_link_is_needed_or_nothing) {
+  beat_message m;
+  const auto small = encode(m);
+  EXPECT_EQ(small[0], 0x98); // as ever where all are linked with all
+  beat_message back;
+  back.needed = true;
+  ASSERT_TRUE(decode(small, back));
+  EXPECT_FALSE(back.needed);
+  m.needed = false;
+  ASSERT_TRUE(decode(encode(m), back));
+  EXPECT_EQ(back.needed, std::optional{false});
 }
 
 TEST_F(records, random_bytes_never_ask_for_memory) {

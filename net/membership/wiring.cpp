@@ -1,0 +1,214 @@
+// Whom a node keeps links with, and to whom it passes news on. In a full mesh:
+// everybody. Above that its neighbours on the rings, in both directions: it
+// observes the one and is observed by the other.
+#include "net/membership/detail/state.hpp"
+
+namespace banyan::net {
+
+namespace {
+
+/// So few members are all dialled, the dead ones too, for ever.
+constexpr std::size_t all_dialled_max = 2 * full_mesh_max;
+
+} // namespace
+
+bool membership::state::needs_link(const node_id& node,
+                                   const member_book::member& m) const {
+  if (m.document.record.word == member_word::left)
+    return false;
+  if (links_all())
+    return m.state != member_state::dead || node == revisited_
+           || book_.members().size() <= all_dialled_max;
+  if (around_.count(node) > 0 || node == revisited_)
+    return true;
+  const auto i = peers_.find(node);
+  return i != peers_.end()
+         && (i->second.shares_group || i->second.leads != 0
+             || i->second.applicant || now_ < i->second.used_until);
+}
+
+bool membership::state::awaited(const node_id& node, const peer& p) const {
+  return links_all() || p.shares_group || around_.count(node) > 0;
+}
+
+/// Keeps a link to every member that it needs one with, where that says it is.
+void membership::state::want(const node_id& node, membership_effects& out) {
+  const auto* m = book_.find(node);
+  auto& p = peer_of(node);
+  if (m == nullptr || !running())
+    return;
+  const auto& at = m->document.record.address;
+  if (!needs_link(node, *m)) {
+    if (std::exchange(p.wanted, false))
+      out.emplace_back(unwant_link{node});
+  } else if (!at.empty() && (!p.wanted || p.wanted_at != at)) {
+    p.wanted = true;
+    p.wanted_at = at;
+    out.emplace_back(want_link{node, at});
+  }
+}
+
+void membership::state::use_link(const node_id& node, time_point now,
+                                 membership_effects& out) {
+  if (node == self_ || !is_member(node) || links_all())
+    return;
+  const bool known = find_peer(node) != nullptr;
+  auto& p = peer_of(node);
+  if (!known)
+    p.since = now;
+  p.used_until = now + cfg_.link_idle;
+  want(node, out);
+}
+
+/// After a change of the rings: other neighbours, perhaps.
+void membership::state::rewire(time_point now, membership_effects& out) {
+  const auto& rings = book_.on_rings();
+  wired_ = rings.version();
+  if (!running())
+    return;
+  const bool was_full = std::exchange(wired_full_, full());
+  if (wired_full_ && was_full)
+    return; // members are wanted as they come
+  const auto before = std::exchange(around_, {});
+  if (wired_full_) {
+    for (const auto& [node, m] : book_.members())
+      if (node != self_ && needs_link(node, m))
+        around_.insert(node);
+  } else {
+    subjects_ = rings.subjects(self_);
+    observers_ = rings.observers(self_);
+    around_.insert(subjects_.begin(), subjects_.end());
+    around_.insert(observers_.begin(), observers_.end());
+    around_.erase(self_);
+  }
+  for (const auto& node : around_) {
+    const bool met = find_peer(node) != nullptr;
+    auto& p = peer_of(node);
+    p.next_beat = std::min(p.next_beat, now + interval_of(p));
+    const bool stays = met && (was_full || before.count(node) > 0);
+    if (!stays && !p.link)
+      see(node, p, sight::unheard, now); // it gets the time to answer
+    want(node, out);
+    reconcile_report(node, p, now);
+  }
+  if (wired_full_)
+    return around_.clear();
+  for (auto& [node, p] : peers_)
+    if (around_.count(node) == 0)
+      want(node, out);
+  take_back_unplaced();
+  forget_strangers();
+}
+
+/// What this node said of those whom it doesn't observe any more counts for
+/// nothing now, and must not count when it is put there again.
+void membership::state::take_back_unplaced() {
+  std::vector<node_id> unplaced;
+  for (const auto* r : book_.reports_by(self_))
+    if (r->down && book_.on_rings().has(r->subject)
+        && !book_.observes(self_, r->subject))
+      unplaced.push_back(r->subject);
+  if (!leaving_)
+    for (const auto& node : unplaced)
+      issue_report(node, false);
+}
+
+/// Whoever has no link here and needs none is a member like all others.
+void membership::state::forget_strangers() {
+  for (auto i = peers_.begin(); i != peers_.end();) {
+    const auto& [node, p] = *i;
+    const auto* m = book_.find(node);
+    if (p.link || p.shares_group || p.leads != 0 || m == nullptr
+        || needs_link(node, *m)) {
+      ++i;
+      continue;
+    }
+    if (p.saw == sight::heard)
+      ++hears_version_;
+    i = peers_.erase(i);
+  }
+}
+
+/// A link that neither end has had a use for is closed after a while.
+void membership::state::close_idle(const node_id& node, peer& p,
+                                   const member_book::member& m, time_point now,
+                                   membership_effects& out) {
+  if (links_all() || !p.link || needs_link(node, m)) {
+    p.idle_since = never;
+    return;
+  }
+  if (p.idle_since == never)
+    p.idle_since = now;
+  if (p.far_needs || now < p.idle_since + cfg_.link_idle)
+    return;
+  if (std::exchange(p.wanted, false))
+    out.emplace_back(unwant_link{node});
+  p.link.reset();
+  p.idle_since = never;
+  see(node, p, sight::unheard, now);
+  out.emplace_back(close_link{node});
+}
+
+/// Dials one dead member now and then: what was cut off from this side counts
+/// this side as dead too, and neither is on the other's rings.
+void membership::state::revisit(time_point now, membership_effects& out) {
+  const auto& all = book_.members();
+  if (!revisited_.is_none()
+      && revisit_at_ <= now + cfg_.revisit_interval - cfg_.revisit_patience) {
+    const auto node = std::exchange(revisited_, node_id{});
+    want(node, out);
+  }
+  if (now < revisit_at_)
+    return;
+  revisit_at_ = now + cfg_.revisit_interval;
+  if (links_all() && all.size() <= all_dialled_max)
+    return;
+  auto i = all.lower_bound(node_id{random_.array<node_id::size>()});
+  for (auto n = all.size(); n > 0; --n) {
+    if (i == all.end())
+      i = all.begin();
+    if (i->second.state == member_state::dead)
+      break;
+    ++i;
+  }
+  if (i == all.end() || i->second.state != member_state::dead)
+    return;
+  revisited_ = i->first;
+  auto& p = peer_of(revisited_);
+  if (!p.link)
+    see(revisited_, p, sight::unheard, now);
+  want(revisited_, out);
+}
+
+/// What proves a death goes as its observers start again or others come to
+/// stand in their places; then newcomers would think that member alive. So
+/// those who would observe it, were it on the rings, and who know it dead, say
+/// so too while fewer than a majority of the places do.
+void membership::state::keep_evidence() {
+  constexpr int looked_at = 64;
+  const auto& all = book_.members();
+  std::vector<node_id> unproved;
+  auto i = all.upper_bound(evidence_at_);
+  for (int n = 0; n < looked_at && i != all.end(); ++n, ++i) {
+    evidence_at_ = i->first;
+    if (i->second.state == member_state::dead
+        && book_.lacks_evidence(self_, i->first))
+      unproved.push_back(i->first);
+  }
+  if (i == all.end())
+    evidence_at_ = node_id{};
+  if (!leaving_)
+    for (const auto& node : unproved)
+      issue_report(node, true);
+}
+
+/// Of an item that came from elsewhere: both neighbours on two of the rings,
+/// which the item itself chooses. Each of the two rings alone reaches
+/// everybody, together they do so in few steps.
+std::set<node_id> membership::state::passed_on_to(std::uint64_t item) const {
+  const auto a = item % ring_count;
+  const auto b = (a + 1 + item / ring_count % (ring_count - 1)) % ring_count;
+  return {subjects_[a], observers_[a], subjects_[b], observers_[b]};
+}
+
+} // namespace banyan::net
