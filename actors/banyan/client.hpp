@@ -35,6 +35,7 @@ struct client_counters {
   std::uint64_t calls = 0;
   std::uint64_t repeated = 0; ///< asked another peer, or the same again
   std::uint64_t sessions = 0; ///< opened
+  std::uint64_t refused = 0;  ///< `overloaded` by this client itself
   std::uint64_t links_lost = 0;
   std::size_t linked = 0; ///< peers, now
 };
@@ -46,9 +47,15 @@ struct client_counters {
 ///
 /// It asks the peer that led the actor's group the last time, or the first one
 /// that is linked; stale queries and calls without a key go to whoever is
-/// quick. Above 1,000 calls under way the others wait in the client, within
-/// their deadlines; `overloaded` is asked again after its `retry_after`, at
-/// most twice, and for a tenth of all calls.
+/// quick.
+///
+/// Too much of an app's calls is met in the client, where it costs least. Peers
+/// get as many at a time as they answer in good time, up to 1,000 of all apps
+/// (of one alone 704); the others wait here, apps in turn. A call that would
+/// hardly be answered by its deadline behind those is `overloaded` at once, as
+/// is one that waited in vain: shorter deadlines shed sooner. What a peer says
+/// `overloaded` to is asked again after its `retry_after`, at most twice, and
+/// for a tenth of all calls; others of that actor's group wait meanwhile.
 ///
 /// A call that ends in `unknown` or `expired` may have taken effect; any other
 /// error tells that it has not. After the client's end nothing is repeated.

@@ -1,5 +1,4 @@
-// Which peer a call is given to: who led its group, or who is quick; and when
-// an overload is worth another try.
+// Which peer a call is given to: who led its group, or who is quick.
 #include "actors/client/client_core.hpp"
 
 #include <algorithm>
@@ -7,7 +6,8 @@
 namespace banyan {
 namespace {
 
-constexpr duration overload_pause_min = std::chrono::milliseconds{10};
+/// An app has no more shards; what a peer says may be anything.
+constexpr std::uint32_t shards_named_max = 1024;
 
 } // namespace
 
@@ -17,6 +17,48 @@ bool client_core::is_spread(const pending& c) {
   return c.what == purpose::call && c.frame.kind == client_call_kind::query
          && (c.frame.max_staleness.has_value() || c.frame.key.empty());
 }
+
+// ---- who leads
+// ---------------------------------------------------------------
+
+/// None: any replica will do, or the group isn't known.
+std::optional<std::uint32_t> client_core::shard_for(const pending& c) {
+  const auto& f = c.frame;
+  const auto shards = c.home->shards;
+  if (shards == 0 || f.max_staleness || f.kind == client_call_kind::lookup)
+    return std::nullopt;
+  const auto shard = shard_of(f.key, shards);
+  return shard < shards_named_max ? std::optional{shard} : std::nullopt;
+}
+
+client_core::shard_hint* client_core::hint_for(const pending& c) {
+  const auto shard = shard_for(c);
+  if (!shard)
+    return nullptr;
+  auto& hints = c.home->hints;
+  if (hints.size() <= *shard)
+    hints.resize(*shard + 1);
+  return &hints[*shard];
+}
+
+// A peer that leads the group, or knows no better, names nobody.
+void client_core::learn(const pending& asked, const node_id& from,
+                        const client_reply_frame& f) {
+  const auto& r = f.reply;
+  auto& a = *asked.home;
+  if (f.shards == 0 || asked.frame.max_staleness
+      || asked.frame.kind == client_call_kind::lookup)
+    return;
+  if (a.shards == 0 && !a.asking)
+    a.shards = f.shards;
+  if (a.shards != f.shards || (!r.leader && r.status != reply_status::ok))
+    return;
+  if (auto* h = hint_for(asked))
+    h->leader = r.leader ? r.leader->node : from;
+}
+
+// ---- which peer
+// ---------------------------------------------------------------
 
 void client_core::peers_changed(time_point now) {
   std::vector<balanced_instance> there;
@@ -55,8 +97,8 @@ client_core::peer* client_core::choose(const pending& c, time_point now) {
     if (const auto node = spread_.choose(tried, now))
       if (auto* p = find(*node); p != nullptr && !p->silent && may(*p))
         return p;
-  } else if (const auto leader = leader_for(c.frame); !leader.is_none()) {
-    if (auto* p = find(leader); p != nullptr && !p->silent && may(*p))
+  } else if (const auto* h = hint_for(c)) {
+    if (auto* p = find(h->leader); p != nullptr && !p->silent && may(*p))
       return p;
   }
   for (const bool silent : {false, true})
@@ -69,24 +111,6 @@ client_core::peer* client_core::choose(const pending& c, time_point now) {
 bool client_core::has_node(const std::vector<node_id>& list,
                            const node_id& node) {
   return std::find(list.begin(), list.end(), node) != list.end();
-}
-
-// ---- overload ---------------------------------------------------------------
-
-/// Nothing ran: the same call may come again, when there is room.
-bool client_core::repeat_overload(std::uint64_t id, const reply& r,
-                                  time_point now) {
-  auto& c = calls_.at(id);
-  const auto pause =
-      std::max(r.retry_after.value_or(duration{}), overload_pause_min);
-  if (c.overloads >= overloads_max || overload_budget_ < 1
-      || now + pause >= c.until)
-    return false;
-  overload_budget_ -= 1;
-  ++c.overloads;
-  c.retry_at = now + pause;
-  alarms_.push({c.retry_at, id});
-  return true;
 }
 
 } // namespace banyan

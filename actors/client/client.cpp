@@ -64,7 +64,7 @@ client::query(std::string_view app, std::string_view key, std::string_view name,
 
 client_counters client::counters() const {
   const auto c = engine_->counters();
-  return {c.calls, c.repeated, c.sessions, c.links_lost, c.linked};
+  return {c.calls, c.repeated, c.sessions, c.refused, c.links_lost, c.linked};
 }
 
 } // namespace banyan

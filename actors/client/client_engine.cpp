@@ -160,6 +160,7 @@ engine_counters engine::counters() {
     c.calls = tokens_;
     c.repeated = core_->repeated();
     c.sessions = core_->sessions();
+    c.refused = core_->refused();
     c.links_lost = links_lost_;
     c.linked = core_->linked();
   });

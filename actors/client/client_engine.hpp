@@ -13,6 +13,7 @@ struct engine_counters {
   std::uint64_t calls = 0;
   std::uint64_t repeated = 0;
   std::uint64_t sessions = 0;
+  std::uint64_t refused = 0;
   std::uint64_t links_lost = 0;
   std::size_t linked = 0;
 };

@@ -1,135 +1,9 @@
-#include "actors/client/client_core.hpp"
+#include "tests/unit/client/client_world.hpp"
 
-#include <gtest/gtest.h>
-
-#include <deque>
 #include <map>
 
-namespace banyan {
+namespace banyan::test {
 namespace {
-
-node_id peer(std::uint8_t n) {
-  std::array<std::uint8_t, 32> a{};
-  a[0] = n;
-  return node_id{a};
-}
-
-/// A core and what it wants, with time in hand.
-struct client_world {
-  client_core core{100};
-  time_point now{std::chrono::seconds{1}};
-  std::deque<client_send> sent;
-  std::vector<client_answer> answers;
-  client_core::effects out;
-
-  void take() {
-    for (auto& e : out)
-      if (auto* s = std::get_if<client_send>(&e))
-        sent.push_back(std::move(*s));
-      else
-        answers.push_back(std::move(std::get<client_answer>(e)));
-    out.clear();
-  }
-  void up(std::uint8_t n) {
-    core.on_peer_up(peer(n), now, out);
-    take();
-  }
-  void down(std::uint8_t n) {
-    core.on_peer_down(peer(n), now, out);
-    take();
-  }
-  void command(std::uint64_t token, duration deadline = 5s) {
-    client_request r;
-    r.token = token;
-    r.app = "counter";
-    r.key = "hits";
-    r.command = "add";
-    r.deadline = deadline;
-    core.call(std::move(r), now, out);
-    take();
-  }
-  /// Of a stateless app: there is no actor.
-  void stateless(std::uint64_t token, duration deadline) {
-    client_request r;
-    r.token = token;
-    r.app = "hello";
-    r.command = "greet";
-    r.query = true;
-    r.deadline = deadline;
-    core.call(std::move(r), now, out);
-    take();
-  }
-  void stale_query(std::uint64_t token) { query(token, 1s); }
-  void query(std::uint64_t token, std::optional<duration> staleness = {}) {
-    client_request r;
-    r.max_staleness = staleness;
-    r.token = token;
-    r.app = "counter";
-    r.key = "hits";
-    r.command = "get";
-    r.query = true;
-    core.call(std::move(r), now, out);
-    take();
-  }
-  client_send next() {
-    if (sent.empty()) {
-      ADD_FAILURE() << "nothing was sent";
-      return {};
-    }
-    auto s = std::move(sent.front());
-    sent.pop_front();
-    return s;
-  }
-  void answer(const client_send& s, reply_status status,
-              std::uint64_t session = 0, std::uint32_t shards = 0) {
-    client_reply_frame f;
-    f.call = s.frame.call;
-    f.reply.status = status;
-    f.reply.session = session;
-    f.shards = shards;
-    core.on_reply(s.to, std::move(f), now, out);
-    take();
-  }
-  void answer_naming(const client_send& s, const node_id& leader) {
-    client_reply_frame f;
-    f.call = s.frame.call;
-    f.reply.leader = replica_ref{leader, {}};
-    f.shards = 1;
-    core.on_reply(s.to, std::move(f), now, out);
-    take();
-  }
-  void overloaded(const client_send& s, duration retry_after) {
-    client_reply_frame f;
-    f.call = s.frame.call;
-    f.reply.status = reply_status::overloaded;
-    f.reply.retry_after = retry_after;
-    core.on_reply(s.to, std::move(f), now, out);
-    take();
-  }
-  /// Runs every timer up to `d` from now.
-  void pass(duration d) {
-    const auto end = now + d;
-    while (core.deadline() <= end) {
-      now = std::max(now, core.deadline());
-      core.on_tick(now, out);
-      take();
-    }
-    now = end;
-  }
-  /// Through look-up and session, so that the next command goes straight out.
-  void open(std::uint64_t session = 7) {
-    const auto lookup = next();
-    EXPECT_EQ(lookup.frame.kind, client_call_kind::lookup);
-    answer(lookup, reply_status::ok, 0, 1);
-    const auto open = next();
-    EXPECT_EQ(open.frame.kind, client_call_kind::open_session);
-    answer(open, reply_status::ok, session);
-  }
-};
-
-session_request numbers(const client_send& s) {
-  return std::get<session_request>(s.frame.identity);
-}
 
 TEST(client_core, a_command_is_numbered_in_a_session) {
   client_world w;
@@ -358,20 +232,23 @@ TEST(client_core, expired_after_a_lost_attempt_is_an_error) {
 TEST(client_core, a_session_has_a_window) {
   client_world w;
   w.up(1);
-  const auto calls = client_core::session_window + 5;
-  for (std::uint64_t i = 1; i <= calls; ++i)
-    w.command(i);
+  w.command(1);
   w.open();
-  ASSERT_EQ(w.sent.size(), client_core::session_window);
   const auto first = w.next();
-  const auto second = w.next();
-  w.answer(second, reply_status::ok); // the floor stays: 1 has no answer
-  EXPECT_EQ(w.sent.size(), client_core::session_window - 2);
+  for (std::uint64_t i = 2; i <= client_core::session_window; ++i) {
+    w.command(i);
+    w.answer(w.next(), reply_status::ok);
+  }
+  const auto next = client_core::session_window + 1;
+  w.command(next); // the floor stays: 1 has no answer
+  w.command(next + 1);
+  EXPECT_TRUE(w.sent.empty());
   w.answer(first, reply_status::ok);
-  EXPECT_EQ(w.sent.size(), client_core::session_window);
+  ASSERT_EQ(w.sent.size(), 2U);
+  EXPECT_EQ(numbers(w.sent[0]).number, next);
   while (!w.sent.empty())
     w.answer(w.next(), reply_status::ok);
-  EXPECT_EQ(w.answers.size(), calls);
+  EXPECT_EQ(w.answers.size(), next + 1);
   EXPECT_EQ(w.core.outstanding(), 0U);
 }
 
@@ -418,16 +295,6 @@ TEST(client_core, close_ends_calls_and_gives_sessions_back) {
   EXPECT_EQ(numbers(closed).session, 7U);
 }
 
-TEST(client_core, overload_is_told_before_anything_is_queued) {
-  client_world w;
-  for (std::uint64_t i = 0; i < client_core::calls_max; ++i)
-    w.query(i);
-  EXPECT_TRUE(w.answers.empty());
-  w.query(client_core::calls_max);
-  ASSERT_EQ(w.answers.size(), 1U);
-  EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
-}
-
 TEST(client_core, a_hint_is_followed_while_its_link_lives) {
   client_world w;
   w.up(1);
@@ -449,63 +316,6 @@ TEST(client_core, a_hint_is_followed_while_its_link_lives) {
   w.up(2);
   w.query(3);
   EXPECT_EQ(w.next().to, peer(1));
-}
-
-TEST(client_core, overload_is_repeated_after_its_pause) {
-  client_world w;
-  w.up(1);
-  w.query(1);
-  for (unsigned i = 0; i < client_core::overloads_max; ++i) {
-    w.overloaded(w.next(), 40ms);
-    w.pass(39ms);
-    EXPECT_TRUE(w.sent.empty());
-    w.pass(1ms);
-    ASSERT_EQ(w.sent.size(), 1U);
-  }
-  w.overloaded(w.next(), 30ms); // enough: the caller gets to know
-  ASSERT_EQ(w.answers.size(), 1U);
-  EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
-  EXPECT_EQ(w.answers[0].reply.retry_after, duration{30ms});
-}
-
-TEST(client_core, no_overload_is_repeated_beyond_the_deadline_or_the_budget) {
-  client_world w;
-  w.up(1);
-  w.query(1);
-  w.overloaded(w.next(), 6s);
-  EXPECT_EQ(w.answers.size(), 1U);
-  constexpr std::uint64_t calls = 1000;
-  for (std::uint64_t token = 2; token < calls + 2; ++token) {
-    w.query(token);
-    w.overloaded(w.next(), 10ms);
-    w.pass(10ms);
-    while (!w.sent.empty())
-      w.overloaded(w.next(), 1s);
-    w.pass(1s);
-    while (!w.sent.empty())
-      w.answer(w.next(), reply_status::overloaded);
-  }
-  EXPECT_EQ(w.answers.size(), calls + 1);
-  EXPECT_LE(static_cast<double>(w.core.repeated()),
-            client_core::overload_reserve
-                + client_core::overload_share * static_cast<double>(calls) + 1);
-  EXPECT_GT(w.core.repeated(), 100U);
-}
-
-TEST(client_core, calls_beyond_the_window_wait_their_turn) {
-  client_world w;
-  w.up(1);
-  for (std::uint64_t token = 1; token <= client_core::window + 2; ++token)
-    w.query(token);
-  EXPECT_EQ(w.sent.size(), client_core::window);
-  w.answer(w.next(), reply_status::ok);
-  EXPECT_EQ(w.sent.size(), client_core::window);
-  w.pass(6s); // those that wait have deadlines like all others
-  EXPECT_EQ(w.answers.size(), client_core::window + 2);
-  EXPECT_EQ(w.core.outstanding(), 0U);
-  w.sent.clear();
-  w.query(9999);
-  EXPECT_EQ(w.sent.size(), 1U);
 }
 
 TEST(client_core, stale_queries_are_spread_over_the_linked_peers) {
@@ -540,4 +350,4 @@ TEST(client_core, stale_queries_are_spread_over_the_linked_peers) {
 }
 
 } // namespace
-} // namespace banyan
+} // namespace banyan::test
