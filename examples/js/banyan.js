@@ -7,6 +7,7 @@
 //   await mesh.query('ledger', 'alice', 'balance')
 //   await mesh.close()
 import { randomBytes } from 'node:crypto'
+import { Backlog } from './backlog.js'
 import { Calls, kind, shardOf, statusWords } from './calls.js'
 import { fromBase32, Identity, localClientKey, readClientKey, toBase32 } from './keys.js'
 import { Link, LinkError } from './link.js'
@@ -64,6 +65,7 @@ function parsePeer (text) {
 export class Client {
   #peers
   #calls
+  #backlog = new Backlog((message, retryAfterMs) => new BanyanError('overloaded', message, { retryAfterMs }))
   #lookups = new Map() // app → until its number of shards is known
   #groups = new Map() // app/shard → its session, and the numbers that are open
   #self
@@ -119,9 +121,10 @@ export class Client {
     return this.#peers.map(p => ({ address: p.address, node: p.node && toBase32(Buffer.from(p.node, 'hex')), up: p.link !== null, asked: p.asked, error: p.error }))
   }
 
-  /** Calls that were asked again; that are under way; links that came up. */
+  /** Calls that were asked again; that are under way; of these, that wait for
+   *  a place among those at the peers; links that came up. */
   counters () {
-    return { repeated: this.#calls.repeated, underWay: this.#underWay, links: this.#links }
+    return { repeated: this.#calls.repeated, underWay: this.#underWay, waiting: this.#backlog.waiting, links: this.#links }
   }
 
   /** Ends calls that are under way (`unknown` or `deadline`), gives the sessions
@@ -132,6 +135,7 @@ export class Client {
     for (const g of this.#groups.values()) {
       if (g.session) this.#calls.tell({ kind: kind.closeSession, app: g.app, key: g.key, identity: () => [g.session, 0, 0] })
     }
+    this.#backlog.end(new BanyanError('deadline', 'the client was closed; not executed'))
     this.#calls.end()
     for (const g of this.#groups.values()) this.#wake(g)
     await Promise.all(this.#peers.map(p => new Promise(resolve => {
@@ -169,15 +173,30 @@ export class Client {
     this.#underWay++
     this.#bytes += size
     order.until = performance.now() + timeout
+    if (idempotencyKey !== undefined) order.identity = () => idempotencyKey
     try {
-      if (order.kind === kind.command && idempotencyKey === undefined) return value(await this.#numbered(order))
-      if (idempotencyKey !== undefined) order.identity = () => idempotencyKey
-      return value(await this.#calls.ask(order))
+      await this.#backlog.enter(order, this.#pausedWith(order))
+      return value(await this.#given(order))
     } finally {
       this.#underWay--
       this.#bytes -= size
     }
   }
+
+  // A call that has its place among those at the peers.
+  async #given (order) {
+    let answer
+    try {
+      answer = await (order.kind === kind.command && !order.identity ? this.#numbered(order) : this.#calls.ask(order))
+      return answer
+    } finally {
+      const refused = statusWords[answer?.status] === 'overloaded'
+      this.#backlog.leave(order, this.#pausedWith(order), order.took, refused ? Number(answer.retryAfterMs) || 0 : undefined)
+    }
+  }
+
+  // Who waits when a peer says `overloaded`: the group, as far as it is known.
+  #pausedWith (order) { return this.#calls.group(order) ?? `${order.app}/` }
 
   // A command's number in a session of its group makes it the same command
   // wherever and however often it is asked.

@@ -61,13 +61,14 @@ export class Calls {
   }
 
   /** Asks until there is an answer, or `until` (performance.now()). `order`:
-   *  `{ kind, app, key, command, argument, identity (), maxStaleness, until }`.
-   *  Never rejects: `{ status, message, lost, … }`, where `lost` says that some
-   *  attempt's outcome will never be told. */
+   *  `{ kind, app, key, command, argument, identity (), maxStaleness, until }`;
+   *  its `took` is set (ms), if one peer was asked, once. Never rejects:
+   *  `{ status, message, lost, … }`, where `lost` says that some attempt's
+   *  outcome will never be told. */
   ask (order) {
     return new Promise(resolve => {
       const number = ++this.number
-      const ask = { ...order, number, resolve, asked: new Set(), notHere: new Set(), lost: false, sent: false, retryAt: 0, pause: 0 }
+      const ask = { ...order, order, number, resolve, asked: new Set(), notHere: new Set(), lost: false, sends: 0, retryAt: 0, pause: 0 }
       this.open.set(number, ask)
       this.#sendToBest(ask)
     })
@@ -90,15 +91,15 @@ export class Calls {
 
   // ---- which peer
 
-  // Undefined where any replica will do, or the group isn't known.
-  #group (ask) {
+  /** Undefined where any replica will do, or the group isn't known. */
+  group (ask) {
     const shards = this.shards.get(ask.app)
     return shards && ask.key !== '' && ask.maxStaleness === undefined ? `${ask.app}/${shardOf(ask.key, shards)}` : undefined
   }
 
   #choose (ask) {
     const free = this.peers.filter(p => p.link && !ask.asked.has(p) && !ask.notHere.has(p))
-    const leader = this.leaders.get(this.#group(ask))
+    const leader = this.leaders.get(this.group(ask))
     return free.find(p => p.node === leader && !p.silent) ?? free.find(p => !p.silent) ?? free[0]
   }
 
@@ -107,8 +108,7 @@ export class Calls {
     if (now >= ask.until) return this.#finish(ask, outOfTime(ask))
     const peer = this.#choose(ask)
     if (peer && peer.link.send(channel.request, this.#frame(ask, ask.until - now))) {
-      if (ask.sent) this.repeated++
-      ask.sent = true
+      if (ask.sends++ > 0) this.repeated++
       ask.sentAt = now
       ask.asked.add(peer)
       peer.asked++
@@ -127,6 +127,7 @@ export class Calls {
   #finish (ask, answer) {
     clearTimeout(ask.timer)
     this.open.delete(ask.number)
+    if (ask.sends === 1 && !ask.lost) ask.order.took = performance.now() - ask.sentAt
     ask.resolve({ ...answer, lost: ask.lost || ask.asked.size > 0 })
   }
 
@@ -160,7 +161,7 @@ export class Calls {
   // Who leads the group is asked first from now on. A peer that leads it, or
   // knows no better, names nobody.
   #learn (ask, peer, reply) {
-    const group = this.#group(ask)
+    const group = this.group(ask)
     if (group !== undefined && (reply.leader || reply.status === status.ok)) this.leaders.set(group, reply.leader || peer.node)
   }
 
@@ -215,5 +216,5 @@ export class Calls {
 function outOfTime (ask) {
   const changes = ask.kind === kind.command && (ask.lost || ask.asked.size > 0)
   if (changes) return { status: status.unknown, message: 'no peer answered in time; it may have taken effect' }
-  return { status: status.deadline, message: ask.sent ? 'no answer in time' : 'no peer could be reached', unsent: !ask.sent }
+  return { status: status.deadline, message: ask.sends > 0 ? 'no answer in time' : 'no peer could be reached', unsent: ask.sends === 0 }
 }

@@ -158,7 +158,8 @@ describe('calls', { concurrency: true }, () => {
     const c = await client(t, [peer], { bytesMax: 100_000 })
     const many = Array.from({ length: 1200 }, () => c.call('app', 'key', 'add', null, { timeout: 50_000 }))
     await assert.rejects(c.call('app', 'key', 'add', 'x'.repeat(100_000)), { code: 'overloaded' })
-    await until(() => held.length === 1002)
+    await until(() => held.length === 706)
+    assert.equal(c.counters().waiting, 496)
     answering = true
     held.splice(0).forEach(answer => answer())
     await Promise.all(two)
@@ -166,6 +167,31 @@ describe('calls', { concurrency: true }, () => {
     assert.deepEqual(numbers.map(([n]) => n), Array.from({ length: 1200 }, (_, i) => i + 1))
     for (const [number, floor] of numbers) assert.ok(number - floor < 1000)
     assert.deepEqual([c.counters().underWay, few.counters().underWay], [0, 0])
+  })
+
+  it('overloaded: its group is left alone until the pause is over, others are not', limit, async t => {
+    let refused = 0
+    let came = 0
+    const [peer] = await peersFor(t, {
+      shards: 1,
+      answer: call => {
+        if (call.kind > 1) return
+        if (call.command === 'hot') {
+          refused = performance.now()
+          return reply(call, [[2, 9], [11, 2000]])
+        }
+        if (call.command === 'after') came = performance.now()
+        return ok(call, 7)
+      }
+    })
+    const c = await client(t, [peer])
+    await c.query('app', 'key', 'get', null, { timeout: 30_000 })
+    await assert.rejects(c.query('app', 'key', 'hot', null, { timeout: 30_000 }), { code: 'overloaded', retryAfterMs: 2000 })
+    await assert.rejects(c.query('app', 'key', 'get', null, { timeout: 1 }), { code: 'overloaded' })
+    const waits = c.query('app', 'key', 'after', null, { timeout: 60_000 })
+    assert.equal(await c.query('other', 'key', 'get', null, { timeout: 60_000 }), 7)
+    assert.equal(await waits, 7)
+    assert.ok(came - refused > 1900)
   })
 
   it('a close ends what is under way, and says so to the peer', limit, async t => {
