@@ -26,6 +26,7 @@ struct arguments {
   undelete_options undelete;
   call_options call;
   query_options query;
+  why_options why;
   events_options events;
   logs_options logs;
   get_options get;
@@ -107,6 +108,17 @@ private:
     add(app_, "apps", "all apps, or the groups of one",
         [this](const session& s) { return cli::apps(s, a_.name); })
         ->add_option("NAME", a_.name, "one app");
+    add(app_, "risk",
+        "what an app would live through now: the loss of any "
+        "node, machine, zone or region",
+        [this](const session& s) { return risk(s, a_.name); })
+        ->add_option("APP", a_.name, "its name")
+        ->required();
+    auto* w = add(app_, "why", "why an app's replicas are where they are",
+                  [this](const session& s) { return why(s, a_.why); });
+    w->add_option("APP", a_.why.app, "APP, or APP/SHARD as in ledger/3")
+        ->required();
+    w->add_option("-n", a_.why.runners_up, "show N runners-up (3)");
     add(app_, "failovers", "every change of leader, with its phases",
         failovers);
     auto* e = add(app_, "events", "what happened in the mesh",
@@ -200,7 +212,8 @@ private:
   void calls() {
     auto* c = add(app_, "call", "send a command to an actor",
                   [this](const session& s) { return call(s, a_.call); });
-    c->add_option("ACTOR", a_.call.address, "APP/KEY, as in ledger/alice; of a stateless app: APP")
+    c->add_option("ACTOR", a_.call.address,
+                  "APP/KEY, as in ledger/alice; of a stateless app: APP")
         ->required();
     c->add_option("COMMAND", a_.call.command, "as in deposit")->required();
     c->add_option("ARGUMENT", a_.call.argument, "JSON, as in '{\"cents\":5}'");

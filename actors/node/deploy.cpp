@@ -4,6 +4,7 @@
 #include "actors/node/modules.hpp"
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/node/supervisor.hpp"
 #include "base/codec.hpp"
 
@@ -29,36 +30,14 @@ deploy_answer refused(reply_status s, std::string why) {
 
 std::vector<candidate> group_supervisor::candidates(const app_spec* s) const {
   std::vector<candidate> out;
-  for (const auto& m : ctx_.members->members()) {
-    const bool here = m.record.node == ctx_.self();
-    if (m.state != net::member_state::alive
-        || m.record.word != net::member_word::normal
-        || ctx_.is_drained(m.record.node)
-        || (!here && !ctx_.members->hears(m.record.node)))
-      continue;
-    candidate c;
-    c.node = m.record.node;
-    c.region = m.record.region;
-    c.zone = m.record.zone;
-    c.host = m.record.address.host;
-    c.tier = m.record.tier;
-    c.weight = m.record.capacity.weight;
-    c.memory_mib = m.record.capacity.memory_mib;
-    c.disk_mib = m.record.capacity.disk_mib;
-    c.has_module = s == nullptr || s->modules.empty()
-                   || module_for(*s, m.record.target) != nullptr;
-    out.push_back(std::move(c));
-  }
+  for (auto& m : members_for(ctx_, s))
+    if (m.away == away::none)
+      out.push_back(std::move(m.as));
   return out;
 }
 
 placement_need group_supervisor::need_of(const app_spec& s) const {
-  placement_need n;
-  n.voters = s.replicas;
-  n.regions = s.regions;
-  n.two_regions = s.spread == app_spread::regions;
-  n.min_tier = s.min_tier;
-  return n;
+  return need_for(s);
 }
 
 deploy_answer

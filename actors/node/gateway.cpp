@@ -190,6 +190,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   }
   if (path.size() == 5 && path[3] == "call" && (get || q.method == "POST"))
     return stateless_call(q, std::move(r), get);
+  if (path.size() == 4 && (path[3] == "risk" || path[3] == "why") && get)
+    return outlook(q, r);
   if (path.size() == 4 && path[3] == "_papers" && get)
     return papers(q, r);
   if (path.size() == 4 && path[3] == "_backup" && get)

@@ -68,6 +68,8 @@ private:
   void recover(io::http_request& q, responder r);
   void verify(io::http_request& q, responder r, bool begin);
   void modules(io::http_request& q, responder r); // gateway_modules.cpp
+  /// `…/risk` and `…/why` (gateway_outlook.cpp)
+  void outlook(const io::http_request& q, responder r);
   // What operators ask for (gateway_operator.cpp)
   void logs(io::http_request& q, responder r);
   void look(io::http_request& q, responder r);
@@ -116,6 +118,21 @@ std::string view_metrics(const node_context& ctx, duration uptime,
                          const std::optional<io::http_counters>& http);
 bytes view_verify(const scrub_report& r, time_point now);
 bytes view_deploy(const node_context& ctx, const deploy_answer& a);
+/// @}
+
+/// @name The outlook of one app (gateway_outlook.cpp)
+/// @{
+/// What it would live through now. Empty when there is no such app.
+bytes view_risk(const node_context& ctx, const std::string& name);
+struct why_wish {
+  std::optional<std::uint32_t> shard; ///< none: the first ones
+  std::size_t runners_up = 3;
+};
+inline constexpr std::size_t runners_up_max = 32;
+/// Why its replicas are where they are. Empty when there is no such app or
+/// shard, or its documents aren't here.
+bytes view_why(const node_context& ctx, const std::string& name,
+               const why_wish& wish);
 /// @}
 
 /// What to do about a call that is an admin's.

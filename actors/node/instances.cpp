@@ -20,24 +20,9 @@ placed
 group_supervisor::place_instances(const app_spec& s,
                                   const std::array<std::uint8_t, 16>& nonce,
                                   std::uint32_t count) const {
-  auto all = candidates(&s);
-  all.erase(std::remove_if(
-                all.begin(), all.end(),
-                [&](const candidate& c) {
-                  const auto sealed = [&] {
-                    return std::any_of(
-                        s.secret_keys.begin(), s.secret_keys.end(),
-                        [&](const sealed_for& k) { return k.node == c.node; });
-                  };
-                  // Who came after the deploy can't open its
-                  // secrets: a place there would stay empty.
-                  return !knows(ctx_.features_of(c.node), feature::stateless)
-                         || (!s.secret_keys.empty() && !sealed());
-                }),
-            all.end());
   auto need = need_of(s);
   need.voters = count;
-  return place(placement_hash(nonce, 0), need, all);
+  return place(placement_hash(nonce, 0), need, candidates(&s));
 }
 
 bool group_supervisor::placed_here(const app_record& a) const {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
+#include <string_view>
 
 namespace banyan {
 namespace {
@@ -25,68 +27,103 @@ bool contains(const std::vector<std::string>& list, const std::string& s) {
   return std::find(list.begin(), list.end(), s) != list.end();
 }
 
-std::vector<const candidate*> ranked(const digest& group,
-                                     const placement_need& need,
-                                     const std::vector<candidate>& members) {
-  std::vector<std::pair<double, const candidate*>> scored;
+/// A candidate that fits, and its score.
+struct scored {
+  const candidate* who = nullptr;
+  double score = 0;
+};
+using placement_order = std::vector<scored>;
+
+placement_order ranked(const digest& group, const placement_need& need,
+                       const std::vector<candidate>& members) {
+  placement_order out;
   for (const auto& c : members)
     if (why_unfit(c, need) == unfit::none)
-      scored.emplace_back(score(group, c), &c);
-  std::sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first
-                              : a.second->node < b.second->node;
+      out.push_back({&c, score(group, c)});
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
+    return a.score != b.score ? a.score > b.score : a.who->node < b.who->node;
   });
-  std::vector<const candidate*> out;
-  out.reserve(scored.size());
-  for (const auto& s : scored)
-    out.push_back(s.second);
   return out;
 }
 
 bool same_place(const std::string& a, const std::string& b) {
   return !a.empty() && a == b;
 }
-
-// What `c` has in common with those chosen: fewer is better. A shared host
-// weighs more than a zone; a missing second region more than both.
-int crowding(const candidate& c, const std::vector<const candidate*>& chosen,
-             bool two_regions) {
-  int zone = 0;
-  int host = 0;
-  bool other_region = chosen.empty();
-  for (const auto* o : chosen) {
-    if (same_place(c.zone, o->zone) && c.region == o->region)
-      ++zone;
-    if (same_place(c.host, o->host))
-      ++host;
-    other_region |= o->region != c.region;
-  }
-  bool spread_already = false;
-  for (const auto* o : chosen)
-    spread_already |= o->region != chosen.front()->region;
-  const int region =
-      two_regions && !spread_already && !chosen.empty() && !other_region;
-  return region * 10000 + host * 100 + zone;
+bool same_zone(const candidate& a, const candidate& b) {
+  return same_place(a.zone, b.zone) && a.region == b.region;
 }
 
-const candidate* best(const std::vector<const candidate*>& order,
-                      const std::vector<const candidate*>& chosen,
-                      const std::vector<node_id>& excluded, bool two_regions) {
-  const candidate* found = nullptr;
+using chosen_list = std::vector<const candidate*>;
+
+std::size_t regions_of(const chosen_list& chosen) {
+  std::set<std::string_view> seen;
+  for (const auto* c : chosen)
+    seen.insert(c->region);
+  return seen.size();
+}
+
+// What the regions lack if `c` comes to those chosen: another region while
+// there are too few, then one that holds no majority.
+int region_crowding(const candidate& c, const chosen_list& chosen,
+                    const placement_need& need) {
+  if (need.regions_min < 2 || chosen.empty())
+    return 0;
+  std::size_t there = 0;
+  for (const auto* o : chosen)
+    there += o->region == c.region ? 1 : 0;
+  const auto minority = std::max<std::size_t>(1, survives(need.voters));
+  const bool too_few = there > 0 && regions_of(chosen) < need.regions_min;
+  return (too_few ? 2 : 0) + (there + 1 > minority ? 1 : 0);
+}
+
+// What `c` has in common with those chosen: fewer is better. A shared host
+// weighs more than a zone; what regions lack more than both.
+int crowding(const candidate& c, const chosen_list& chosen,
+             const placement_need& need) {
+  int zone = 0;
+  int host = 0;
+  for (const auto* o : chosen) {
+    zone += same_zone(c, *o) ? 1 : 0;
+    host += same_place(c.host, o->host) ? 1 : 0;
+  }
+  return region_crowding(c, chosen, need) * 10000 + host * 100 + zone;
+}
+
+const scored* best(const placement_order& order, const chosen_list& chosen,
+                   const std::vector<node_id>& excluded,
+                   const placement_need& need) {
+  const scored* found = nullptr;
   int crowd = 0;
-  for (const auto* c : order) {
-    const auto is_it = [&](const candidate* o) { return o->node == c->node; };
+  for (const auto& s : order) {
+    const auto is_it = [&](const candidate* o) {
+      return o->node == s.who->node;
+    };
     if (std::any_of(chosen.begin(), chosen.end(), is_it)
-        || std::find(excluded.begin(), excluded.end(), c->node)
+        || std::find(excluded.begin(), excluded.end(), s.who->node)
                != excluded.end())
       continue;
-    const int now = crowding(*c, chosen, two_regions);
+    const int now = crowding(*s.who, chosen, need);
     if (found == nullptr || now < crowd) {
-      found = c;
+      found = &s;
       crowd = now;
     }
   }
   return found;
+}
+
+/// In the order in which they are chosen.
+std::vector<const scored*> choose(const placement_order& order,
+                                  const placement_need& need) {
+  std::vector<const scored*> out;
+  chosen_list chosen;
+  while (out.size() < need.voters) {
+    const auto* s = best(order, chosen, {}, need);
+    if (s == nullptr)
+      break;
+    out.push_back(s);
+    chosen.push_back(s->who);
+  }
+  return out;
 }
 
 // "2 tier, 1 region": why the members that are there don't fit.
@@ -135,6 +172,18 @@ const char* to_string(unfit why) noexcept {
     return "module";
   case unfit::weight:
     return "weight";
+  }
+  return "?";
+}
+
+const char* to_string(shared_place what) noexcept {
+  switch (what) {
+  case shared_place::host:
+    return "machine";
+  case shared_place::zone:
+    return "zone";
+  case shared_place::region:
+    return "region";
   }
   return "?";
 }
@@ -192,17 +241,10 @@ placed place(const digest& group_hash, const placement_need& need,
              const std::vector<candidate>& members) {
   placed out;
   const auto order = ranked(group_hash, need, members);
-  std::vector<const candidate*> chosen;
-  while (chosen.size() < need.voters) {
-    const auto* c = best(order, chosen, {}, need.two_regions);
-    if (c == nullptr)
-      break;
-    chosen.push_back(c);
-  }
-  bool one_region = true;
-  for (const auto* c : chosen) {
-    out.nodes.push_back(c->node);
-    one_region &= c->region == chosen.front()->region;
+  chosen_list chosen;
+  for (const auto* s : choose(order, need)) {
+    out.nodes.push_back(s->who->node);
+    chosen.push_back(s->who);
   }
   out.missing = need.voters - static_cast<std::uint32_t>(chosen.size());
   if (out.missing > 0)
@@ -213,9 +255,63 @@ placed place(const digest& group_hash, const placement_need& need,
         + " failures");
   if (const auto why = why_not(need, members); out.missing > 0 && !why.empty())
     out.warnings.push_back("members that don't fit: " + why);
-  if (need.two_regions && one_region)
-    out.warnings.emplace_back("all voters are in one region: the spec asks for "
-                              "two, but no other has a fitting node");
+  if (const auto n = regions_of(chosen);
+      need.regions_min >= 2 && n < need.regions_min)
+    out.warnings.push_back(
+        "all voters are in "
+        + (n == 1 ? "one region" : std::to_string(n) + " regions")
+        + ": the spec asks for "
+        + (need.regions_min == 2 ? "two" : std::to_string(need.regions_min))
+        + ", but no other has a fitting node");
+  return out;
+}
+
+std::vector<placement_step> explain_place(const digest& group_hash,
+                                          const placement_need& need,
+                                          const std::vector<candidate>& members,
+                                          std::size_t runners_up) {
+  const auto order = ranked(group_hash, need, members);
+  const auto picks = choose(order, need);
+  std::vector<placement_step> out;
+  chosen_list before;
+  const auto step = [&](const scored& s) -> placement_step& {
+    auto& p = out.emplace_back();
+    p.node = s.who->node;
+    p.score = s.score;
+    p.rank = static_cast<std::uint32_t>(&s - order.data()) + 1;
+    for (const auto* o : before) {
+      if (same_place(s.who->host, o->host))
+        p.shares.emplace_back(shared_place::host, o->node);
+      else if (same_zone(*s.who, *o))
+        p.shares.emplace_back(shared_place::zone, o->node);
+      else if (need.regions_min >= 2 && s.who->region == o->region)
+        p.shares.emplace_back(shared_place::region, o->node);
+    }
+    return p;
+  };
+  std::set<const scored*> taken;
+  for (const auto* s : picks) {
+    auto& p = step(*s);
+    p.chosen = true;
+    for (const auto* o = order.data(); o != s; ++o)
+      p.passed_over += taken.count(o) == 0 ? 1 : 0;
+    taken.insert(s);
+    before.push_back(s->who);
+  }
+  const auto all = before;
+  if (!before.empty())
+    before.pop_back();
+  const auto last = picks.empty() ? 0 : crowding(*all.back(), before, need);
+  std::vector<node_id> asked;
+  while (asked.size() < runners_up) {
+    const auto* s = best(order, all, asked, need);
+    if (s == nullptr)
+      break;
+    asked.push_back(s->who->node);
+    auto& p = step(*s);
+    p.crowded = !picks.empty() && s->score > picks.back()->score
+                && crowding(*s->who, before, need) > last;
+  }
   return out;
 }
 
@@ -225,21 +321,21 @@ next_candidate(const digest& group_hash, const placement_need& need,
                const std::vector<node_id>& kept,
                const std::vector<node_id>& excluded,
                const std::optional<std::string>& same_region) {
-  std::vector<const candidate*> chosen;
+  chosen_list chosen;
   for (const auto& c : members)
     if (std::find(kept.begin(), kept.end(), c.node) != kept.end())
       chosen.push_back(&c);
   auto order = ranked(group_hash, need, members);
   if (same_region)
     order.erase(std::remove_if(order.begin(), order.end(),
-                               [&](const candidate* c) {
-                                 return c->region != *same_region;
+                               [&](const scored& s) {
+                                 return s.who->region != *same_region;
                                }),
                 order.end());
-  const auto* c = best(order, chosen, excluded, need.two_regions);
-  if (c == nullptr)
+  const auto* s = best(order, chosen, excluded, need);
+  if (s == nullptr)
     return std::nullopt;
-  return c->node;
+  return s->who->node;
 }
 
 digest placement_hash(const_bytes app_nonce, std::uint32_t shard) {

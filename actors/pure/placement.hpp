@@ -27,7 +27,9 @@ struct placement_need {
   std::uint32_t voters = 3;
   std::vector<std::string> regions; ///< allowed; empty: any
   std::vector<std::string> denied;  ///< regions that are not, even so
-  bool two_regions = false;         ///< `spread = "regions"`
+  /// `spread`: at least so many regions, and none with a majority of the
+  /// voters, while there is a choice; below 2: regions don't matter.
+  std::uint32_t regions_min = 0;
   std::uint8_t min_tier = 0;
   std::uint64_t memory_mib = 0;
   std::uint64_t disk_mib = 0;
@@ -55,11 +57,40 @@ struct placed {
 
 /// Rendezvous hashing, weighted by capacity, over the members that satisfy the
 /// hard constraints; then diversity: no two voters on one node, zone or host
-/// while there is a choice, and two regions when the spec says so. A pure
+/// while there is a choice, and as many regions as the spec says. A pure
 /// function: same members, same answer, everywhere; the order in which members
 /// are given does not matter.
 placed place(const digest& group_hash, const placement_need& need,
              const std::vector<candidate>& members);
+
+/// What a candidate has in common with one that was chosen before it.
+enum class shared_place : std::uint8_t { host = 1, zone, region };
+const char* to_string(shared_place what) noexcept;
+
+/// How `place` came to a candidate, or past it.
+struct placement_step {
+  node_id node;
+  double score = 0;       ///< weighted rendezvous: the largest wins
+  std::uint32_t rank = 0; ///< by score, of those that fit; the first is 1
+  bool chosen = false;    ///< by `place`; else it would be asked next
+  /// How many with a larger score were passed over for it, since they would
+  /// have had more in common with those chosen before.
+  std::uint32_t passed_over = 0;
+  /// With those chosen before it; of one that isn't chosen: with all but the
+  /// last, in whose place it might have come. A region counts only when the
+  /// spec wants several.
+  std::vector<std::pair<shared_place, node_id>> shares;
+  /// Not chosen only: its score is larger than that of the last one that is,
+  /// which has less in common with the others.
+  bool crowded = false;
+};
+
+/// `place`, step by step: those that it chooses in their order, then as many
+/// `runners_up` as would be asked next.
+std::vector<placement_step> explain_place(const digest& group_hash,
+                                          const placement_need& need,
+                                          const std::vector<candidate>& members,
+                                          std::size_t runners_up);
 
 /// The next node for a replica that replaces one: the members that remain keep
 /// their places. `same_region` (of the lost voter) is demanded first; the

@@ -36,6 +36,16 @@ outcome apps(const session& s, const std::string& name); ///< empty: all
 outcome failovers(const session& s);
 /// @}
 
+/// @name What an app would live through, and where it is (outlook.cpp)
+/// @{
+outcome risk(const session& s, const std::string& app);
+struct why_options {
+  std::string app; ///< `APP` or `APP/SHARD`
+  std::optional<std::size_t> runners_up;
+};
+outcome why(const session& s, const why_options& o);
+/// @}
+
 /// @name What happened (events.cpp)
 /// @{
 struct events_options {

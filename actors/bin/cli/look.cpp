@@ -1,35 +1,9 @@
-#include "actors/bin/cli/commands.hpp"
+#include "actors/bin/cli/look.hpp"
 
 #include <algorithm>
 
 namespace banyan::cli {
 namespace {
-
-constexpr std::size_t short_id = 8;
-
-std::string brief(const value& id) {
-  return id.text().substr(0, short_id);
-}
-
-// Either the JSON as is, or what `show` makes of the value.
-template <class Show>
-outcome look(const session& s, const std::string& target, Show show) {
-  auto peer = peer_client::open(s.place);
-  if (!peer.ok())
-    return failure{peer.error()};
-  if (s.json) {
-    const auto json = peer->get_json(target);
-    if (!json.ok())
-      return failure{json.error()};
-    print(*json);
-    return {};
-  }
-  const auto v = peer->get(target);
-  if (!v.ok())
-    return failure{v.error()};
-  print(show(*v));
-  return {};
-}
 
 std::string leaders(const value& app) {
   if (app["kind"].text() == "stateless")

@@ -91,5 +91,53 @@ TEST_F(OwnedMesh, LivesThroughDeployCallUpdateAndRemove) {
   EXPECT_EQ(banyan(0, {"query", "ledger/alice", "balance"}).out, "0\n");
 }
 
+/// Of what is there now: `banyan plan` said the same of the spec.
+TEST(Outlook, RiskFollowsTheMeshAndWhyNamesWhoIsNext) {
+  process_mesh mesh{{{"eu", "a"}, {"eu", "b"}, {"us", "a"}, {"ap", "a"}}, {}};
+  mesh.start_all();
+  mesh.wait_members(4);
+  mesh.deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\n"
+                        "shards = 2\nreplicas = 3\nspread = \"regions\"\n");
+  mesh.wait_healthy("ledger", 3);
+  const auto banyan = [&](std::size_t peer, std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {BANYAN_PROGRAM, "--data", mesh.data(peer).string()});
+    return run_program(words, 30s);
+  };
+  const auto says = [&](std::size_t peer, const std::string& line) {
+    return wait_until(
+        [&] {
+          const auto r = banyan(peer, {"risk", "ledger"});
+          return r.end.code == 0 && r.out.find(line) != std::string::npos;
+        },
+        20s, 100ms);
+  };
+  EXPECT_TRUE(says(0, "ledger: 2 shards serve now"));
+  EXPECT_TRUE(says(2, "any region   3       yes       nothing is lost"))
+      << banyan(2, {"risk", "ledger"}).out;
+  // All of them are on this one machine.
+  EXPECT_TRUE(says(3, "any machine  1       no        machine 127.0.0.1"));
+
+  const auto why = banyan(0, {"why", "ledger/1"});
+  EXPECT_EQ(why.end.code, 0) << why.err;
+  EXPECT_NE(why.out.find("4 of 4 members may take a replica"),
+            std::string::npos)
+      << why.out;
+  EXPECT_NE(why.out.find("runner-up"), std::string::npos) << why.out;
+  EXPECT_NE(why.out.find("choice 1: rank 1 by score"), std::string::npos)
+      << why.out;
+
+  mesh.kill(3); // the only one of its region: each shard has a voter there
+  EXPECT_TRUE(says(0, "any region   3       no        region "))
+      << banyan(0, {"risk", "ledger"}).out;
+  EXPECT_TRUE(wait_until(
+      [&] {
+        const auto r = banyan(0, {"why", "ledger"});
+        return r.out.find("it is dead") != std::string::npos;
+      },
+      20s, 100ms));
+  EXPECT_EQ(banyan(0, {"why", "nobody"}).end.code, 1);
+}
+
 } // namespace
 } // namespace banyan::test

@@ -172,11 +172,46 @@ TEST_F(placing, two_regions_when_the_spec_says_so) {
   for (std::uint32_t s = 0; s < 50; ++s)
     spread += distinct(group(s), &candidate::region) == 2;
   EXPECT_LT(spread, 50U);
-  need.two_regions = true;
+  need.regions_min = 2;
   for (std::uint32_t s = 0; s < 50; ++s)
     EXPECT_EQ(distinct(group(s), &candidate::region), 2U);
   members.pop_back();
   EXPECT_EQ(strict_refusal(group(0)).find("all voters are in one region"), 0U);
+}
+
+TEST_F(placing, no_region_has_a_majority_while_there_is_a_choice) {
+  region("eu", 8, 8);
+  region("us", 2, 2);
+  region("ap", 1, 1);
+  need.regions_min = 2;
+  for (const std::uint32_t voters : {3U, 5U, 7U}) {
+    need.voters = voters;
+    for (std::uint32_t s = 0; s < 50; ++s) {
+      const auto p = group(s);
+      ASSERT_EQ(p.nodes.size(), voters);
+      // Seven voters: four places are left for eu at least.
+      EXPECT_EQ(survival_of(p.nodes, members).any_region, voters < 7) << s;
+      EXPECT_TRUE(p.warnings.empty());
+    }
+  }
+  need.voters = 3;
+  members.pop_back(); // two regions are as many as are asked for
+  for (std::uint32_t s = 0; s < 50; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::region), 2U);
+}
+
+TEST_F(placing, so_many_regions_as_the_spec_says) {
+  for (const char* name : {"eu", "us", "ap", "sa"})
+    region(name, 3, 3);
+  need.voters = 5;
+  need.regions_min = 4;
+  for (std::uint32_t s = 0; s < 50; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::region), 4U);
+  need.regions_min = 5;
+  const auto p = group(0);
+  EXPECT_EQ(distinct(p, &candidate::region), 4U);
+  EXPECT_EQ(strict_refusal(p), "all voters are in 4 regions: the spec asks for "
+                               "5, but no other has a fitting node");
 }
 
 TEST_F(placing, fewer_nodes_than_voters_says_degraded_and_why) {

@@ -1,0 +1,75 @@
+#include "actors/node/placing.hpp"
+
+#include "actors/docs/app_documents.hpp"
+#include "actors/node/modules.hpp"
+#include "actors/pure/features.hpp"
+
+#include <algorithm>
+
+namespace banyan::actors {
+namespace {
+
+away away_of(const node_context& ctx, const net::member_view& m,
+             const app_spec* s) {
+  switch (m.state) {
+  case net::member_state::alive:
+    break;
+  case net::member_state::suspect:
+    return away::suspect;
+  case net::member_state::dead:
+    return away::dead;
+  case net::member_state::left:
+    return away::left;
+  }
+  const auto& node = m.record.node;
+  if (m.record.word != net::member_word::normal)
+    return away::left;
+  if (ctx.is_drained(node))
+    return away::drained;
+  if (node != ctx.self() && !ctx.members->hears(node))
+    return away::unheard;
+  if (s == nullptr || s->kind != app_kind::stateless)
+    return away::none;
+  if (!knows(ctx.features_of(node), feature::stateless))
+    return away::older;
+  // Who came after the deploy can't open its secrets: a place there would stay
+  // empty.
+  const bool named =
+      std::any_of(s->secret_keys.begin(), s->secret_keys.end(),
+                  [&](const sealed_for& k) { return k.node == node; });
+  return s->secret_keys.empty() || named ? away::none : away::sealed;
+}
+
+} // namespace
+
+std::vector<why_member> members_for(const node_context& ctx,
+                                    const app_spec* s) {
+  std::vector<why_member> out;
+  for (const auto& m : ctx.members->members()) {
+    auto& member = out.emplace_back();
+    member.away = away_of(ctx, m, s);
+    auto& c = member.as;
+    c.node = m.record.node;
+    c.region = m.record.region;
+    c.zone = m.record.zone;
+    c.host = m.record.address.host;
+    c.tier = m.record.tier;
+    c.weight = m.record.capacity.weight;
+    c.memory_mib = m.record.capacity.memory_mib;
+    c.disk_mib = m.record.capacity.disk_mib;
+    c.has_module = s == nullptr || s->modules.empty()
+                   || module_for(*s, m.record.target) != nullptr;
+  }
+  return out;
+}
+
+placement_need need_for(const app_spec& s) {
+  placement_need n;
+  n.voters = s.replicas;
+  n.regions = s.regions;
+  n.regions_min = s.spread == app_spread::regions ? 2 : 0;
+  n.min_tier = s.min_tier;
+  return n;
+}
+
+} // namespace banyan::actors

@@ -1,0 +1,16 @@
+#pragma once
+#include "actors/node/context.hpp"
+#include "actors/pure/why.hpp"
+
+#include <vector>
+
+namespace banyan::actors {
+
+/// Every member as placement sees it, and why it takes no new replica of `s`
+/// (null: of any app) now. Loop thread only.
+std::vector<why_member> members_for(const node_context& ctx, const app_spec* s);
+
+/// What the groups (or instances) of such an app need of members.
+placement_need need_for(const app_spec& s);
+
+} // namespace banyan::actors
