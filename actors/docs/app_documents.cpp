@@ -39,6 +39,7 @@ enum spec_key : std::int64_t {
   key_secret_box = 5,
   key_secret_keys = 6,
   key_token_hash = 7,
+  key_spread_regions = 8,
   key_restoring = 16,
   key_undeletes = 17,
 };
@@ -75,10 +76,11 @@ void encode_additions(writer& w, const app_spec& s) {
   const bool box = !s.secret_box.empty();
   const bool keys = !s.secret_keys.empty();
   const bool token = !s.token_hash.empty();
+  const bool regions = s.spread_regions != usual.spread_regions;
   const bool restoring = !s.restoring.empty();
   const bool undeletes = s.undeletes != 0;
   const auto n = std::size_t{modules} + memory + turn + watch + box + keys
-                 + token + restoring + undeletes;
+                 + token + regions + restoring + undeletes;
   if (n == 0) {
     w.nil();
     return;
@@ -101,6 +103,8 @@ void encode_additions(writer& w, const app_spec& s) {
     encode_sealed(w.uint(key_secret_keys), s.secret_keys);
   if (token)
     w.uint(key_token_hash).blob(s.token_hash);
+  if (regions)
+    w.uint(key_spread_regions).uint(s.spread_regions);
   if (restoring)
     w.uint(key_restoring).blob(s.restoring);
   if (undeletes)
@@ -142,6 +146,9 @@ void decode_additions(reader& r, app_spec& s) {
     case key_token_hash:
       s.token_hash = r.blob(token_hash_bytes).copy();
       r.require(s.token_hash.size() == token_hash_bytes);
+      break;
+    case key_spread_regions:
+      s.spread_regions = static_cast<std::uint8_t>(r.uint(255));
       break;
     case key_restoring:
       s.restoring = r.blob(16).copy();
@@ -213,6 +220,14 @@ bool is_app_name(std::string_view name) noexcept {
   });
 }
 
+bool set_spread(app_spec& s, std::int64_t regions) noexcept {
+  if (regions < spread_regions_min || regions > spread_regions_max)
+    return false;
+  s.spread = app_spread::regions;
+  s.spread_regions = static_cast<std::uint8_t>(regions);
+  return true;
+}
+
 std::string why_invalid(const app_spec& s) {
   if (!is_app_name(s.name))
     return "name: '" + s.name
@@ -231,6 +246,16 @@ std::string why_invalid(const app_spec& s) {
   if (s.kind == app_kind::stateless
       && (s.replicas < 1 || s.replicas > instances_max))
     return "instances: must be 1 to 64";
+  if (s.spread_regions < spread_regions_min
+      || s.spread_regions > spread_regions_max
+      || (s.spread == app_spread::none
+          && s.spread_regions != spread_regions_min))
+    return "spread: " + std::string{spread_words};
+  if (s.spread == app_spread::regions && s.spread_regions > spread_regions_min
+      && s.spread_regions > s.replicas)
+    return "spread: " + std::to_string(s.spread_regions)
+           + " regions need as many replicas; there are "
+           + std::to_string(s.replicas);
   if (!s.token_hash.empty() && s.token_hash.size() != token_hash_bytes)
     return "token: its hash has 32 bytes";
   if (s.replace_after < 100ms)

@@ -30,6 +30,8 @@ enum class app_isolation : std::uint8_t { process = 0, none = 1 };
 enum class app_access : std::uint8_t { token = 0, everyone = 1 };
 /// How far apart the voters of a group must be, beyond the default diversity.
 enum class app_spread : std::uint8_t { none = 0, regions = 1 };
+inline constexpr std::uint8_t spread_regions_min = 2;
+inline constexpr std::uint8_t spread_regions_max = 7;
 
 /// The code of an app for one target: named by its BLAKE2b-256, so that
 /// whoever has bytes with that hash has the module.
@@ -57,6 +59,8 @@ struct app_spec {
   std::uint32_t replicas = 3; ///< voters: 1, 3, 5 or 7; stateless: instances
   std::vector<std::string> regions; ///< allowed; empty: any
   app_spread spread = app_spread::none;
+  /// With `app_spread::regions`: at least so many of them.
+  std::uint8_t spread_regions = spread_regions_min;
   std::uint8_t min_tier = 0;
   app_isolation isolation = app_isolation::process;
   app_access access = app_access::token;
@@ -86,6 +90,10 @@ struct app_spec {
 bool is_app_name(std::string_view name) noexcept;
 /// 1 to 63 of a–z, 0–9, `_` and `-`: what a module is compiled for.
 bool is_target(std::string_view name) noexcept;
+/// `spread = 3`; false: it isn't from 2 to 7, and nothing was changed.
+[[nodiscard]] bool set_spread(app_spec& s, std::int64_t regions) noexcept;
+inline constexpr const char* spread_words =
+    R"(must be "none", "regions" or a whole number from 2 to 7)";
 /// Empty when `s` can be deployed; otherwise the field, the cause and what
 /// would be right.
 std::string why_invalid(const app_spec& s);

@@ -124,6 +124,20 @@ void take_replicas(toml_fields& fields, app_spec& spec) {
                              "more failures than the odd one below it");
 }
 
+void take_spread(toml_fields& fields, app_spec& spec) {
+  const auto* node = fields.find("spread");
+  if (node == nullptr)
+    return;
+  const auto* number = node->as_integer();
+  const auto* word = node->as_string();
+  if (word != nullptr && word->get() == "none")
+    spec.spread = app_spread::none;
+  else if (word != nullptr && word->get() == "regions")
+    spec.spread = app_spread::regions;
+  else if (number == nullptr || !set_spread(spec, number->get()))
+    fields.wrong("spread", spread_words);
+}
+
 void take_time(toml_fields& fields, const char* name, duration least,
                duration most, const char* right, duration& out) {
   std::optional<std::string> text;
@@ -215,9 +229,7 @@ result<spec_file, config_error> parse_spec(std::string_view text,
   take_shards(fields, spec);
   take_replicas(fields, spec);
   fields.texts("regions", spec_list_max, app_name_bytes_max, spec.regions);
-  fields.word("spread",
-              {{"none", app_spread::none}, {"regions", app_spread::regions}},
-              spec.spread);
+  take_spread(fields, spec);
   fields.number("min_tier", 0, 255, spec.min_tier);
   fields.word(
       "isolation",

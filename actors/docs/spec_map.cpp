@@ -78,12 +78,17 @@ const char* field(reader& r, std::string_view name, app_spec& s) {
     return texts(r, s.regions) ? nullptr : "a list of strings";
   if (name == "secrets")
     return texts(r, s.secrets) ? nullptr : "a list of strings";
-  if (name == "spread")
+  if (name == "spread") {
+    if (r.peek() == reader::kind::uint)
+      return set_spread(s, static_cast<std::int64_t>(r.uint(255)))
+                 ? nullptr
+                 : "\"none\", \"regions\" or a whole number from 2 to 7";
     return one_of<app_spread>(
                r, s.spread,
                {{"none", app_spread::none}, {"regions", app_spread::regions}})
                ? nullptr
-               : "\"none\" or \"regions\"";
+               : "\"none\", \"regions\" or a whole number from 2 to 7";
+  }
   if (name == "min_tier") {
     s.min_tier = static_cast<std::uint8_t>(r.uint(255));
     return r.ok() ? nullptr : "a number from 0 to 255";
@@ -179,7 +184,11 @@ bytes spec_map(const app_spec& s) {
     w.text("shards").uint(s.shards);
   w.text(durable ? "replicas" : "instances").uint(s.replicas);
   list(w.text("regions"), s.regions);
-  w.text("spread").text(s.spread == app_spread::regions ? "regions" : "none");
+  w.text("spread");
+  if (s.spread == app_spread::regions && s.spread_regions > spread_regions_min)
+    w.uint(s.spread_regions);
+  else
+    w.text(s.spread == app_spread::regions ? "regions" : "none");
   w.text("min_tier").uint(s.min_tier);
   w.text("isolation");
   w.text(s.isolation == app_isolation::process ? "process" : "none");

@@ -67,7 +67,7 @@ placement_need need_for(const app_spec& s) {
   placement_need n;
   n.voters = s.replicas;
   n.regions = s.regions;
-  n.regions_min = s.spread == app_spread::regions ? 2 : 0;
+  n.regions_min = s.spread == app_spread::regions ? s.spread_regions : 0U;
   n.min_tier = s.min_tier;
   return n;
 }

@@ -1,7 +1,9 @@
 // Real peers on hosts of their own, and faults of a real network under them.
 //
-//   netns_test SCENARIO [--seconds N] [--seed S]
+//   netns_test SCENARIO [--seconds N] [--seed S] [--goal MS]
 //
+// --goal: what the scenario measures may take no longer (regions: until every
+// app serves again).
 // Exit code: 0 all held, 1 something didn't, 2 usage, 77 not run here.
 #include "tests/integration/netns_scenarios.hpp"
 
@@ -17,6 +19,8 @@ int main(int argc, char** argv) {
     const bool more = i + 1 < argc;
     if (word == "--seconds" && more)
       s.seconds = std::atof(argv[++i]);
+    else if (word == "--goal" && more)
+      s.goal_ms = std::atof(argv[++i]);
     else if (word == "--seed" && more)
       s.seed = std::strtoull(argv[++i], nullptr, 10);
     else
@@ -25,8 +29,8 @@ int main(int argc, char** argv) {
           chosen = &known;
   }
   if (chosen == nullptr) {
-    std::fprintf(stderr, "usage: netns_test SCENARIO [--seconds N] [--seed S]\n"
-                         "scenarios:\n");
+    std::fprintf(stderr, "usage: netns_test SCENARIO [--seconds N] [--seed S] "
+                         "[--goal MS]\nscenarios:\n");
     for (const auto& known : scenarios)
       std::fprintf(stderr, "  %-16s %s\n", known.name, known.what);
     return 2;

@@ -15,6 +15,7 @@ int netns_slow_links(netns_world::settings s);
 int netns_full_disk(netns_world::settings s);
 int netns_replace(netns_world::settings s);
 int netns_bit_flips(netns_world::settings s);
+int netns_regions(netns_world::settings s);
 
 inline constexpr scenario scenarios[] = {
     {"cuts", "symmetric, one-way, partial and flapping cuts, resets",
@@ -29,6 +30,8 @@ inline constexpr scenario scenarios[] = {
      netns_replace},
     {"bit_flips", "stopped stores with flipped bits that come back",
      netns_bit_flips},
+    {"regions", "whole regions of three that are cut off, and come back",
+     netns_regions},
 };
 
 } // namespace banyan::test

@@ -20,7 +20,8 @@ double seconds_of(duration d) {
 
 netns_world::netns_world(settings s)
     : hosts{s.hosts}, random{s.seed}, settings_{std::move(s)},
-      owned_{hosts, settings_.flags}, mesh_{&owned_.peers()} {
+      owned_{hosts, settings_.flags, settings_.regions}, mesh_{
+                                                             &owned_.peers()} {
   if (settings_.before)
     settings_.before(*this);
 }
@@ -30,9 +31,10 @@ void netns_world::begin() {
   mesh_->start_all();
   mesh_->wait_members(hosts.size());
   const auto more =
-      settings_.replace_after.empty()
-          ? std::string{}
-          : "replace_after = \"" + settings_.replace_after + "\"\n";
+      settings_.spec
+      + (settings_.replace_after.empty()
+             ? std::string{}
+             : "replace_after = \"" + settings_.replace_after + "\"\n");
   owned_.deploy("kv", "shards = 2\nreplicas = 3\n" + more);
   owned_.deploy("counter", "shards = 1\nreplicas = 5\n" + more);
   owned_.deploy("ledger", "shards = 2\nreplicas = 3\n" + more);
@@ -45,7 +47,7 @@ void netns_world::begin() {
       *mesh_, load_options{"ledger", 6, 6, 8ms, 25s});
   histories_->start();
   ledger_->start();
-  say("five peers serve three apps");
+  say(std::to_string(hosts.size()) + " peers serve three apps");
   until_ = now()
            + std::chrono::duration_cast<duration>(
                std::chrono::duration<double>(settings_.seconds));

@@ -7,9 +7,9 @@
 
 namespace banyan::test {
 
-/// Five hosts with a peer each, three apps on them, and callers in the hub, who
-/// know what every answer must be. A scenario strikes faults between `begin`
-/// and `end`; what is wrong is collected, not thrown.
+/// Hosts (five unless said) with a peer each, three apps on them, and callers
+/// in the hub, who know what every answer must be. A scenario strikes faults
+/// between `begin` and `end`; what is wrong is collected, not thrown.
 class netns_world {
 public:
   struct settings {
@@ -19,6 +19,9 @@ public:
     std::vector<std::string> flags{};           ///< of each peer
     std::function<void(netns_world&)> before{}; ///< the peers start
     std::string replace_after{};                ///< of each app; empty: default
+    std::vector<std::string> regions{};         ///< by host; empty: one for all
+    std::string spec{}; ///< further lines of each app's spec
+    double goal_ms = 0; ///< of what the scenario measures; 0: none
   };
   explicit netns_world(settings s);
 

@@ -141,6 +141,20 @@ void net_hosts::cut(std::size_t a, std::size_t b, how h) {
     cut_one_way(b, a, h);
 }
 
+void net_hosts::part(const std::set<std::size_t>& side, bool callers, how h) {
+  for (std::size_t to = 0; to < size(); ++to) {
+    hits_ += hit(to);
+    const bool inside = side.count(to) != 0;
+    for (std::size_t from = 0; from < size(); ++from)
+      if ((side.count(from) != 0) != inside)
+        cuts_[to].insert({from, h});
+    if (inside && callers)
+      cuts_[to].insert({hub, h});
+  }
+  for (std::size_t to = 0; to < size(); ++to)
+    apply(to);
+}
+
 void net_hosts::isolate(std::size_t host, how h) {
   for (std::size_t i = 0; i < size(); ++i)
     if (i != host)

@@ -69,6 +69,10 @@ public:
   void cut_one_way(std::size_t from, std::size_t to, how h = how::silent);
   /// Both directions; with the hub as `a`, what comes from callers.
   void cut(std::size_t a, std::size_t b, how h = how::silent);
+  /// All of `side` from all other hosts, both directions, as nearly at once as
+  /// it goes; `callers`: what comes from the hub, too.
+  void part(const std::set<std::size_t>& side, bool callers,
+            how h = how::silent);
   /// From all other hosts; callers in the hub still reach it.
   void isolate(std::size_t host, how h = how::silent);
   /// No cut is left. @returns how many packets the cuts hit since the last.

@@ -7,7 +7,8 @@
 
 namespace banyan::test {
 
-owned_mesh::owned_mesh(const net_hosts& hosts, std::vector<std::string> flags) {
+owned_mesh::owned_mesh(const net_hosts& hosts, std::vector<std::string> flags,
+                       const std::vector<std::string>& regions) {
   system_random entropy;
   const auto made = init_mesh(keys_.path(), "hosts", entropy);
   if (!made.ok())
@@ -15,7 +16,8 @@ owned_mesh::owned_mesh(const net_hosts& hosts, std::vector<std::string> flags) {
   owner_ = made->owner_file.string();
   std::vector<peer_place> places;
   for (std::size_t i = 0; i < hosts.size(); ++i)
-    places.push_back({"here", "", hosts.address(i), hosts.space(i).fd()});
+    places.push_back({i < regions.size() ? regions[i] : "here", "",
+                      hosts.address(i), hosts.space(i).fd()});
   mesh_options o;
   o.mesh_file = made->mesh.string();
   o.flags = std::move(flags);

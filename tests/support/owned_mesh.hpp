@@ -8,8 +8,10 @@ namespace banyan::test {
 /// of any host.
 class owned_mesh {
 public:
+  /// `regions`: by host; those without one are of the region `here`.
   explicit owned_mesh(const net_hosts& hosts,
-                      std::vector<std::string> flags = {});
+                      std::vector<std::string> flags = {},
+                      const std::vector<std::string>& regions = {});
 
   process_mesh& peers() { return *peers_; }
   /// By the owner, with the command line. `spec` is what follows name, module

@@ -98,6 +98,34 @@ TEST(spec, app_names_are_one_path_part_at_most) {
       contains(error_of("name = \"a\"\nmodule = \"../m\""), "module: "));
 }
 
+TEST(spec, spread_counts_regions) {
+  const auto read = [](const std::string& more) {
+    return parse_spec(least + more, "app.toml");
+  };
+  for (const char* two : {"spread = 2\n", "spread = \"regions\"\n"}) {
+    const auto s = read(two);
+    ASSERT_TRUE(s.ok()) << s.error().message;
+    EXPECT_EQ(s->spec.spread, app_spread::regions);
+    EXPECT_EQ(s->spec.spread_regions, 2);
+  }
+  const auto s = read("spread = 3\n");
+  ASSERT_TRUE(s.ok()) << s.error().message;
+  EXPECT_EQ(s->spec.spread_regions, 3);
+  app_spec back;
+  ASSERT_TRUE(decode(encode(s->spec), back));
+  EXPECT_EQ(back.spread, app_spread::regions);
+  EXPECT_EQ(back.spread_regions, 3);
+  EXPECT_EQ(encode(back), encode(s->spec));
+  // Of two a spec says nothing new: an older peer reads the same bytes.
+  EXPECT_EQ(encode(read("spread = 2\n")->spec),
+            encode(read("spread = \"regions\"\n")->spec));
+  const auto many = read("replicas = 3\nspread = 5\n");
+  ASSERT_FALSE(many.ok());
+  EXPECT_TRUE(contains(many.error().message,
+                       "spread: 5 regions need as many replicas; there are 3"))
+      << many.error().message;
+}
+
 TEST(spec, what_is_wrong_is_named_with_its_line) {
   const auto wrong = [](const std::string& line, const std::string& message) {
     const auto got = error_of(least + line);
@@ -113,7 +141,9 @@ TEST(spec, what_is_wrong_is_named_with_its_line) {
   wrong("kind = \"durabel\"", "kind: must be \"durable\" or \"stateless\"");
   wrong("isolation = true", "isolation: must be \"process\" or \"none\"");
   wrong("access = \"all\"", "access: must be \"token\" or \"public\"");
-  wrong("spread = 2", "spread: must be");
+  wrong("spread = 1", "spread: must be \"none\", \"regions\" or a whole");
+  wrong("spread = 8", "spread: must be");
+  wrong("spread = \"2\"", "spread: must be");
   wrong("min_tier = 256", "min_tier: must be");
   wrong("regions = \"eu\"", "regions: must be a list");
   wrong("regions = [\"\"]", "regions: each must be");

@@ -46,6 +46,7 @@ TEST(spec_map, comes_back_as_it_was_written) {
   s.replicas = 5;
   s.regions = {"eu", "us"};
   s.spread = app_spread::regions;
+  s.spread_regions = 3;
   s.min_tier = 2;
   s.isolation = app_isolation::none;
   s.access = app_access::everyone;
@@ -128,7 +129,11 @@ TEST(spec_map, refusals_name_the_field_and_what_would_be_right) {
       {R"({"name":"a","secrets":{}})",
        "spec.secrets: must be a list of strings"},
       {R"({"name":"a","spread":"zones"})",
-       "spec.spread: must be \"none\" or \"regions\""},
+       "spec.spread: must be \"none\", \"regions\" or a whole number from "
+       "2 to 7"},
+      {R"({"name":"a","spread":1})",
+       "spec.spread: must be \"none\", \"regions\" or a whole number from "
+       "2 to 7"},
       {R"({"name":"a","min_tier":256})",
        "spec.min_tier: must be a number from 0 to 255"},
       {R"({"name":"a","isolation":true})",
