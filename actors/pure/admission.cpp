@@ -19,8 +19,7 @@ admission::admission(admission_options o)
 
 // ---- bounds -----------------------------------------------------------------
 
-admission::found admission::look(const group_id& group,
-                                 const std::string& client) const {
+admission::found admission::look(const group_id& group) const {
   found f;
   f.apps = apps_.size() + 1;
   if (const auto app = apps_.find(group.app); app != apps_.end()) {
@@ -30,9 +29,6 @@ admission::found admission::look(const group_id& group,
     if (g != f.app->groups.end())
       f.group = &g->second;
   }
-  if (!client.empty())
-    if (const auto c = clients_.find(client); c != clients_.end())
-      f.client = &c->second;
   return f;
 }
 
@@ -66,20 +62,25 @@ bool admission::queue_is_full(const found& f) const {
 }
 
 /// Why a call would be refused whatever it is; null: it wouldn't.
-const char* admission::refused_for(const found& f, std::size_t bytes) const {
+const char* admission::refused_for(const found& f, const std::string& client,
+                                   std::size_t bytes) const {
   if (queue_is_full(f) && !may_go(f, {}))
     return "too many calls wait at this peer";
-  if (f.client != nullptr && f.client->calls >= options_.client_max)
-    return "this client has too many calls under way";
   const auto own = f.app == nullptr ? 0 : f.app->bytes;
-  if (!bytes_.fits(bytes, own, f.apps))
-    return "the arguments of the calls under way at this peer have too many "
-           "bytes";
-  if (f.client != nullptr && f.client->bytes > 0 && bytes > 0
-      && f.client->bytes + bytes
-             > std::min(options_.client_bytes_max, bytes_.left(own, f.apps)))
-    return "the arguments of this client's calls under way have too many bytes";
-  return nullptr;
+  const bool fits = bytes_.fits(bytes, own, f.apps);
+  if (const auto c = client.empty() ? clients_.end() : clients_.find(client);
+      c != clients_.end()) {
+    if (c->second.calls >= options_.client_max)
+      return "this client has too many calls under way";
+    if (fits && c->second.bytes > 0 && bytes > 0
+        && c->second.bytes + bytes
+               > std::min(options_.client_bytes_max, bytes_.left(own, f.apps)))
+      return "the arguments of this client's calls under way have too many "
+             "bytes";
+  }
+  return fits ? nullptr
+              : "the arguments of the calls under way at this peer have too "
+                "many bytes";
 }
 
 /// How long a newcomer of this app waits, by what waits before it.
@@ -102,8 +103,8 @@ admission::answer admission::refuse(duration wait, const char* why) {
 std::optional<admission::answer> admission::refusal(const group_id& group,
                                                     const std::string& client,
                                                     std::size_t bytes) const {
-  const auto f = look(group, client);
-  const auto* why = refused_for(f, bytes);
+  const auto f = look(group);
+  const auto* why = refused_for(f, client, bytes);
   if (why == nullptr)
     return std::nullopt;
   return answer{verdict::refuse, hint(wait_of(f.app)), why};
@@ -123,8 +124,8 @@ admission::answer admission::ask(const call& c, time_point now) {
   if (c.exempt)
     return {};
   adapt(now);
-  const auto f = look(c.group, c.client);
-  if (const auto* why = refused_for(f, c.bytes))
+  const auto f = look(c.group);
+  if (const auto* why = refused_for(f, c.client, c.bytes))
     return refuse(wait_of(f.app), why);
   if (may_go(f, c.peer)) {
     begin(enter(c, now), now);

@@ -148,17 +148,16 @@ private:
     entry* before = nullptr;
     entry* behind = nullptr;
   };
-  /// What there is of a call's app, group and client.
+  /// What there is of a call's app and group.
   struct found {
     const app_state* app = nullptr;
     const group_state* group = nullptr;
-    const client_state* client = nullptr;
     std::size_t apps = 0; ///< with calls here, this one too
   };
 
-  [[nodiscard]] found look(const group_id& group,
-                           const std::string& client) const;
+  [[nodiscard]] found look(const group_id& group) const;
   [[nodiscard]] const char* refused_for(const found& f,
+                                        const std::string& client,
                                         std::size_t bytes) const;
   [[nodiscard]] bool app_has_place(const app_state* app,
                                    std::size_t apps) const;
