@@ -87,7 +87,7 @@ void http_metrics(const io::http_counters& c, metrics& add) {
   add("http_too_large_total", "counter",
       "requests with too large a header or body", n(c.too_large));
   add("http_evicted_total", "counter",
-      "idle connections that made room for others", n(c.evicted));
+      "connections that made room for others", n(c.evicted));
   add("http_cut_unsent_total", "counter",
       "connections cut since too many answers were unsent", n(c.cut_unsent));
   add("http_too_slow_total", "counter",

@@ -267,6 +267,9 @@ TEST_F(hostile, ten_thousand_idle_connections) {
   EXPECT_GE(counted("http_evicted_total"), static_cast<double>(n) - 1'024);
   EXPECT_GE(counted("http_connections_total"), static_cast<double>(n));
   EXPECT_LE(counted("http_open"), 2 * 1'024);
+  for (const auto* name : {"calls_bytes", "calls_repeated_total",
+                           "calls_hedged_total", "requests_refused_total"})
+    EXPECT_GE(counted(name), 0);
 }
 
 TEST_F(hostile, a_byte_a_second_in_both_directions) {

@@ -3,6 +3,7 @@
 // "Amnesia").
 #include "actors/docs/app_documents.hpp"
 #include "actors/node/names.hpp"
+#include "actors/pure/admission.hpp"
 #include "actors/testing/sim/world.hpp"
 #include "base/codec.hpp"
 #include "crypto/sealed_box.hpp"
@@ -554,6 +555,40 @@ TEST_F(nodes, a_restored_image_gives_up_its_replicas_at_the_first_evidence) {
   ASSERT_TRUE(w.at(n).up());
   w.run_for(2s);
   EXPECT_TRUE(w.at(n).fault().empty());
+}
+
+// DESIGN section 4: every queue is bounded. What calls hold is counted from the
+// door to their end.
+TEST_F(nodes, arguments_count_at_the_door_until_their_calls_are_over) {
+  const auto all = members();
+  for (std::size_t i = 0; i < 2; ++i) // no majority is left: calls hang
+    w.at(all[i]).kill(machine::end::power);
+  auto& here = context(outside);
+  std::size_t held = 0;
+  std::size_t over = 0;
+  constexpr std::size_t kept = 700;
+  for (std::size_t i = 0; i < 3; ++i) {
+    actors::call_in in;
+    in.request.app = "counter";
+    in.request.key = "k" + std::to_string(i);
+    in.request.command = "add";
+    in.request.deadline = 3s;
+    writer{in.request.argument}.text(std::string(1000 + i, 'x'));
+    held += in.request.argument.size() + kept;
+    in.kept = kept;
+    in.answer = [&](const reply& r, std::uint32_t) {
+      EXPECT_NE(r.status, reply_status::ok);
+      ++over;
+    };
+    caf::anon_send(here.router, std::move(in));
+  }
+  w.run_for(1s);
+  EXPECT_EQ(over, 0U);
+  ASSERT_NE(here.door, nullptr);
+  EXPECT_EQ(here.door->bytes(), held);
+  EXPECT_EQ(here.door->under_way(), 3U);
+  ASSERT_TRUE(w.run_until([&] { return over == 3; }, 10s));
+  EXPECT_EQ(here.door->bytes(), 0U);
 }
 
 // DESIGN section 9: load is shed at the door, and one hot app starves no other.
