@@ -148,8 +148,11 @@ void group_supervisor::want_hosts(const app_id& app) {
 void group_supervisor::stop_host(const app_host_id& id) {
   seats_.erase(id);
   const auto at = ctx_.apps.find(id);
-  if (at == ctx_.apps.end())
-    return; // it never began
+  if (at == ctx_.apps.end()) { // it never began
+    if (const auto seat = instances_.find(id.first); seat != instances_.end())
+      seat->second.specs.erase(id.second);
+    return;
+  }
   for (auto i = replicas_.lower_bound({id.first, 0});
        i != replicas_.end() && i->first.app == id.first; ++i)
     ctx_.tell_replica(i->first, host_down_in{{true, std::nullopt}, id.second});

@@ -32,12 +32,30 @@ bool group_supervisor::placed_here(const app_record& a) const {
          != p.nodes.end();
 }
 
+/// Who serves though others were chosen is needed in the place of those that
+/// don't, first in placement order first.
+bool group_supervisor::covered(const app_record& a) const {
+  const auto& s = a.version.spec;
+  auto all = candidates(&s);
+  const auto& serve = ctx_.known.instances(a.id);
+  all.erase(std::remove_if(
+                all.begin(), all.end(),
+                [&](const candidate& c) { return serve.count(c.node) == 0; }),
+            all.end());
+  const auto p = place(placement_hash(a.genesis.nonce, 0), need_of(s), all);
+  return std::find(p.nodes.begin(), p.nodes.end(), ctx_.self())
+         == p.nodes.end();
+}
+
 void group_supervisor::keep_instances(time_point now) {
   if (now >= instances_at_) {
     instances_at_ = now + look_again;
     for (const auto& [id, a] : apps_)
-      if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr)
-        seat_of(a).placed = placed_here(a);
+      if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr) {
+        auto& seat = seat_of(a);
+        seat.placed = placed_here(a);
+        seat.covered = seat.placed || seat.keeper.serving() == 0 || covered(a);
+      }
   }
   std::vector<app_id> all;
   for (const auto& [id, seat] : instances_)
@@ -71,14 +89,14 @@ void group_supervisor::keep_instance(const app_id& id, time_point now) {
   const auto& a = app->second;
   instance_facts f;
   f.placed = seat.placed;
+  f.covered = seat.covered;
   f.leaving = stopping_ || halted_ || ctx_.is_drained(ctx_.self());
   f.wanted = a.deleted ? 0 : a.number;
   for (auto s = seats_.lower_bound({id, 0});
        s != seats_.end() && s->first.first == id; ++s) {
-    if (ctx_.apps.count(s->first) == 0)
-      continue; // it lacks something, and is started again
     auto& h = f.hosts[s->first.second];
-    h.up = s->second.up;
+    h.begun = ctx_.apps.count(s->first) != 0;
+    h.up = h.begun && s->second.up;
     const auto n = seat.load->outstanding.find(s->first.second);
     h.outstanding = n == seat.load->outstanding.end() ? 0 : n->second;
   }

@@ -195,6 +195,7 @@ private:
   struct instance_seat {
     std::string name;
     bool placed = false; ///< here, when that was looked at last
+    bool covered = true; ///< likewise
     instance_keeper keeper;
     caf::actor actor; ///< none while no host of the app is here
     std::shared_ptr<instance_load> load;
@@ -205,6 +206,7 @@ private:
   place_instances(const app_spec& s, const std::array<std::uint8_t, 16>& nonce,
                   std::uint32_t count) const;
   [[nodiscard]] bool placed_here(const app_record& a) const;
+  [[nodiscard]] bool covered(const app_record& a) const;
   deploy_answer plan_instances(const app_spec& s,
                                const std::array<std::uint8_t, 16>& nonce) const;
   void keep_instances(time_point now);

@@ -50,8 +50,12 @@ instance_core::instance_core(const app_id& app, random_source& random)
 }
 
 bool instance_core::host_up() const {
-  const auto h = up_.find(use_);
-  return h != up_.end() && h->second;
+  const auto h = hosts_.find(use_);
+  return h != hosts_.end() && h->second.up;
+}
+
+std::size_t instance_core::ahead() const {
+  return waiting_.size() + outstanding(use_);
 }
 
 duration instance_core::expected(std::size_t ahead) const {
@@ -66,8 +70,7 @@ void instance_core::answer(std::uint64_t call, reply_status s, std::string why,
   a.reply.message = std::move(why);
   if (s == reply_status::overloaded)
     a.reply.retry_after =
-        std::clamp(expected(waiting_.size() + at_host_.size()), retry_after_min,
-                   retry_after_max);
+        std::clamp(expected(ahead()), retry_after_min, retry_after_max);
   out.emplace_back(std::move(a));
 }
 
@@ -89,10 +92,9 @@ void instance_core::on_request(std::uint64_t call, request_frame f,
   if (f.deadline_left <= duration{})
     return answer(call, reply_status::deadline, "it came too late; not run",
                   out);
-  const auto ahead = waiting_.size() + at_host_.size();
-  if (waiting_.size() >= waiting_max || expected(ahead) > f.deadline_left)
+  if (waiting_.size() >= waiting_max || expected(ahead()) > f.deadline_left)
     return answer(call, reply_status::overloaded,
-                  std::to_string(ahead) + " calls are before it here", out);
+                  std::to_string(ahead()) + " calls are before it here", out);
   asked a;
   a.call = call;
   a.until = now + f.deadline_left;
@@ -107,9 +109,13 @@ void instance_core::on_request(std::uint64_t call, request_frame f,
 }
 
 void instance_core::pump(time_point now, effects& out) {
+  if (!host_up())
+    return;
+  auto& at = hosts_.at(use_);
   instance_turns batch;
   batch.version = use_;
-  while (!waiting_.empty() && at_host_.size() < at_host_max && host_up()) {
+  // A version that ends has turns of its own, which are in nobody's way.
+  while (!waiting_.empty() && at.running < at_host_max) {
     auto a = std::move(waiting_.front());
     waiting_.pop_front();
     if (a.until <= now) {
@@ -117,8 +123,8 @@ void instance_core::pump(time_point now, effects& out) {
              out);
       continue;
     }
-    if (at_host_.empty())
-      busy_since_ = now;
+    if (at.running++ == 0)
+      at.busy_since = now;
     a.order.key.number = ++next_;
     a.order.seed = random_.next();
     at_host_.emplace(next_, running{a.call, use_});
@@ -130,9 +136,9 @@ void instance_core::pump(time_point now, effects& out) {
 
 /// A host runs one turn at a time: its turns took the time since the last ones
 /// ended, or since it had any.
-void instance_core::note(std::size_t ended, time_point now) {
-  const auto took = now - busy_since_;
-  busy_since_ = now;
+void instance_core::note(host& h, std::size_t ended, time_point now) {
+  const auto took = now - h.busy_since;
+  h.busy_since = now;
   const auto each = took / static_cast<std::int64_t>(ended);
   if (turn_time_ == duration{}) {
     turn_time_ = each;
@@ -146,26 +152,28 @@ void instance_core::note(std::size_t ended, time_point now) {
 
 void instance_core::on_results(std::vector<turn_result> results, time_point now,
                                effects& out) {
-  std::size_t ended = 0;
+  std::map<std::uint64_t, std::size_t> ended;
   for (auto& r : results) {
     const auto at = at_host_.find(r.key.number);
     if (at == at_host_.end())
       continue; // given up meanwhile
-    ++ended;
-    const auto call = at->second.call;
+    const auto [call, version] = at->second;
     at_host_.erase(at);
+    --hosts_.at(version).running;
+    ++ended[version];
     if (!r.log.empty())
       out.emplace_back(instance_log{std::move(r.log)});
     out.emplace_back(instance_answer{call, reply_of(std::move(r))});
   }
-  if (ended > 0)
-    note(ended, now);
+  // Those of a version that goes say nothing of what comes next.
+  if (const auto n = ended.find(use_); n != ended.end())
+    note(hosts_.at(use_), n->second, now);
   pump(now, out);
 }
 
 void instance_core::on_host_up(std::uint64_t version, time_point now,
                                effects& out) {
-  up_[version] = true;
+  hosts_[version].up = true;
   pump(now, out);
 }
 
@@ -175,7 +183,7 @@ void instance_core::on_host_up(std::uint64_t version, time_point now,
 void instance_core::on_host_down(std::uint64_t version,
                                  const turn_suspects& died_of, time_point now,
                                  effects& out) {
-  up_.erase(version);
+  hosts_.erase(version);
   bool blamed = died_of.known;
   for (auto t = at_host_.begin(); t != at_host_.end();) {
     if (t->second.version != version) {
@@ -243,10 +251,8 @@ time_point instance_core::deadline() const {
 }
 
 std::size_t instance_core::outstanding(std::uint64_t version) const {
-  std::size_t n = 0;
-  for (const auto& [turn, r] : at_host_)
-    n += r.version == version ? 1 : 0;
-  return n;
+  const auto h = hosts_.find(version);
+  return h == hosts_.end() ? 0 : h->second.running;
 }
 
 } // namespace banyan

@@ -41,7 +41,7 @@ using instance_effect =
 /// `invalid_argument` (what only durable apps have).
 class instance_core {
 public:
-  static constexpr std::size_t at_host_max = 64;
+  static constexpr std::size_t at_host_max = 64; ///< turns, of a version each
   static constexpr std::size_t waiting_max = 1024;
   static constexpr duration host_patience = std::chrono::seconds{1};
   static constexpr duration retry_after_min = std::chrono::milliseconds{10};
@@ -85,22 +85,29 @@ private:
     std::uint64_t version = 0;
   };
 
+  struct host {
+    bool up = false;
+    std::size_t running = 0;
+    time_point busy_since; ///< its turns are measured from here
+  };
+
   [[nodiscard]] bool host_up() const;
+  /// What would run before one that came now.
+  [[nodiscard]] std::size_t ahead() const;
   [[nodiscard]] duration expected(std::size_t ahead) const;
   void answer(std::uint64_t call, reply_status s, std::string why,
               effects& out) const;
   void pump(time_point now, effects& out);
-  void note(std::size_t ended, time_point now);
+  void note(host& h, std::size_t ended, time_point now);
 
   app_id app_;
   random_source& random_;
   std::uint64_t next_ = 0;
   std::uint64_t use_ = 0;
-  std::map<std::uint64_t, bool> up_;         ///< hosts, by version
+  std::map<std::uint64_t, host> hosts_;      ///< by version
   std::deque<asked> waiting_;                ///< oldest first
   std::map<std::uint64_t, running> at_host_; ///< by turn, oldest first
   duration turn_time_{};
-  time_point busy_since_{}; ///< the turns at the hosts are measured from here
 };
 
 } // namespace banyan

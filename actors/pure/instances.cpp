@@ -3,19 +3,21 @@
 namespace banyan {
 
 bool instance_keeper::stays(const instance_facts& f, time_point now) {
-  if (f.placed)
-    unplaced_since_ = never;
-  else if (unplaced_since_ == never)
-    unplaced_since_ = now;
+  const bool spare = !f.placed && f.covered;
+  if (!spare)
+    spare_since_ = never;
+  else if (spare_since_ == never)
+    spare_since_ = now;
   if (f.leaving || f.wanted == 0)
     return false;
-  return f.placed || now - unplaced_since_ < unplaced_after;
+  return !spare || now - spare_since_ < spare_after;
 }
 
 void instance_keeper::on_tick(const instance_facts& f, time_point now,
                               std::vector<instance_step>& out) {
   const bool here = stays(f, now);
-  if (here && f.placed && f.hosts.count(f.wanted) == 0)
+  const auto newest = f.hosts.find(f.wanted);
+  if (here && f.placed && (newest == f.hosts.end() || !newest->second.begun))
     out.emplace_back(start_instance{f.wanted});
   // The newest if it is up, else the one that serves, else any: highest first.
   std::uint64_t best = 0;
@@ -43,6 +45,11 @@ void instance_keeper::on_tick(const instance_facts& f, time_point now,
   for (auto d = draining_.begin(); d != draining_.end();)
     d = f.hosts.count(d->first) == 0 ? draining_.erase(d) : std::next(d);
   for (const auto& [number, host] : f.hosts) {
+    if (!host.begun) {
+      if (!here || number != f.wanted)
+        out.emplace_back(stop_instance{number});
+      continue;
+    }
     // What served until a better one came may be what serves again.
     const bool needed =
         here && (number == f.wanted || number == serving_ || serving_ == 0);

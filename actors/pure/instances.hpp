@@ -28,10 +28,14 @@ using instance_step =
 /// What a node sees of one stateless app as it decides.
 struct instance_facts {
   struct host {
+    bool begun = true; ///< false: it lacks something, and is to start again
     bool up = false;
     std::size_t outstanding = 0; ///< calls that it still runs
   };
-  bool placed = false;      ///< here, by the placement as this node reads it
+  bool placed = false; ///< here, by the placement as this node reads it
+  /// Were there only those that serve, and this node if it does, N others would
+  /// come before it.
+  bool covered = true;
   bool leaving = false;     ///< this node is drained, or stops
   std::uint64_t wanted = 0; ///< the newest version; 0: the app is gone
   std::map<std::uint64_t, host> hosts; ///< of versions that were started
@@ -43,16 +47,18 @@ struct instance_facts {
 /// shortage for a while, nothing worse. Pure; one per app and node.
 ///
 /// - Placed here: it starts at once, and is told to be up when its host is.
-/// - Not placed here for `unplaced_after` without a break: told down, and
-///   stopped when nothing is outstanding, or after `drain_max`. So a member
-///   that flaps moves nothing.
+/// - Not placed here and not needed in the place of one that doesn't serve, for
+///   `spare_after` without a break: told down, and stopped when nothing is
+///   outstanding, or after `drain_max`. So a member that flaps moves nothing,
+///   and one that can't serve takes nobody's place.
 /// - The node is drained or stops: told down at once.
 /// - A new version starts beside the old one and takes over when it is up; the
-///   old one then drains. One that never comes up leaves the old one serving.
+///   old one then drains. One that never comes up leaves the old one serving,
+///   one that never began goes with the next.
 /// - A host that fails is told down, and up again with its next start.
 class instance_keeper {
 public:
-  static constexpr duration unplaced_after = std::chrono::seconds{10};
+  static constexpr duration spare_after = std::chrono::seconds{10};
   static constexpr duration drain_max = std::chrono::seconds{15};
 
   /// Call once a second at least, and when a host comes up or fails.
@@ -64,7 +70,7 @@ public:
 private:
   [[nodiscard]] bool stays(const instance_facts& f, time_point now);
 
-  time_point unplaced_since_ = never;
+  time_point spare_since_ = never;
   std::uint64_t serving_ = 0;
   std::map<std::uint64_t, time_point> draining_; ///< versions, since
 };

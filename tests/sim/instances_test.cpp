@@ -145,6 +145,30 @@ TEST_F(instances, heal_to_n_after_kills_and_cuts) {
       w.run_until([&] { return settled(3) && seen_by(0) == born; }, 60s));
 }
 
+// [6] A surplus heals by itself, and leaves no gap where its successor can't
+// serve.
+TEST_F(instances, one_stays_until_its_successor_serves) {
+  ASSERT_EQ(deploy(2).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(2); }, 10s));
+  const auto born = seen_by(0);
+  const auto home = *born.rbegin();
+  const auto by = home == 4 ? std::size_t{3} : std::size_t{4};
+  w.at(home).kill(machine::end::process);
+  ASSERT_TRUE(w.run_until(
+      [&] { return settled(2) && seen_by(by).count(home) == 0; }, 30s));
+  const auto now = seen_by(by);
+  w.at(home).lacks("hello");
+  w.at(home).boot();
+  ASSERT_TRUE(w.run_until([&] { return all_met(); }, 10s));
+  w.run_for(30s);
+  EXPECT_EQ(seen_by(by), now) << "its place is back, its module isn't";
+  w.at(home).kill(machine::end::process);
+  w.at(home).lacks("");
+  w.at(home).boot();
+  EXPECT_TRUE(
+      w.run_until([&] { return settled(2) && seen_by(by) == born; }, 60s));
+}
+
 TEST_F(instances, calls_go_on_while_machines_die) {
   ASSERT_EQ(deploy(3).status, reply_status::ok);
   ASSERT_TRUE(w.run_until([&] { return settled(3); }, 10s));

@@ -63,13 +63,19 @@ private:
 class machine::sim_hosts final : public actors::host_factory {
 public:
   explicit sim_hosts(machine& m) : machine_{m} {}
-  std::unique_ptr<banyan::host>
-  make(host_options options, host_handlers handlers, std::string&) override {
+  std::unique_ptr<banyan::host> make(host_options options,
+                                     host_handlers handlers,
+                                     std::string& error) override {
+    if (!machine_.lacking_.empty() && options.module == machine_.lacking_) {
+      error = "there is no module " + options.module + " here";
+      return nullptr;
+    }
     return std::make_unique<sim_host>(machine_, std::move(options),
                                       std::move(handlers));
   }
   [[nodiscard]] bool has(const std::string& module) const override {
-    return machine_.world_.catalog.find(module).ok();
+    return module != machine_.lacking_
+           && machine_.world_.catalog.find(module).ok();
   }
 
 private:

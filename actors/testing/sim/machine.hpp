@@ -72,6 +72,8 @@ public:
   bool hang_a_host();
   /// Hosts here die of every turn of this command from now on; empty: of none.
   void deadly(const std::string& command);
+  /// Its peer finds no such module from now on; empty: it finds all.
+  void lacks(std::string module) { lacking_ = std::move(module); }
   /// Its disk answers with an error or lost something, now or later: that its
   /// peer ends with a word is right, a few times.
   void expect_fatal() { fatal_expected_ = true; }
@@ -104,6 +106,7 @@ private:
   std::unique_ptr<actors::peer> peer_;
   std::vector<sim_host*> hosts_;
   std::string deadly_;
+  std::string lacking_;
   duration host_low_ = 20us;
   duration host_high_ = 200us;
   std::uint64_t boots_ = 0;

@@ -235,6 +235,24 @@ TEST_F(instance_core, a_new_version_takes_the_next_calls) {
   EXPECT_EQ(status(2), reply_status::ok);
 }
 
+TEST_F(instance_core, turns_of_a_version_that_goes_are_in_nobodys_way) {
+  ask(1);
+  run(1, 50ms); // so long one takes
+  constexpr auto most = banyan::instance_core::at_host_max;
+  for (std::uint64_t c = 10; c < 10 + most; ++c)
+    ask(c); // and now they hang
+  core.on_host_up(2, now, out);
+  core.use(2, now, out);
+  take();
+  ASSERT_EQ(at_host.size(), most);
+  ask(2, 100ms);
+  EXPECT_EQ(status(2), open) << "none is before it at its host";
+  ASSERT_EQ(at_host.size(), most + 1);
+  EXPECT_EQ(version, 2U);
+  run(most, 1s); // those say nothing of how long one takes from now on
+  EXPECT_EQ(core.turn_time(), 50ms);
+}
+
 TEST_F(instance_core, told_to_serve_no_more_it_sends_callers_elsewhere) {
   down({true, std::nullopt});
   ask(1);

@@ -68,6 +68,29 @@ TEST_F(instances, a_surplus_lasts_ten_seconds) {
   EXPECT_EQ(tick(), "");
 }
 
+// [6] Kept at N: who was chosen instead may lack the module, or be slow to
+// start.
+TEST_F(instances, one_needed_in_anothers_place_stays) {
+  serve(1);
+  facts.placed = false;
+  facts.covered = false; // the one in its place doesn't serve
+  for (int s = 0; s < 60; ++s)
+    EXPECT_EQ(tick(), "") << s;
+  facts.covered = true;
+  for (int s = 0; s < 10; ++s)
+    EXPECT_EQ(tick(), "") << s;
+  EXPECT_EQ(tick(), "down 1");
+}
+
+TEST_F(instances, a_successor_that_comes_and_goes_ends_nobody) {
+  serve(1);
+  facts.placed = false;
+  for (int i = 0; i < 20; ++i) { // its host dies again and again
+    facts.covered = !facts.covered;
+    EXPECT_EQ(tick(4s), "") << i;
+  }
+}
+
 TEST_F(instances, what_hangs_is_stopped_in_the_end) {
   serve(1);
   facts.leaving = true;
@@ -119,6 +142,21 @@ TEST_F(instances, one_that_never_comes_up_leaves_the_old_one_serving) {
   EXPECT_EQ(tick(), "stop 2");
   facts.hosts[3].up = true;
   EXPECT_EQ(tick(), "up 3");
+}
+
+TEST_F(instances, one_that_never_began_goes_with_the_next) {
+  serve(1);
+  facts.wanted = 2;
+  EXPECT_EQ(tick(), "start 2");
+  facts.hosts[2].begun = false; // a secret is missing
+  EXPECT_EQ(tick(), "start 2") << "it may have come";
+  facts.hosts[2].begun = false;
+  facts.wanted = 3;
+  EXPECT_EQ(tick(), "start 3, stop 2");
+  facts.hosts[3].begun = false;
+  facts.placed = false; // nor does it keep its seat where it isn't wanted
+  EXPECT_EQ(tick(), "");
+  EXPECT_EQ(tick(10s), "down 1, stop 3");
 }
 
 TEST_F(instances, a_host_that_fails_is_down_until_it_is_up_again) {
