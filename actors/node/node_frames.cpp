@@ -58,9 +58,7 @@ void node_shell::on_frames(const net::link_info& info,
         break;
       reply none;
       none.status = reply_status::no_such_replica;
-      bytes b;
-      encode(reply_frame{call, std::move(none)}, b);
-      ctx_.send(info.node, net::channel::reply, b);
+      ctx_.answer_to(info.node, call, std::move(none));
       break;
     }
     case net::channel::reply: {
