@@ -33,6 +33,7 @@ class admission;
 namespace banyan::actors {
 
 class module_shell;
+struct instance_load;
 
 /// Where a node's app hosts come from: real ones, or the simulator's.
 class host_factory {
@@ -161,6 +162,8 @@ public:
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
   /// Of stateless apps with a host here; the supervisor's.
   std::unordered_map<app_id, caf::actor> instances;
+  /// Of the stateless apps that live, by name; the supervisor's.
+  std::map<std::string, std::shared_ptr<instance_load>> instance_loads;
   banyan::admission* door = nullptr;   ///< the router's; null before it begins
   const router_core* routes = nullptr; ///< likewise
   /// One per version of an app whose host is wanted here; the supervisor's.

@@ -1,6 +1,7 @@
 // What a peer's runner watches by Prometheus.
 #include "actors/node/gateway.hpp"
 #include "actors/node/gateway_views.hpp"
+#include "actors/node/instance.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/pure/admission.hpp"
 
@@ -222,7 +223,7 @@ std::string view_metrics(const node_context& ctx, duration uptime,
   for (const auto& m : ctx.members->members())
     alive += m.state == net::member_state::alive ? 1 : 0;
   add("members_alive", "gauge", "members thought alive", n(alive));
-  return add.take();
+  return add.take() + instance_metrics(ctx);
 }
 
 } // namespace banyan::actors

@@ -21,6 +21,21 @@ void instance_shell::on_request(request_in& in) {
   });
 }
 
+void instance_shell::on_results(turn_results_in& in) {
+  load_->turns += in.results.size();
+  input([&](auto& core, auto now, auto& out) {
+    core.on_results(std::move(in.results), now, out);
+  });
+}
+
+void instance_shell::on_host_up(std::uint64_t version) {
+  if (!started_.insert(version).second)
+    ++load_->restarts;
+  input([&](auto& core, auto now, auto& out) {
+    core.on_host_up(version, now, out);
+  });
+}
+
 void instance_shell::carry_out() {
   auto effects = std::move(effects_);
   effects_.clear();
@@ -78,16 +93,8 @@ caf::behavior instance_actor(caf::stateful_actor<instance_actor_state>* self,
   auto* s = self->state.shell.get();
   return {
       [s](request_in& m) { s->on_request(m); },
-      [s](turn_results_in& m) {
-        s->input([&](auto& core, auto now, auto& out) {
-          core.on_results(std::move(m.results), now, out);
-        });
-      },
-      [s](const host_up_in& m) {
-        s->input([&](auto& core, auto now, auto& out) {
-          core.on_host_up(m.version, now, out);
-        });
-      },
+      [s](turn_results_in& m) { s->on_results(m); },
+      [s](const host_up_in& m) { s->on_host_up(m.version); },
       [s](const host_down_in& m) {
         s->input([&](auto& core, auto now, auto& out) {
           core.on_host_down(m.version, m.died_of, now, out);

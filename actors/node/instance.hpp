@@ -5,6 +5,7 @@
 #include <caf/stateful_actor.hpp>
 
 #include <memory>
+#include <set>
 
 namespace banyan::actors {
 
@@ -13,12 +14,17 @@ struct use_version {
   std::uint64_t number = 0;
 };
 
-/// How an instance is occupied. Its actor writes it, the supervisor reads it,
-/// both on the loop.
+/// How an instance is occupied. Its actor writes it, the supervisor and the
+/// gateway read it, all on the loop.
 struct instance_load {
   std::map<std::uint64_t, std::size_t> outstanding; ///< turns, by version
   std::size_t waiting = 0;
+  std::uint64_t serving = 0; ///< the version; 0: none. The supervisor's
+  std::uint64_t turns = 0;   ///< that ended, since this process began
+  std::uint64_t restarts = 0;
 };
+/// The instances here, as `/metrics` shows them.
+[[nodiscard]] std::string instance_metrics(const node_context& ctx);
 
 /// The shell around one `instance_core`: what a replica is to a group, this is
 /// to a stateless app on one node.
@@ -33,6 +39,8 @@ public:
     carry_out();
   }
   void on_request(request_in& in);
+  void on_results(turn_results_in& in);
+  void on_host_up(std::uint64_t version);
 
 private:
   struct caller {
@@ -52,6 +60,7 @@ private:
   instance_core core_;
   std::vector<instance_effect> effects_;
   io::timer timer_;
+  std::set<std::uint64_t> started_; ///< versions whose host was up before
   std::uint64_t next_call_ = 0;
   std::unordered_map<std::uint64_t, caller> calls_;
 };

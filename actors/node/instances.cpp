@@ -13,6 +13,22 @@ namespace {
 constexpr duration look_again = 1s;  ///< at membership and placement
 constexpr duration tell_again = 10s; ///< a word may have been lost
 
+const char* why(instance_end e) {
+  switch (e) {
+  case instance_end::none:
+    return "";
+  case instance_end::host:
+    return "its host is not up";
+  case instance_end::spare:
+    return "others serve in its place";
+  case instance_end::leaving:
+    return "this node is drained, or stops";
+  case instance_end::gone:
+    return "the app was removed";
+  }
+  return "";
+}
+
 } // namespace
 
 /// In placement order, those that know stateless apps.
@@ -76,6 +92,7 @@ group_supervisor::seat_of(const app_record& a) {
   if (seat.load == nullptr) {
     seat.load = std::make_shared<instance_load>();
     seat.name = a.genesis.name;
+    ctx_.instance_loads[seat.name] = seat.load;
   }
   return seat;
 }
@@ -140,9 +157,15 @@ void group_supervisor::tell_instance_word(const app_id& id, instance_seat& seat,
   ctx_.broadcast(net::channel::group,
                  encoded_control(instance_word{id, t.number, t.up}));
   caf::anon_send(ctx_.router, view_in{{id, 0}});
-  ctx_.log(log_level::info,
-           "app " + seat.name + ": version " + std::to_string(t.number)
-               + (t.up ? " serves here" : " serves here no more"));
+  seat.load->serving = t.up ? t.number : 0;
+  const auto text = "version " + std::to_string(t.number)
+                    + (t.up ? " serves here" : " serves here no more: ")
+                    + why(t.why);
+  ctx_.log(log_level::info, "app " + seat.name + ": " + text);
+  ctx_.event(t.up                           ? event_kind::instance_started
+             : t.why == instance_end::spare ? event_kind::instance_gave_way
+                                            : event_kind::instance_stopped,
+             seat.name, text, std::nullopt, ctx_.self());
 }
 
 void group_supervisor::tell_instances(const node_id& to) {
@@ -168,8 +191,11 @@ void group_supervisor::drop_instance(const app_id& id) {
   if (at == instances_.end())
     return;
   if (const auto number = at->second.keeper.serving(); number != 0)
-    tell_instance_word(id, at->second, {number, false});
+    tell_instance_word(id, at->second, {number, false, instance_end::gone});
   end_instance(id, at->second);
+  if (const auto load = ctx_.instance_loads.find(at->second.name);
+      load != ctx_.instance_loads.end() && load->second == at->second.load)
+    ctx_.instance_loads.erase(load);
   instances_.erase(at);
 }
 

@@ -116,6 +116,12 @@ const char* to_string(event_kind k) noexcept {
     return "restored";
   case event_kind::recovered:
     return "recovered";
+  case event_kind::instance_started:
+    return "instance_started";
+  case event_kind::instance_stopped:
+    return "instance_stopped";
+  case event_kind::instance_gave_way:
+    return "instance_gave_way";
   case event_kind::events_left_out:
     return "events_left_out";
   }

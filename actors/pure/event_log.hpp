@@ -63,7 +63,10 @@ enum class event_kind : std::uint8_t {
   backup_taken,
   restored,
   recovered,
-  events_left_out ///< more happened here than was told
+  instance_started,
+  instance_stopped,
+  instance_gave_way, ///< N others serve
+  events_left_out    ///< more happened here than was told
 };
 [[nodiscard]] const char* to_string(event_kind k) noexcept;
 /// Whether the other nodes only know of it when they are told.

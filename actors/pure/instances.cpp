@@ -36,10 +36,14 @@ void instance_keeper::on_tick(const instance_facts& f, time_point now,
           best = number;
   }
   if (best != serving_) {
-    if (best != 0)
-      out.emplace_back(tell_instance{best, true});
-    else
-      out.emplace_back(tell_instance{serving_, false});
+    auto why = instance_end::none;
+    if (best == 0)
+      why = f.wanted == 0 ? instance_end::gone
+            : f.leaving   ? instance_end::leaving
+            : here        ? instance_end::host
+                          : instance_end::spare;
+    out.emplace_back(
+        tell_instance{best != 0 ? best : serving_, best != 0, why});
     serving_ = best;
   }
   for (auto d = draining_.begin(); d != draining_.end();)

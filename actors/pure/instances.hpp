@@ -13,10 +13,19 @@ namespace banyan {
 struct start_instance {
   std::uint64_t number = 0;
 };
+/// Why calls are served here no more.
+enum class instance_end : std::uint8_t {
+  none = 0, ///< they are
+  host,     ///< it failed: its next start serves again
+  spare,    ///< N others serve
+  leaving,  ///< this node is drained, or stops
+  gone      ///< the app is
+};
 /// Calls are served by version `number` here from now on (again), or no more.
 struct tell_instance {
   std::uint64_t number = 0;
   bool up = false;
+  instance_end why = instance_end::none;
 };
 /// The host of that version may end.
 struct stop_instance {

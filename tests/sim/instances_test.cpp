@@ -1,6 +1,7 @@
 // Stateless apps on virtual machines: N instances whatever happens, and callers
 // that never notice.
 #include "actors/docs/app_documents.hpp"
+#include "actors/node/instance.hpp"
 #include "actors/testing/sim/world.hpp"
 #include "base/codec.hpp"
 #include "sim/apps.hpp"
@@ -241,6 +242,51 @@ TEST_F(instances, a_host_that_dies_of_a_call_dies_once) {
   for (const auto& m : w.machines)
     m->deadly("");
   EXPECT_EQ(call(0).status, reply_status::ok);
+}
+
+TEST_F(instances, say_what_becomes_of_them) {
+  ASSERT_EQ(deploy(1).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(1); }, 10s));
+  const auto home = *seen_by(0).begin();
+  const auto by = (home + 1) % 5;
+  const auto heard = [&](const std::string& kind, std::size_t about) {
+    std::size_t n = 0;
+    context(by).events.each_after(0, [&](const mesh_event& e) {
+      n += e.kind == kind && e.app == "hello" && e.about == w.at(about).id();
+      return true;
+    });
+    return n;
+  };
+  EXPECT_TRUE(
+      w.run_until([&] { return heard("instance_started", home) == 1; }, 10s));
+  EXPECT_EQ(call(by).status, reply_status::ok);
+  ASSERT_TRUE(w.at(home).kill_a_host());
+  EXPECT_TRUE(
+      w.run_until([&] { return heard("instance_stopped", home) == 1; }, 10s));
+  EXPECT_TRUE(
+      w.run_until([&] { return heard("instance_started", home) == 2; }, 10s));
+  EXPECT_EQ(call(by).status, reply_status::ok);
+  const auto shown = [&](std::size_t n, const std::string& line) {
+    return actors::instance_metrics(context(n)).find("\n" + line + "\n")
+           != std::string::npos;
+  };
+  EXPECT_TRUE(shown(home, "banyan_instances{app=\"hello\"} 1"));
+  EXPECT_TRUE(shown(home, "banyan_instance_turns_total{app=\"hello\"} 2"));
+  EXPECT_TRUE(shown(home, "banyan_instance_restarts_total{app=\"hello\"} 1"));
+  EXPECT_TRUE(shown(by, "banyan_instances{app=\"hello\"} 0"));
+  // Another takes its place, and gives it back.
+  w.at(home).kill(machine::end::process);
+  std::size_t other = home;
+  ASSERT_TRUE(w.run_until(
+      [&] {
+        const auto seen = seen_by(by);
+        other = seen.size() == 1 ? *seen.begin() : home;
+        return other != home;
+      },
+      30s));
+  w.at(home).boot();
+  EXPECT_TRUE(
+      w.run_until([&] { return heard("instance_gave_way", other) == 1; }, 60s));
 }
 
 } // namespace

@@ -22,6 +22,8 @@ struct instances : ::testing::Test {
         out += "start " + std::to_string(b->number);
       } else if (const auto* t = std::get_if<tell_instance>(&s)) {
         out += (t->up ? "up " : "down ") + std::to_string(t->number);
+        EXPECT_EQ(t->up, t->why == instance_end::none);
+        why = t->why;
       } else {
         const auto number = std::get<stop_instance>(s).number;
         facts.hosts.erase(number);
@@ -41,6 +43,7 @@ struct instances : ::testing::Test {
 
   instance_keeper keeper;
   instance_facts facts;
+  instance_end why = instance_end::none; ///< of the last word
   time_point now = time_point{} + 1h;
 };
 
@@ -63,6 +66,7 @@ TEST_F(instances, a_surplus_lasts_ten_seconds) {
     EXPECT_EQ(tick(), "") << s;
   EXPECT_EQ(tick(), "down 1");
   EXPECT_EQ(tick(), "") << "a call is still under way";
+  EXPECT_EQ(why, instance_end::spare);
   facts.hosts[1].outstanding = 0;
   EXPECT_EQ(tick(), "stop 1");
   EXPECT_EQ(tick(), "");
@@ -112,6 +116,7 @@ TEST_F(instances, a_drained_node_says_so_at_once) {
   serve(1);
   facts.leaving = true;
   EXPECT_EQ(tick(0s), "down 1");
+  EXPECT_EQ(why, instance_end::leaving);
   EXPECT_EQ(tick(), "stop 1");
   facts.leaving = false; // it was taken back
   EXPECT_EQ(tick(), "start 1");
@@ -163,6 +168,7 @@ TEST_F(instances, a_host_that_fails_is_down_until_it_is_up_again) {
   serve(1);
   facts.hosts[1].up = false;
   EXPECT_EQ(tick(), "down 1");
+  EXPECT_EQ(why, instance_end::host);
   EXPECT_EQ(tick(1min), "") << "it is started again, by its ladder";
   facts.hosts[1].up = true;
   EXPECT_EQ(tick(), "up 1");
@@ -174,6 +180,7 @@ TEST_F(instances, an_app_that_is_gone_ends) {
   serve(1);
   facts.wanted = 0;
   EXPECT_EQ(tick(), "down 1");
+  EXPECT_EQ(why, instance_end::gone);
   EXPECT_EQ(tick(), "stop 1");
   EXPECT_EQ(tick(), "");
 }
