@@ -31,7 +31,7 @@ const char* why(instance_end e) {
 
 } // namespace
 
-/// In placement order, those that know stateless apps.
+/// In placement order.
 placed
 group_supervisor::place_instances(const app_spec& s,
                                   const std::array<std::uint8_t, 16>& nonce,
@@ -41,11 +41,11 @@ group_supervisor::place_instances(const app_spec& s,
   return place(placement_hash(nonce, 0), need, candidates(&s));
 }
 
-bool group_supervisor::placed_here(const app_record& a) const {
+bool group_supervisor::should_run(const app_record& a,
+                                  const node_id& node) const {
   const auto p =
       place_instances(a.version.spec, a.genesis.nonce, a.version.spec.replicas);
-  return std::find(p.nodes.begin(), p.nodes.end(), ctx_.self())
-         != p.nodes.end();
+  return std::find(p.nodes.begin(), p.nodes.end(), node) != p.nodes.end();
 }
 
 /// Who serves though others were chosen is needed in the place of those that
@@ -69,7 +69,7 @@ void group_supervisor::keep_instances(time_point now) {
     for (const auto& [id, a] : apps_)
       if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr) {
         auto& seat = seat_of(a);
-        seat.placed = placed_here(a);
+        seat.placed = should_run(a, ctx_.self());
         seat.covered = seat.placed || seat.keeper.serving() == 0 || covered(a);
       }
   }

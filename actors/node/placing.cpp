@@ -32,12 +32,15 @@ away away_of(const node_context& ctx, const net::member_view& m,
     return away::none;
   if (!knows(ctx.features_of(node), feature::stateless))
     return away::older;
-  // Who came after the deploy can't open its secrets: a place there would stay
-  // empty.
+  // Who came after the deploy asks for its secrets, unless it is an older one:
+  // a place there would stay empty.
   const bool named =
       std::any_of(s->secret_keys.begin(), s->secret_keys.end(),
                   [&](const sealed_for& k) { return k.node == node; });
-  return s->secret_keys.empty() || named ? away::none : away::sealed;
+  return s->secret_keys.empty() || named
+                 || knows(ctx.features_of(node), feature::instance_secrets)
+             ? away::none
+             : away::sealed;
 }
 
 } // namespace

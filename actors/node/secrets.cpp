@@ -11,6 +11,8 @@ namespace banyan::actors {
 namespace {
 
 constexpr duration ask_again = 1s;
+/// Nodes that a stateless app is sealed to, and that don't run it.
+constexpr std::size_t asked_max = 16;
 constexpr auto kept_kind = static_cast<std::uint8_t>(document_kind::app_key);
 
 } // namespace
@@ -102,6 +104,9 @@ void group_supervisor::ask_for_secrets(time_point now) {
     if (i->second <= now) {
       i->second = now + ask_again;
       const auto question = encoded_control(secret_wanted{id, number});
+      if (app->second.genesis.stateless())
+        for (const auto& node : may_have_secrets(app->second, number))
+          ctx_.send(node, net::channel::group, question);
       for (const auto& [g, r] : replicas_)
         if (g.app == app->first)
           for (const auto& node : ctx_.known.candidates(g))
@@ -112,6 +117,21 @@ void group_supervisor::ask_for_secrets(time_point now) {
     }
     ++i;
   }
+}
+
+/// Who runs it, and some of those that could without asking.
+std::set<node_id>
+group_supervisor::may_have_secrets(const app_record& a,
+                                   std::uint64_t number) const {
+  auto out = ctx_.known.instances(a.id);
+  std::size_t more = 0;
+  if (const auto spec = spec_of(a, number))
+    for (const auto& k : spec->secret_keys)
+      if (more < asked_max && ctx_.links->find(k.node) != nullptr
+          && out.insert(k.node).second)
+        ++more;
+  out.erase(ctx_.self());
+  return out;
 }
 
 // Only to who proved on its link that it belongs to one of the app's groups: a
@@ -125,8 +145,10 @@ void group_supervisor::on_secret_wanted(const node_id& from,
   const auto& a = app->second;
   const auto spec = spec_of(a, m.number);
   if (!spec)
-    return; // no group here runs that one, and it isn't the newest
-  bool member = false;
+    return; // nothing here runs that one, and it isn't the newest
+  // A stateless app has no groups: to who should run it, as this node reads
+  // the members, as a leader hands a group's secret to whom it places.
+  bool member = a.genesis.stateless() && should_run(a, from);
   // It knows the group secret, and has a replica now: who had one once does
   // not get what was sealed since.
   for (std::uint32_t s = 0; s < a.genesis.shards() && !member; ++s) {

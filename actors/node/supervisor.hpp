@@ -133,6 +133,8 @@ private:
                                                           const app_spec& spec);
   void forget_secrets(const app_id& app);
   void ask_for_secrets(time_point now);
+  [[nodiscard]] std::set<node_id> may_have_secrets(const app_record& a,
+                                                   std::uint64_t number) const;
   void on_secret_wanted(const node_id& from, const secret_wanted& m);
   void on_secret_key(const secret_key& m);
 
@@ -205,7 +207,8 @@ private:
   [[nodiscard]] placed
   place_instances(const app_spec& s, const std::array<std::uint8_t, 16>& nonce,
                   std::uint32_t count) const;
-  [[nodiscard]] bool placed_here(const app_record& a) const;
+  /// It is among the first N, as this node reads the members.
+  [[nodiscard]] bool should_run(const app_record& a, const node_id& node) const;
   [[nodiscard]] bool covered(const app_record& a) const;
   deploy_answer plan_instances(const app_spec& s,
                                const std::array<std::uint8_t, 16>& nonce) const;

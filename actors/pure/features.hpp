@@ -23,11 +23,16 @@ inline constexpr feature_bits stateless = 1U << 1;
 /// them serves what is closed, or goes on in a lineage that was given up. They
 /// are begun only while every living peer knows them.
 inline constexpr feature_bits backups = 1U << 3;
+/// Asks for the secrets of a stateless app that runs there and wasn't sealed to
+/// it, and gives them to who should run it. Who lacks the bit has no place
+/// where it can't open them.
+inline constexpr feature_bits instance_secrets = 1U << 4;
 } // namespace feature
 
 /// All that this build knows.
 inline constexpr feature_bits features_known =
-    feature::versions | feature::stateless | feature::backups;
+    feature::versions | feature::stateless | feature::backups
+    | feature::instance_secrets;
 
 /// Whether whoever knows `known` may meet what needs `needed`.
 constexpr bool knows(feature_bits known, feature_bits needed) noexcept {

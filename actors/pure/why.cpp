@@ -23,7 +23,8 @@ std::string away_text(away why) {
   case away::older:
     return "its banyan-peer is older than what the app needs";
   case away::sealed:
-    return "it came after the deploy and can't open the app's secrets";
+    return "it came after the deploy, and its banyan-peer is too old to ask for "
+           "the app's secrets";
   }
   return {};
 }

@@ -18,7 +18,7 @@ enum class away : std::uint8_t {
   unheard, ///< by the node that is asked
   drained,
   older,  ///< its build doesn't know what the app needs
-  sealed, ///< it came after the deploy and can't open the app's secrets
+  sealed, ///< it came after the deploy, and is too old to ask for secrets
 };
 const char* to_string(away why) noexcept;
 

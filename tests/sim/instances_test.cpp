@@ -1,6 +1,7 @@
 // Stateless apps on virtual machines: N instances whatever happens, and callers
 // that never notice.
 #include "actors/docs/app_documents.hpp"
+#include "actors/docs/app_secrets.hpp"
 #include "actors/node/instance.hpp"
 #include "actors/testing/sim/world.hpp"
 #include "base/codec.hpp"
@@ -34,13 +35,21 @@ struct instances : ::testing::Test {
           return false;
     return true;
   }
+  static app_spec spec_of(std::uint32_t count) {
+    app_spec s;
+    s.name = s.module = "hello";
+    s.kind = app_kind::stateless;
+    s.shards = 1;
+    s.replicas = count;
+    s.isolation = app_isolation::none;
+    return s;
+  }
   actors::deploy_answer deploy(std::uint32_t count) {
+    return deploy(spec_of(count));
+  }
+  actors::deploy_answer deploy(app_spec spec) {
     actors::deploy_in d;
-    d.spec.name = d.spec.module = "hello";
-    d.spec.kind = app_kind::stateless;
-    d.spec.shards = 1;
-    d.spec.replicas = count;
-    d.spec.isolation = app_isolation::none;
+    d.spec = std::move(spec);
     std::optional<actors::deploy_answer> answer;
     d.done = [&](const actors::deploy_answer& a) { answer = a; };
     caf::anon_send(context(0).supervisor, std::move(d));
@@ -48,6 +57,32 @@ struct instances : ::testing::Test {
     if (answer)
       app = answer->app;
     return answer.value_or(actors::deploy_answer{});
+  }
+  /// The next version, with a secret that these machines can open.
+  void deploy_sealed(std::uint32_t count, const std::set<std::size_t>& to) {
+    app_papers papers;
+    app_genesis genesis;
+    ASSERT_TRUE(app_papers::decode(context(0).papers.at("hello"), papers));
+    ASSERT_TRUE(app_genesis::decode(papers.genesis.body, genesis));
+    std::set<node_id> nodes;
+    for (const auto n : to)
+      nodes.insert(w.at(n).id());
+    secret_values values;
+    values.put("db", to_bytes(std::string{"one"}));
+    auto spec = spec_of(count);
+    spec.secrets = {"db"};
+    ASSERT_EQ(seal_secrets(spec, genesis.nonce, values, nodes, w.random), "");
+    const auto a = deploy(spec);
+    ASSERT_EQ(a.status, reply_status::ok) << a.message;
+  }
+  bool all_run(std::uint64_t version) {
+    for (const auto& m : w.machines)
+      for (const auto n : seen_by(0))
+        if (m->up()
+            && m->peer().context().known.instance_number(app, w.at(n).id())
+                   != version)
+          return false;
+    return true;
   }
   /// The machines where instances are up, as this one has heard.
   std::set<std::size_t> seen_by(std::size_t n) {
@@ -242,6 +277,40 @@ TEST_F(instances, a_host_that_dies_of_a_call_dies_once) {
   for (const auto& m : w.machines)
     m->deadly("");
   EXPECT_EQ(call(0).status, reply_status::ok);
+}
+
+// [12] Secrets are sealed, never told in clear: they come to who should run the
+// app, and to nobody else.
+TEST_F(instances, secrets_come_to_who_joins_later) {
+  ASSERT_EQ(deploy(4).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(4); }, 10s));
+  std::size_t away = 0; // one that has a place
+  for (const auto n : seen_by(0))
+    away = n;
+  w.at(away).kill(machine::end::process);
+  ASSERT_TRUE(w.run_until(
+      [&] { return settled(4) && seen_by(0).count(away) == 0; }, 30s));
+  std::set<std::size_t> here;
+  for (std::size_t n = 0; n < 5; ++n)
+    if (n != away)
+      here.insert(n);
+  ASSERT_NO_FATAL_FAILURE(deploy_sealed(4, here));
+  ASSERT_TRUE(w.run_until([&] { return settled(4) && all_run(2); }, 10s));
+  w.at(away).boot();
+  ASSERT_TRUE(w.run_until(
+      [&] { return settled(4) && seen_by(0).count(away) == 1 && all_run(2); },
+      60s));
+  EXPECT_EQ(call(away).status, reply_status::ok);
+  // Who is no place for it has no answer.
+  std::size_t outside = 0;
+  while (seen_by(0).count(outside) != 0)
+    ++outside;
+  const auto asked = (outside + 1) % 5;
+  const auto before = context(asked).counters.frames_unproven;
+  context(outside).send(w.at(asked).id(), net::channel::group,
+                        encoded_control(secret_wanted{app, 2}));
+  w.run_for(200ms);
+  EXPECT_EQ(context(asked).counters.frames_unproven, before + 1);
 }
 
 TEST_F(instances, say_what_becomes_of_them) {
