@@ -194,6 +194,15 @@ void decode_spec(reader& r, app_spec& s) {
   decode_additions(r, s);
 }
 
+/// As it is, or as what an older build made of it: the genesis tells.
+bool readable(const app_spec& s) {
+  if (s.kind == app_kind::durable || s.shards == 1)
+    return why_invalid(s).empty();
+  auto groups = s;
+  read_as_groups(groups);
+  return why_invalid(groups).empty();
+}
+
 /// Two voters on one node would let that node be a majority by itself.
 bool names_a_node_twice(const std::vector<replica_ref>& voters) {
   for (std::size_t i = 0; i < voters.size(); ++i)
@@ -279,6 +288,11 @@ std::string why_invalid(const app_spec& s) {
   return {};
 }
 
+void read_as_groups(app_spec& s) {
+  s.kind = app_kind::durable;
+  s.replicas |= 1U;
+}
+
 bytes encode(const app_spec& s) {
   bytes out;
   writer w{out};
@@ -289,7 +303,7 @@ bytes encode(const app_spec& s) {
 bool decode(const_bytes in, app_spec& out) {
   reader r{in};
   decode_spec(r, out);
-  return r.done() && why_invalid(out).empty();
+  return r.done() && readable(out);
 }
 
 bytes app_genesis::encode() const {
@@ -350,7 +364,7 @@ bool app_version::decode(const_bytes in, app_version& out) {
   r.id(out.app);
   decode_spec(r, out.spec);
   decode_sealed(r, out.secrets);
-  return r.done() && why_invalid(out.spec).empty();
+  return r.done() && readable(out.spec);
 }
 
 bytes app_deletion::encode() const {
@@ -463,10 +477,15 @@ open_papers(const app_papers& p, const mesh_id& mesh,
   a.id = id_of(a.genesis);
   a.number = p.version.version;
   const auto& owner = a.genesis.owner;
+  auto& spec = a.version.spec;
+  a.read_as_groups = spec.kind == app_kind::stateless && !a.genesis.stateless();
+  if (a.read_as_groups)
+    read_as_groups(spec);
   if (a.version.app != a.id || p.genesis.signer != owner
       || p.version.signer != owner || a.version.spec.name != a.genesis.name
       || a.version.spec.shards != a.genesis.shards()
-      || (a.version.spec.kind == app_kind::stateless) != a.genesis.stateless())
+      || (spec.kind == app_kind::stateless) != a.genesis.stateless()
+      || (a.read_as_groups && !why_invalid(spec).empty()))
     return failure{papers_errc::malformed};
   if (p.deletion) {
     app_deletion d;

@@ -98,9 +98,15 @@ inline constexpr const char* spread_words =
 /// would be right.
 std::string why_invalid(const app_spec& s);
 
+/// Builds that knew no instances took the kind `stateless` and made groups all
+/// the same, of any number of shards. Of such an app the spec says what it is:
+/// durable, with an odd number of voters.
+void read_as_groups(app_spec& s);
+
 /// The spec alone, as it stands in `app_version`.
 [[nodiscard]] bytes encode(const app_spec& s);
-/// False on anything that isn't one spec which could be deployed.
+/// False on anything that isn't one spec which could be deployed, or could be
+/// before there were instances.
 [[nodiscard]] bool decode(const_bytes in, app_spec& out);
 
 /// An app's birth: never changes; its hash is the app's id.
@@ -187,6 +193,7 @@ struct app_record {
   app_version version;
   std::uint64_t number = 0; ///< of the version
   bool deleted = false;
+  bool read_as_groups = false; ///< its documents say `stateless`
   app_papers papers;
 };
 enum class papers_errc : std::uint8_t {

@@ -87,13 +87,19 @@ std::optional<app_spec> group_supervisor::spec_of(const app_record& a,
         s != seat->second.specs.end())
       return s->second;
   app_spec out;
+  const auto read = [&out](const_bytes spec) {
+    if (!decode(spec, out))
+      return false;
+    if (out.kind == app_kind::stateless) // a group's log says so
+      read_as_groups(out);
+    return true;
+  };
   for (auto i = replicas_.lower_bound({a.id, 0});
        i != replicas_.end() && i->first.app == a.id; ++i) {
     const auto& v = i->second.version.versions;
-    if (v && v->now.number == number && decode(v->now.spec, out))
+    if (v && v->now.number == number && read(v->now.spec))
       return out;
-    if (v && v->former && v->former->number == number
-        && decode(v->former->spec, out))
+    if (v && v->former && v->former->number == number && read(v->former->spec))
       return out;
   }
   return std::nullopt;

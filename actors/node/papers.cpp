@@ -190,6 +190,12 @@ void group_supervisor::install(const app_record& a) {
     ctx_.event(event_kind::conflict, a.genesis.name,
                "two apps bear this name: neither is served");
   }
+  if (a.read_as_groups)
+    ctx_.log(log_level::warning,
+             "app " + a.genesis.name
+                 + " was deployed as stateless by an older banyan-peer, which "
+                   "made groups of it: it is served as durable. For instances, "
+                   "remove it and deploy it anew");
   ctx_.lineages[a.genesis.name] = a.genesis.lineage;
   ctx_.specs[a.genesis.name] = a.version.spec;
   ctx_.versions[a.genesis.name] = a.number;

@@ -1,4 +1,5 @@
 #include "actors/docs/app_documents.hpp"
+#include "actors/docs/sign_app.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/mesh_key.hpp"
@@ -269,10 +270,52 @@ TEST(app_papers, a_stateless_app_is_born_without_voters) {
   p.version.spec.kind = app_kind::durable;
   p.sign();
   EXPECT_EQ(p.error(), papers_errc::malformed);
-  papers durable;
-  durable.version.spec.kind = app_kind::stateless;
-  durable.sign();
-  EXPECT_EQ(durable.error(), papers_errc::malformed);
+}
+
+// An older build took the kind and made groups: they are served as what they
+// are, and can be updated and removed.
+TEST(app_papers, of_a_stateless_app_with_voters_are_read_as_a_durable_ones) {
+  papers p;
+  p.version.spec.kind = app_kind::stateless;
+  p.version.spec.replicas = 2; // `instances`, of any number to 7
+  p.sign();
+  app_papers read;
+  ASSERT_TRUE(app_papers::decode(p.out.encode(), read));
+  auto opened = open_papers(read, p.mesh, {p.owner.owner()});
+  ASSERT_TRUE(opened.ok());
+  EXPECT_TRUE(opened->read_as_groups);
+  EXPECT_EQ(opened->version.spec.kind, app_kind::durable);
+  EXPECT_EQ(opened->version.spec.replicas, 3U);
+  EXPECT_EQ(opened->version.spec.shards, 2U);
+  EXPECT_EQ(why_invalid(opened->version.spec), "");
+
+  auto next = p.version.spec;
+  next.kind = app_kind::durable;
+  next.replicas = 5;
+  const auto updated =
+      open_papers(sign_update(p.owner, p.mesh, *opened, next, 2), p.mesh,
+                  {p.owner.owner()});
+  ASSERT_TRUE(updated.ok());
+  EXPECT_FALSE(updated->read_as_groups);
+  const auto removed = open_papers(sign_removal(p.owner, p.mesh, *opened),
+                                   p.mesh, {p.owner.owner()});
+  ASSERT_TRUE(removed.ok());
+  EXPECT_TRUE(removed->deleted);
+
+  p.version.spec.replicas = 9; // no build ever took these
+  p.sign();
+  EXPECT_EQ(p.error(), papers_errc::malformed);
+}
+
+// What stands in the logs of its groups.
+TEST(app_spec, of_a_stateless_app_with_shards_is_read) {
+  papers p;
+  p.version.spec.kind = app_kind::stateless;
+  EXPECT_FALSE(why_invalid(p.version.spec).empty()) << "nobody deploys it now";
+  app_spec read;
+  ASSERT_TRUE(decode(encode(p.version.spec), read));
+  read_as_groups(read);
+  EXPECT_EQ(why_invalid(read), "");
 }
 
 TEST(app_genesis, that_names_a_node_twice_in_one_group_is_none) {
@@ -298,7 +341,6 @@ TEST(app_spec, is_checked_when_it_comes_from_afar) {
   refused([](auto& s) { s.shards = 1025; });
   refused([](auto& s) { s.replicas = 2; });
   refused([](auto& s) { s.replicas = 9; });
-  refused([](auto& s) { s.kind = app_kind::stateless; }); // with two shards
   refused([](auto& s) {
     s.kind = app_kind::stateless;
     s.shards = 1;
