@@ -122,7 +122,8 @@ public:
 
   /// Sends a command to another actor (of the app that has the handler), once
   /// this turn is committed; it takes effect exactly once, first in first out
-  /// per sender and receiver.
+  /// per sender and receiver. A stateless app runs it at least once: that is
+  /// the place for effects on the world outside.
   template <auto H>
   void send(std::string_view key, const detail::argument_of<H>& argument = {}) {
     put_send(detail::find_handler(&detail::handler_tag<H>), key,

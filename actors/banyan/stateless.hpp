@@ -16,6 +16,10 @@
 /// a call runs *at least* once: who gets no answer asks another instance. What
 /// a handler does outside may therefore happen twice.
 ///
+/// A durable app sends to it as to any other, `ctx.send<&hello::greet>("Ann",
+/// person{"Ann"}, on_reply<&guests::greeted>)`: the call is made until it has
+/// an answer, by any instance, and the answer takes effect once.
+///
 /// A unit test is a call: `hello::greet({}, {"Ann"})`.
 #include <banyan/app.hpp>
 

@@ -16,8 +16,8 @@ std::optional<app_directory::app>
 node_context::find(std::string_view name) const {
   const auto* a = known.find_app(name);
   const auto l = lineages.find(std::string{name});
-  if (a == nullptr || l == lineages.end() || a->stateless)
-    return std::nullopt; // an instance keeps no account of what it was sent
+  if (a == nullptr || l == lineages.end())
+    return std::nullopt;
   return app{a->id, l->second, a->shards};
 }
 
@@ -179,6 +179,10 @@ void node_context::answer_to(const node_id& router_of, std::uint64_t call,
 
 void node_context::send_stream(const stream_frame& f) {
   const auto& to = addressee(f);
+  if (stateless.count(to.app) != 0) {
+    caf::anon_send(sent_calls, sent_in{f});
+    return;
+  }
   const auto leader = known.leader(to);
   if (!leader)
     return;
@@ -279,6 +283,7 @@ void node_context::flush_commits() {
 
 template bool node_context::tell_replica(const group_id&, group_frame_in);
 template bool node_context::tell_replica(const group_id&, stream_in);
+template bool node_context::tell_replica(const group_id&, answers_in);
 template bool node_context::tell_replica(const group_id&, evidence_in);
 template bool node_context::tell_replica(const group_id&, node_seen_in);
 template bool node_context::tell_replica(const group_id&, wake_in);

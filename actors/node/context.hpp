@@ -159,9 +159,12 @@ public:
   caf::actor supervisor;
   caf::actor router;
   caf::actor scrub;
+  caf::actor sent_calls; ///< what groups here send to stateless apps
   std::unordered_map<group_id, caf::actor> replicas; ///< the supervisor's
   /// Of stateless apps with a host here; the supervisor's.
   std::unordered_map<app_id, caf::actor> instances;
+  /// Stateless apps that there are, or were; the supervisor's.
+  std::set<app_id> stateless;
   /// Of the stateless apps that live, by name; the supervisor's.
   std::map<std::string, std::shared_ptr<instance_load>> instance_loads;
   banyan::admission* door = nullptr;   ///< the router's; null before it begins
@@ -269,7 +272,8 @@ public:
 
   /// To the router that asked a replica or an instance here.
   void answer_to(const node_id& router_of, std::uint64_t call, reply r);
-  /// To the leader of the frame's addressee, wherever it is; may be lost.
+  /// To the leader of the frame's addressee, wherever it is; may be lost. What
+  /// concerns a stateless app: to who makes calls of it.
   void send_stream(const stream_frame& f);
   /// What a leader here says of its group: for this node's tables, its router
   /// and every peer.

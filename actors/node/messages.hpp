@@ -25,6 +25,10 @@ struct group_frame_in {
 struct stream_in {
   stream_frame frame;
 };
+/// What a stateless app answered to messages of the group.
+struct answers_in {
+  stream_frame frame;
+};
 struct evidence_in {
   node_id node;
   node_evidence what = node_evidence::link_down;
@@ -175,6 +179,21 @@ struct view_in {
 };
 struct app_gone_in {
   app_id app;
+};
+
+// ---- to who makes calls of what groups send to stateless apps --------------
+
+/// Of a group that is led here: messages, or that it took answers.
+struct sent_in {
+  stream_frame frame;
+};
+struct sent_call_over {
+  std::uint64_t token = 0;
+  banyan::reply reply;
+};
+/// Another leads the group, or it leads anew.
+struct sender_changed {
+  group_id group;
 };
 
 // ---- to the node -----------------------------------------------------------
@@ -367,6 +386,7 @@ struct host_news {
   CAF_ALLOW_UNSAFE_MESSAGE_TYPE(banyan::actors::type)
 BANYAN_LOCAL_MESSAGE(group_frame_in)
 BANYAN_LOCAL_MESSAGE(stream_in)
+BANYAN_LOCAL_MESSAGE(answers_in)
 BANYAN_LOCAL_MESSAGE(evidence_in)
 BANYAN_LOCAL_MESSAGE(node_seen_in)
 BANYAN_LOCAL_MESSAGE(wake_in)
@@ -408,6 +428,9 @@ BANYAN_LOCAL_MESSAGE(reply_in)
 BANYAN_LOCAL_MESSAGE(link_change_in)
 BANYAN_LOCAL_MESSAGE(view_in)
 BANYAN_LOCAL_MESSAGE(app_gone_in)
+BANYAN_LOCAL_MESSAGE(sent_in)
+BANYAN_LOCAL_MESSAGE(sent_call_over)
+BANYAN_LOCAL_MESSAGE(sender_changed)
 BANYAN_LOCAL_MESSAGE(probe_in)
 BANYAN_LOCAL_MESSAGE(leave_in)
 BANYAN_LOCAL_MESSAGE(control_in)

@@ -78,6 +78,10 @@ void node_shell::on_frames(const net::link_info& info,
       // The sender must belong to the group that it speaks for. Of an app that
       // has no replica here this node has no secret to check that with.
       const auto& by = in.frame.is_ack ? in.frame.to : in.frame.from;
+      if (ctx_.stateless.count(by.app) != 0) {
+        ++ctx_.counters.frames_bad; // it has no stream that leaves a node
+        break;
+      }
       if (ctx_.guard.knows(by.app) && !ctx_.guard.may_speak(info.id, by)) {
         ++ctx_.counters.frames_unproven;
         break;

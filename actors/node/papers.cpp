@@ -170,6 +170,8 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
 }
 
 void group_supervisor::install(const app_record& a) {
+  if (a.genesis.stateless())
+    ctx_.stateless.insert(a.id);
   if (a.deleted) { // an older one of its name never hides a living one
     if (!is_over(a.id)) {
       ctx_.removed[a.genesis.name] = {
@@ -239,6 +241,8 @@ void group_supervisor::use_secret(const app_record& a) {
 
 void group_supervisor::uninstall(const app_record& a) {
   const auto& name = a.genesis.name;
+  if (a.genesis.stateless())
+    ctx_.stateless.insert(a.id);
   // Replicas stay, closed, for as long as the data is kept.
   refresh_closed(a);
   if (!is_over(a.id))

@@ -5,6 +5,7 @@
 #include "actors/node/lead_balance.hpp"
 #include "actors/node/router.hpp"
 #include "actors/node/scrub.hpp"
+#include "actors/node/sent_calls.hpp"
 
 #include <caf/all.hpp>
 
@@ -89,6 +90,7 @@ bool peer::begin(std::string& error) {
   ctx_.modules = modules_.get();
   modules_actor_ = sys.spawn(modules_actor, modules_);
   ctx_.router = sys.spawn(router_actor, &ctx_);
+  ctx_.sent_calls = sys.spawn(sent_calls_actor, &ctx_);
   ctx_.node = sys.spawn(node_actor, &ctx_, node_);
   node_->start();
   ctx_.supervisor = sys.spawn(supervisor_actor, &ctx_, start);
@@ -155,8 +157,8 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [app, actor] : ctx_.instances)
       roots.push_back(actor);
-    for (auto* a : {&ctx_.router, &ctx_.node, &ctx_.scrub, &gateway_actor_,
-                    &modules_actor_, &lead_balance_})
+    for (auto* a : {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
+                    &gateway_actor_, &modules_actor_, &lead_balance_})
       if (*a)
         roots.push_back(*a);
   });
@@ -165,8 +167,8 @@ peer::~peer() {
     ctx_.replicas.clear();
     ctx_.apps.clear();
     ctx_.instances.clear();
-    ctx_.node = ctx_.supervisor = ctx_.router = ctx_.scrub = gateway_actor_ =
-        modules_actor_ = lead_balance_ = nullptr;
+    ctx_.node = ctx_.supervisor = ctx_.router = ctx_.sent_calls = ctx_.scrub =
+        gateway_actor_ = modules_actor_ = lead_balance_ = nullptr;
     node_.reset();
     gateway_.reset();
     ctx_.modules = nullptr;

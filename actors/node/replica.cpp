@@ -374,6 +374,7 @@ void replica_shell::carry(role_changed& e) {
     ctx_.settings.on_role(group_, e);
   const bool serving = e.serving;
   publish_now();
+  caf::anon_send(ctx_.sent_calls, sender_changed{group_});
   caf::anon_send(ctx_.supervisor, replica_news{group_, std::move(e)});
   if (!serving)
     return;
@@ -503,6 +504,11 @@ caf::behavior replica_actor(caf::stateful_actor<replica_actor_state>* self,
       [r](const stream_in& m) {
         r->input([&](auto& core, auto now, auto& out) {
           core.on_stream(m.frame, now, out);
+        });
+      },
+      [r](const answers_in& m) {
+        r->input([&](auto& core, auto now, auto& out) {
+          core.on_answers(m.frame, now, out);
         });
       },
       [r](const evidence_in& m) {

@@ -26,6 +26,11 @@ void replica_core::on_stream(const stream_frame& frame, time_point now,
   impl_->on_stream(frame, now);
   impl_->hand_out(out);
 }
+void replica_core::on_answers(const stream_frame& frame, time_point /*now*/,
+                              replica_effects& out) {
+  impl_->on_answers(frame);
+  impl_->hand_out(out);
+}
 void replica_core::on_evidence(const node_id& node, node_evidence what,
                                time_point now, replica_effects& out) {
   impl_->on_evidence(node, what, now);

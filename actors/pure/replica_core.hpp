@@ -84,7 +84,7 @@ struct replica_config {
   /// A command that would wait longer than this for its turn, or than its own
   /// deadline, is refused as it comes.
   duration queue_time_max = std::chrono::seconds{1};
-  std::size_t running_turns_max = 1024;     ///< handed to the host at once
+  std::size_t running_turns_max = 1024; ///< handed to the host at once
   std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
   std::size_t cache_bytes = std::size_t{32} << 20; ///< actor values
   std::uint64_t session_answers_max = 1024;
@@ -462,6 +462,12 @@ public:
                       replica_effects& out);
   void on_stream(const stream_frame& frame, time_point now,
                  replica_effects& out);
+  /// What a stateless app answered to messages of this group, as a stream back
+  /// to it under this group's own lineage. Each answer has the number of its
+  /// message; who wants none gets none, so that numbers are left out. Only from
+  /// this node's `sent_calls`, in order; acknowledged as a stream is.
+  void on_answers(const stream_frame& frame, time_point now,
+                  replica_effects& out);
   void on_evidence(const node_id& node, node_evidence what, time_point now,
                    replica_effects& out);
 

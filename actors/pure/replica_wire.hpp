@@ -201,11 +201,12 @@ struct stream_message {
 /// messages and `acknowledged`, the way back. A stream is (source group,
 /// lineage) → destination group.
 struct stream_frame {
-  group_id from;                  ///< source group
-  lineage_id lineage;             ///< of the source group
-  group_id to;                    ///< destination group
-  bool is_ack = false;            ///< goes to the leader of `from`
-  std::uint64_t acknowledged = 0; ///< every message up to it took effect
+  group_id from;       ///< source group
+  lineage_id lineage;  ///< of the source group
+  group_id to;         ///< destination group
+  bool is_ack = false; ///< goes to the leader of `from`
+  /// Every message up to it took effect. With messages: as the sender knows.
+  std::uint64_t acknowledged = 0;
   std::vector<stream_message> messages;
 };
 void encode(const stream_frame& f, bytes& out);

@@ -5,6 +5,7 @@
 #include "hello/hello.hpp"
 #include "kv/kv.hpp"
 #include "ledger/ledger.hpp"
+#include "sim/greeter.hpp"
 #include "sim/list.hpp"
 #include "sim/tally.hpp"
 
@@ -12,6 +13,7 @@ namespace banyan::sim {
 
 void add_apps(host_catalog& catalog) {
   catalog.add(module_table<::counter>());
+  catalog.add(module_table<::greeter>());
   catalog.add(module_table<::hello>());
   catalog.add(module_table<::kv>());
   catalog.add(module_table<::ledger>());

@@ -313,6 +313,86 @@ TEST_F(instances, secrets_come_to_who_joins_later) {
   EXPECT_EQ(context(asked).counters.frames_unproven, before + 1);
 }
 
+// [6] What actors send to a stateless app runs at least once, whatever dies,
+// and each answer takes effect exactly once, in order.
+TEST_F(instances, take_what_actors_send) {
+  ASSERT_EQ(deploy(2).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(2); }, 10s));
+  const auto home = seen_by(0);
+  const auto instance_app = app;
+  app_spec spec;
+  spec.name = spec.module = "greeter";
+  spec.shards = 1;
+  spec.isolation = app_isolation::none;
+  spec.replace_after = 1h;
+  ASSERT_EQ(deploy(spec).status, reply_status::ok);
+  const auto guests = app;
+  app = instance_app;
+  std::size_t by = 0; // is never killed
+  const auto leader = [&] {
+    const auto* v = context(by).known.view({guests, 0});
+    for (std::size_t n = 0; v != nullptr && n < 5; ++n)
+      if (w.at(n).id() == v->leader.node)
+        return n;
+    return std::size_t{5};
+  };
+  ASSERT_TRUE(w.run_until([&] { return leader() != 5; }, 10s));
+  const auto request = [&](const std::string& command, request_kind kind) {
+    call_request r;
+    r.app = "greeter";
+    r.kind = kind;
+    r.key = "book";
+    r.command = command;
+    return r;
+  };
+  const auto done = [&](call_request r) {
+    std::optional<reply> got;
+    w.at(by).peer().call(std::move(r),
+                         [&](const reply& a, std::uint32_t) { got = a; });
+    EXPECT_TRUE(w.run_until([&] { return got.has_value(); }, 6s));
+    return got.value_or(reply{});
+  };
+  constexpr int invited = 60;
+  for (int i = 0; i < invited; ++i) {
+    auto r = request("invite", request_kind::command);
+    writer{r.argument}.map(1).text("name").text(
+        i % 10 == 9 ? "" : "guest " + std::to_string(i));
+    ASSERT_EQ(done(std::move(r)).status, reply_status::ok) << i;
+    if (i % 20 == 10) { // the leader and an instance, with calls under way
+      auto victims = seen_by(by);
+      victims.insert(leader());
+      victims.erase(by);
+      for (const auto v : victims)
+        if (v < 5 && w.at(v).up())
+          w.at(v).kill(machine::end::process);
+      w.run_for(1s);
+      for (const auto v : victims)
+        if (v < 5)
+          w.at(v).boot();
+    }
+  }
+  std::vector<std::string> lines;
+  ASSERT_TRUE(w.run_until(
+      [&] {
+        const auto r = done(request("lines", request_kind::query));
+        reader in{r.result};
+        lines.assign(in.array(1000), {});
+        for (auto& l : lines)
+          l = in.text(100);
+        return lines.size() >= invited;
+      },
+      60s));
+  w.run_for(10s);
+  std::vector<std::string> expected;
+  for (int i = 0; i < invited; ++i)
+    expected.push_back(i % 10 == 9 ? "nobody"
+                                   : "hello, guest " + std::to_string(i));
+  EXPECT_EQ(lines, expected);
+  const auto r = done(request("lines", request_kind::query));
+  reader in{r.result};
+  EXPECT_EQ(in.array(1000), invited) << "an answer took effect twice";
+}
+
 TEST_F(instances, say_what_becomes_of_them) {
   ASSERT_EQ(deploy(1).status, reply_status::ok);
   ASSERT_TRUE(w.run_until([&] { return settled(1); }, 10s));

@@ -22,21 +22,33 @@ void replica_core::impl::on_stream(const stream_frame& frame, time_point now) {
       ack_entry_at_ = now + 50ms;
     return;
   }
-  if (frame.to != config_.group)
-    return;
+  if (frame.to == config_.group)
+    take_messages(frame, false);
+}
+
+void replica_core::impl::on_answers(const stream_frame& frame) {
+  if (!raft_ || failed_ || !leading_ || config_.closed)
+    return; // the next leader makes its calls anew
+  if (frame.to == config_.group && frame.lineage == stream_lineage())
+    take_messages(frame, true);
+}
+
+void replica_core::impl::take_messages(const stream_frame& frame, bool gaps) {
   const replica::stream_table::source from{frame.from, frame.lineage};
   const auto* in = tables_.streams.in(from);
   const auto applied = in ? in->applied : 0;
   if (in_flows_.size() >= in_flows_max && in_flows_.count(from) == 0)
     return; // it repeats, and there may be room
   auto& flow = in_flows_[from];
+  flow.gaps = gaps;
   for (const auto& m : frame.messages) {
     if (m.number <= applied) {
       acks_due_.insert(from); // its acknowledgement was lost
       continue;
     }
-    if (m.number - applied <= buffered_max && !m.to_key.empty()
-        && !m.command.empty())
+    const bool fits = gaps ? flow.buffer.size() < buffered_max
+                           : m.number - applied <= buffered_max;
+    if (fits && !m.to_key.empty() && !m.command.empty())
       flow.buffer.emplace(m.number, m);
   }
   pump_source(from);
@@ -52,7 +64,8 @@ void replica_core::impl::pump_source(
   const auto* in = tables_.streams.in(from);
   const auto applied = in ? in->applied : 0;
   flow.buffer.erase(flow.buffer.begin(), flow.buffer.upper_bound(applied));
-  const auto next = flow.buffer.find(applied + 1);
+  const auto next =
+      flow.gaps ? flow.buffer.begin() : flow.buffer.find(applied + 1);
   if (next == flow.buffer.end())
     return;
   auto m = std::move(next->second);

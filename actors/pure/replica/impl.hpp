@@ -76,6 +76,7 @@ public:
 
   // exchange.cpp
   void on_stream(const stream_frame& frame, time_point now);
+  void on_answers(const stream_frame& frame);
 
   // snapshots.cpp
   void on_staged(const store::order_id& order, order_stage::step step,
@@ -216,6 +217,7 @@ private:
   struct in_flow {
     std::map<std::uint64_t, stream_message> buffer;
     bool running = false;
+    bool gaps = false; ///< numbers are left out, never out of order
     std::uint64_t committed = 0;
   };
   struct log_order {
@@ -531,6 +533,7 @@ private:
   void end_list(query& q, bool more, time_point now);
 
   // exchange.cpp
+  void take_messages(const stream_frame& frame, bool gaps);
   void pump_streams(time_point now);
   void pump_source(const replica::stream_table::source& from);
   void put_back(pending& p, const replica::by_stream& by);

@@ -108,6 +108,7 @@ void stream_sender::pump(const stream_table& table, log_index committed,
         frame.from = self;
         frame.lineage = lineage;
         frame.to = to;
+        frame.acknowledged = s.acknowledged;
       }
       frame.messages.push_back(it->second.message);
       size += it->second.size;

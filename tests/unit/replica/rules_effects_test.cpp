@@ -63,6 +63,63 @@ TEST_F(replica_rules, streams_are_numbered_acknowledged_and_sent_again) {
   EXPECT_TRUE(w.foreign.empty());
 }
 
+// [6] Calls of stateless apps run at least once; `on_reply` delivers the answer
+// exactly once.
+TEST_F(replica_rules, an_answer_of_a_stateless_app_takes_effect_once) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "send", "other/b x")), reply_status::ok);
+  ASSERT_EQ(status(w.command("a", "send", "other/b y")), reply_status::ok);
+  w.run_for(50ms);
+  ASSERT_FALSE(w.foreign.empty());
+  const auto to = w.foreign[0].to;
+  const auto answer = [&](std::uint64_t number) {
+    stream_frame f;
+    f.from = to;
+    f.lineage = w.base.lineage;
+    f.to = w.base.group;
+    stream_message m;
+    m.number = number;
+    m.what = stream_message::kind::reply;
+    m.from_app = "other";
+    m.from_key = "b";
+    m.to_key = "a";
+    m.command = "done";
+    turn_send sent;
+    sent.key = "b";
+    m.argument = reply_argument(sent, {}, {}, {});
+    f.messages.push_back(m);
+    replica_effects none;
+    w.nodes[leader].core->on_answers(f, w.now, none);
+    w.touch(leader);
+  };
+  const auto acknowledged = [&] { // back to who made the calls
+    std::uint64_t n = 0;
+    for (const auto& f : w.foreign)
+      if (f.is_ack && f.from == to)
+        n = std::max(n, f.acknowledged);
+    return n;
+  };
+  w.foreign.clear();
+  answer(2); // nobody waited for what 1 came to
+  w.run_for(100ms);
+  EXPECT_EQ(w.words("a"), "s:x,s:y,r,");
+  EXPECT_EQ(acknowledged(), 2U);
+  w.foreign.clear();
+  answer(2); // the call was made a second time
+  w.run_for(100ms);
+  EXPECT_EQ(acknowledged(), 2U);
+  const auto dead = leader;
+  w.crash(dead);
+  w.evidence(dead);
+  leader = w.await_leader();
+  w.foreign.clear();
+  answer(1);
+  answer(2);
+  w.run_for(500ms);
+  EXPECT_EQ(acknowledged(), 2U);
+  EXPECT_EQ(w.words("a"), "s:x,s:y,r,");
+}
+
 TEST_F(replica_rules, a_stream_takes_each_message_once_and_in_order) {
   boot();
   stream_frame f;
