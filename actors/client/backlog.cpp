@@ -78,7 +78,7 @@ std::optional<reply> client_core::refusal(const pending& c,
     return overload(wait_of(a, now),
                     "this client has too many calls under way");
   if (const auto pause = left_alone(c); pause > now) {
-    if (pause + a.window.usual() >= c.until)
+    if (!may_be_held(c, pause, now))
       return overload(pause - now, "a peer has too many of these calls");
     return std::nullopt;
   }
@@ -92,16 +92,22 @@ std::optional<reply> client_core::refusal(const pending& c,
 /// Three times the wait: it is an estimate, and who is answered too late took
 /// the place of one that would not have been.
 bool client_core::may_wait(const pending& c, time_point now) const {
-  const auto usual = c.home->window.usual();
-  return usual == duration{}
-         || now + 3 * wait_of(*c.home, now) + usual <= c.until;
+  const auto& w = c.home->window;
+  return w.usual() == duration{}
+         || now + 3 * wait_of(*c.home, now) + w.needed() <= c.until;
+}
+
+/// Behind the pause there may be a queue.
+bool client_core::may_be_held(const pending& c, time_point until,
+                              time_point now) {
+  return until + (until - now) + c.home->window.needed() < c.until;
 }
 
 /// A call that is new, or may come again after a pause.
 void client_core::place_call(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
   auto& a = *c.home;
-  c.at = place::none;
+  const bool again = std::exchange(c.at, place::none) == place::held;
   c.retry_at = never;
   if (left_alone(c) > now)
     return hold(id, now, out);
@@ -109,7 +115,7 @@ void client_core::place_call(std::uint64_t id, time_point now, effects& out) {
     return begin(id, now, out);
   if (!a.window.has_place())
     a.window.missed();
-  if (c.sends > 0 && !may_wait(c, now))
+  if (again && !may_wait(c, now))
     return shed(id, now, out);
   c.at = place::queued;
   ++a.queued;
@@ -248,7 +254,7 @@ void client_core::hold(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
   c.at = place::held;
   c.retry_at = left_alone(c);
-  if (c.retry_at + c.home->window.usual() >= c.until)
+  if (!may_be_held(c, c.retry_at, now))
     return shed(id, now, out);
   schedule(id, c);
 }
@@ -262,12 +268,14 @@ bool client_core::may_repeat() {
 }
 
 /// Nothing ran: the same call may come again, when there is room. Its place is
-/// another's meanwhile.
+/// another's meanwhile. While others wait for theirs, it would only be later
+/// than they.
 bool client_core::repeat_overload(std::uint64_t id, const reply& r,
                                   time_point now, effects& out) {
   auto& c = calls_.at(id);
   const auto pause = std::max(r.retry_after.value_or(duration{}), retry_min);
-  if (c.overloads >= overloads_max || pause >= c.until - now || !may_repeat())
+  if (c.home->queued > 0 || c.overloads >= overloads_max
+      || pause >= c.until - now || !may_repeat())
     return false;
   ++c.overloads;
   give_back(c);

@@ -24,9 +24,14 @@ void call_window::ended() {
 }
 
 void call_window::answered(duration took, duration deadline, time_point now) {
-  usual_ = usual_ == duration{} ? took : usual_ + (took - usual_) / 20;
+  if (usual_ == duration{})
+    usual_ = took;
+  const auto off = took - usual_;
+  usual_ += off / 20;
+  spread_ += (std::chrono::abs(off) - spread_) / 20;
   ++answers_;
   late_ += took > deadline / 4 ? 1 : 0;
+  very_late_ += took > deadline / 2 ? 1 : 0;
   if (samples_.size() < samples_max)
     samples_.push_back(took);
   close_round(now);
@@ -46,8 +51,8 @@ bool call_window::slow() {
       samples_.begin() + static_cast<std::ptrdiff_t>(samples_.size() / 2);
   std::nth_element(samples_.begin(), middle, samples_.end());
   const auto median = *middle;
-  const bool is =
-      2 * late_ > answers_ && quickest_ > duration{} && median > 3 * quickest_;
+  const bool late = 2 * late_ > answers_ || 10 * very_late_ > answers_;
+  const bool is = late && quickest_ > duration{} && median > 3 * quickest_;
   if (quickest_ == duration{} || median < quickest_)
     quickest_ = median;
   else if (size_ <= slow_min)
@@ -60,10 +65,10 @@ bool call_window::slow() {
 void call_window::close_round(time_point now) {
   if (round_ == time_point{})
     round_ = now + std::max(round_min, usual_);
-  if (now < round_)
-    return;
-  round_ = now + std::max(round_min, usual_);
   const auto ends = refused_ + answers_;
+  if (now < round_ || ends < std::min(samples_min, size_))
+    return; // they are few: some more make a round
+  round_ = now + std::max(round_min, usual_);
   const auto base = std::min(size_, most_);
   const bool is_slow = slow();
   if (10 * refused_ > ends) {
@@ -77,10 +82,12 @@ void call_window::close_round(time_point now) {
     const auto most = std::max(size_ / (late_ == 0 ? 4 : 8), std::size_t{8});
     const auto step = refused_ == 0 ? std::min(size_, most) : size_ / 32 + 1;
     size_ = std::min(size_ + step, size_max);
+  } else if (size_ > size_start && 2 * most_ < size_) {
+    size_ = std::max(size_start, size_ - size_ / 16);
   }
   most_ = under_way_;
   reached_ = false;
-  refused_ = answers_ = late_ = 0;
+  refused_ = answers_ = late_ = very_late_ = 0;
   samples_.clear();
 }
 

@@ -221,7 +221,7 @@ void client_core::on_peer_down(const node_id& node, time_point now,
 /// Nothing becomes of a call before then, unless something comes in.
 time_point client_core::next_look(const pending& c) {
   if (c.at == place::queued)
-    return c.until - std::min(c.home->window.usual(), c.until - c.since);
+    return c.until - std::min(c.home->window.needed(), c.until - c.since);
   if (c.asked.empty())
     return std::min(c.retry_at, c.until);
   return c.check_at < c.until ? c.check_at : c.until + grace;

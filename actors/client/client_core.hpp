@@ -187,6 +187,8 @@ private:
   [[nodiscard]] std::optional<reply> refusal(const pending& c,
                                              time_point now) const;
   [[nodiscard]] bool may_wait(const pending& c, time_point now) const;
+  [[nodiscard]] static bool may_be_held(const pending& c, time_point until,
+                                        time_point now);
   void place_call(std::uint64_t id, time_point now, effects& out);
   void begin(std::uint64_t id, time_point now, effects& out);
   void begin_calls(time_point now, effects& out);

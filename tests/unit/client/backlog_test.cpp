@@ -7,12 +7,8 @@
 namespace banyan::test {
 namespace {
 
-/// What one app may have under way, or in all, when no other has any: three
-/// quarters of what isn't kept for those that have hardly any.
-std::size_t alone_of(std::size_t max) {
-  return (3 * (max - max / 16) + 3) / 4;
-}
-const std::size_t alone = alone_of(client_core::window);
+/// What one app may have under way at the start.
+constexpr auto alone = call_window::size_start;
 
 /// So many queries of `app` at once; `w.sent` are those that went.
 void flood(client_world& w, std::uint64_t& token, const std::string& app,
@@ -46,7 +42,8 @@ TEST(client_backlog, calls_beyond_the_window_wait_their_turn) {
 
 TEST(client_backlog, overload_is_told_before_anything_is_queued) {
   client_world w;
-  const auto most = alone_of(client_core::calls_max);
+  // Three quarters of what isn't kept for those that have hardly any.
+  constexpr auto most = client_core::calls_max * 15 / 16 * 3 / 4;
   std::uint64_t token = 0;
   flood(w, token, "hog", most, 5s);
   EXPECT_TRUE(w.answers.empty());
@@ -173,6 +170,16 @@ TEST(client_backlog, overload_is_repeated_after_its_pause) {
   ASSERT_EQ(w.answers.size(), 1U);
   EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
   EXPECT_EQ(w.answers[0].reply.retry_after, duration{30ms});
+}
+
+TEST(client_backlog, no_overload_is_repeated_while_others_wait) {
+  client_world w;
+  w.up(1);
+  std::uint64_t token = 0;
+  flood(w, token, "counter", alone + 1, 5s);
+  w.overloaded(w.next(), 40ms);
+  ASSERT_EQ(w.answers.size(), 1U);
+  EXPECT_EQ(w.answers[0].reply.status, reply_status::overloaded);
 }
 
 TEST(client_backlog, no_overload_is_repeated_beyond_deadline_or_budget) {

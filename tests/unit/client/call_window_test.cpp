@@ -45,6 +45,18 @@ TEST(call_window, is_open_while_calls_are_answered) {
   EXPECT_EQ(w.window.usual(), duration{10ms});
 }
 
+TEST(call_window, what_is_not_used_is_given_back) {
+  window_world w;
+  w.turns(50, 10ms);
+  for (int i = 0; i < 2000; ++i) {
+    w.now += 10ms;
+    w.window.began();
+    w.window.ended();
+    w.window.answered(10ms, 1s, w.now);
+  }
+  EXPECT_EQ(w.window.size(), call_window::size_start);
+}
+
 TEST(call_window,
      falls_when_calls_are_refused_and_recovers_within_two_seconds) {
   window_world w;
@@ -72,6 +84,33 @@ TEST(call_window, falls_while_most_wait_for_a_quarter_of_their_deadline) {
   w.turns(5, 5ms);
   w.turns(30, 400ms);
   EXPECT_EQ(w.window.size(), call_window::slow_min);
+}
+
+TEST(call_window, falls_while_a_tenth_waits_for_half_of_its_deadline) {
+  window_world w;
+  w.turns(5, 5ms);
+  for (int i = 0; i < 50; ++i) {
+    w.fill();
+    for (std::size_t n = w.window.under_way(); n > 0; --n) {
+      w.now += 100us;
+      w.window.answered(n % 5 == 0 ? 600ms : 100ms, 1s, w.now);
+      w.window.ended();
+    }
+    w.now += 100ms;
+  }
+  EXPECT_EQ(w.window.size(), call_window::slow_min);
+}
+
+TEST(call_window, what_is_needed_is_more_than_the_mean_where_latencies_differ) {
+  window_world w;
+  w.turns(5, 100ms);
+  EXPECT_EQ(w.window.needed(), duration{100ms});
+  for (int i = 0; i < 1000; ++i) {
+    w.now += 1ms;
+    w.window.answered(i % 2 == 0 ? 300ms : 100ms, 1s, w.now);
+  }
+  EXPECT_NEAR(to_ms(w.window.usual()), 200, 20);
+  EXPECT_NEAR(to_ms(w.window.needed()), 400, 50);
 }
 
 TEST(call_window, a_queue_that_lasts_does_not_become_usual) {
