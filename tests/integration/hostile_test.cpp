@@ -2,20 +2,17 @@
 // each gets a typed error or a closed connection, the peer's memory stays
 // bounded, and a client beside them sees nothing but its answers.
 //
-// How long that client waits is printed, beside what it waited in peace.
-// Figures need an idle machine: with BANYAN_JUDGE set, twice its p99 is a
-// failure.
+// How long that client waits is printed and judged: beside what it waited in
+// peace, and what another one waits meanwhile before a peer that nobody harms,
+// which is what the machine makes of it. Its p99 may be twice as long and
+// `noise`; with BANYAN_JUDGE set, for idle machines, twice and no more.
 #include "base/codec.hpp"
 #include "base/random.hpp"
 #include "tests/integration/integration.hpp"
 #include "tests/support/bystander.hpp"
+#include "tests/support/wire.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <deque>
@@ -25,69 +22,9 @@ namespace banyan::test {
 namespace {
 
 constexpr std::size_t memory_more_max = 64U << 20;
-
-/// A connection to the door, for bytes that no HTTP client would send.
-class wire {
-public:
-  explicit wire(std::uint16_t port) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd_ >= 0
-        && ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
-      ::close(fd_);
-      fd_ = -1;
-    }
-  }
-  wire(wire&& o) noexcept
-      : fd_{std::exchange(o.fd_, -1)}, got_{std::move(o.got_)} {}
-  ~wire() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  [[nodiscard]] bool connected() const { return fd_ >= 0; }
-  /// False once the far side takes no more, or nothing for 20 s.
-  bool send(std::string_view s) {
-    while (!s.empty()) {
-      const auto n =
-          ::send(fd_, s.data(), s.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (n > 0)
-        s.remove_prefix(static_cast<std::size_t>(n));
-      else if (errno != EAGAIN || !ready(POLLOUT, 20'000))
-        return false;
-    }
-    return true;
-  }
-  void finish() const { ::shutdown(fd_, SHUT_WR); }
-  /// What comes until the far side closes, or nothing does for 30 s.
-  const std::string& read_all() {
-    while (!ended_ && ready(POLLIN, 30'000))
-      take(16 * 1024);
-    return got_;
-  }
-  /// At most so many bytes of what is there.
-  void take(std::size_t bytes) {
-    std::string buffer(bytes, '\0');
-    const auto n = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (n > 0)
-      got_.append(buffer, 0, static_cast<std::size_t>(n));
-    else if (n == 0 || errno != EAGAIN)
-      ended_ = true;
-  }
-  [[nodiscard]] bool ended() const { return ended_; }
-  [[nodiscard]] const std::string& got() const { return got_; }
-
-private:
-  [[nodiscard]] bool ready(short events, int ms) const {
-    pollfd p{fd_, events, 0};
-    return ::poll(&p, 1, ms) == 1;
-  }
-  int fd_ = -1;
-  bool ended_ = false;
-  std::string got_;
-};
+constexpr double noise_ms = 100; ///< of a machine that others use as well
+/// Of the client beside, while something is done: enough for a p99.
+constexpr std::size_t calls_beside = 300;
 
 std::string post(std::string_view command, std::string_view headers,
                  std::string_view body) {
@@ -104,29 +41,41 @@ protected:
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files); // before the peer: it inherits them
-    mesh = std::make_unique<process_mesh>(std::vector<peer_place>{{"here"}});
-    mesh->start_all();
-    mesh->deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\n"
-                           "shards = 1\nreplicas = 1\n");
-    mesh->wait_healthy("ledger", 1);
+    for (auto* m : {&mesh, &spared}) {
+      *m = std::make_unique<process_mesh>(std::vector<peer_place>{{"here"}});
+      (*m)->start_all();
+      (*m)->deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\n"
+                             "shards = 1\nreplicas = 1\n");
+      (*m)->wait_healthy("ledger", 1);
+    }
     other = std::make_unique<bystander>(*mesh);
-    EXPECT_TRUE(wait_until([] { return other->calls() > 300; }, 60s));
+    elsewhere = std::make_unique<bystander>(*spared);
+    EXPECT_TRUE(wait_until([] { return other->calls() > calls_beside; }, 60s));
     peace = other->take();
   }
   static void TearDownTestSuite() {
     other.reset();
+    elsewhere.reset();
     mesh.reset();
+    spared.reset();
   }
 
   void SetUp() override {
     static_cast<void>(other->take());
+    static_cast<void>(elsewhere->take());
     memory_before = memory_of(mesh->pid(0));
+    calls_before = other->calls();
+  }
+  /// Until the client beside it had enough answers: what is done goes on.
+  [[nodiscard]] bool goes_on() const {
+    return !HasFailure() && other->calls() < calls_before + calls_beside;
   }
   // Whatever was done: the client beside it had its answers.
   void TearDown() override {
     const auto calls = other->calls();
     EXPECT_TRUE(wait_until([&] { return other->calls() > calls + 20; }, 60s));
     const auto seen = other->take();
+    const auto meanwhile = elsewhere->take();
     for (const auto& r : seen.refused)
       ADD_FAILURE() << "the client beside it got: " << r;
     EXPECT_EQ(mesh->casualties(), "");
@@ -135,13 +84,14 @@ protected:
     std::cout << std::fixed << std::setprecision(2)
               << "  beside it: " << seen.ms.size() << " calls, p50 "
               << seen.at(0.5) << " ms, p99 " << p99 << " ms (in peace "
-              << peace.at(0.5) << ", " << peace.at(0.99) << "); memory "
-              << (memory_before >> 20U) << " MiB, at most "
-              << (seen.memory_max >> 20U) << " MiB\n";
-    if (std::getenv("BANYAN_JUDGE")
-        != nullptr) { // NOLINT(concurrency-mt-unsafe)
-      EXPECT_LE(p99, 2 * peace.at(0.99));
-    }
+              << peace.at(0.5) << ", " << peace.at(0.99)
+              << "; meanwhile elsewhere " << meanwhile.at(0.5) << ", "
+              << meanwhile.at(0.99) << "); memory " << (memory_before >> 20U)
+              << " MiB, at most " << (seen.memory_max >> 20U) << " MiB\n";
+    const bool idle = // NOLINTNEXTLINE(concurrency-mt-unsafe)
+        std::getenv("BANYAN_JUDGE") != nullptr;
+    EXPECT_LE(p99, 2 * std::max(peace.at(0.99), meanwhile.at(0.99))
+                       + (idle ? 0 : noise_ms));
     if (HasFailure())
       std::cout << mesh->last_words();
   }
@@ -183,12 +133,17 @@ protected:
   }
 
   static std::unique_ptr<process_mesh> mesh;
+  static std::unique_ptr<process_mesh> spared; ///< nobody does it any harm
   static std::unique_ptr<bystander> other;
+  static std::unique_ptr<bystander> elsewhere; ///< before that one
   static bystander::report peace;
   std::size_t memory_before = 0;
+  std::size_t calls_before = 0;
 };
 std::unique_ptr<process_mesh> hostile::mesh;
+std::unique_ptr<process_mesh> hostile::spared;
 std::unique_ptr<bystander> hostile::other;
+std::unique_ptr<bystander> hostile::elsewhere;
 bystander::report hostile::peace;
 
 TEST_F(hostile, malformed_http) {
@@ -213,7 +168,7 @@ TEST_F(hostile, malformed_http) {
         "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n"sv})
     refused_or_closed(text);
   seeded_random random{5};
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 100 || goes_on(); ++i) {
     bytes noise(1 + random.below(3000));
     random.fill(noise.data(), noise.size());
     refused_or_closed(to_text(noise));
@@ -224,7 +179,7 @@ TEST_F(hostile, a_hundred_headers_of_8_kib) {
   std::string text = "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n";
   for (int i = 0; i < 100; ++i)
     text += "X-" + std::to_string(i) + ": " + std::string(8192, 'h') + "\r\n";
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 20 || goes_on(); ++i)
     refused(text + "\r\n", 413, "too_large");
 }
 
@@ -234,18 +189,22 @@ TEST_F(hostile, a_body_that_never_ends) {
   refused(head + "Content-Length: 1000000000000\r\n\r\n{", 413, "too_large");
   const std::string chunk = "10000\r\n" + std::string(0x10000, ' ') + "\r\n";
   std::vector<std::thread> senders;
+  std::atomic<int> sent{0};
   std::atomic<int> told{0};
   for (int i = 0; i < 4; ++i)
     senders.emplace_back([&] {
-      auto w = door();
-      w.send(head + "Transfer-Encoding: chunked\r\n\r\n");
-      while (w.send(chunk)) // until it is cut off
-        w.take(16 * 1024);
-      told += w.got().substr(0, 13) == "HTTP/1.1 413 " ? 1 : 0;
+      do {
+        auto w = door();
+        ++sent;
+        w.send(head + "Transfer-Encoding: chunked\r\n\r\n");
+        while (w.send(chunk)) // until it is cut off
+          w.take(16 * 1024);
+        told += w.got().substr(0, 13) == "HTTP/1.1 413 " ? 1 : 0;
+      } while (goes_on());
     });
   for (auto& s : senders)
     s.join();
-  EXPECT_EQ(told, 4);
+  EXPECT_EQ(told, sent);
 }
 
 TEST_F(hostile, ten_thousand_idle_connections) {
@@ -263,7 +222,8 @@ TEST_F(hostile, ten_thousand_idle_connections) {
   // The first ones made room, and whoever comes now gets in.
   EXPECT_EQ(idle.front().read_all(), "");
   EXPECT_TRUE(idle.front().ended());
-  EXPECT_TRUE(wait_until([&] { return other->calls() > calls + 200; }, 60s));
+  EXPECT_TRUE(
+      wait_until([&] { return other->calls() > calls + calls_beside; }, 60s));
   EXPECT_GE(counted("http_evicted_total"), static_cast<double>(n) - 1'024);
   EXPECT_GE(counted("http_connections_total"), static_cast<double>(n));
   EXPECT_LE(counted("http_open"), 2 * 1'024);
@@ -311,33 +271,39 @@ TEST_F(hostile, a_byte_a_second_in_both_directions) {
 }
 
 TEST_F(hostile, json_nested_ten_thousand_deep) {
-  for (const auto* open : {"[", "{\"a\":"}) {
-    std::string body;
-    for (int i = 0; i < 10'000; ++i)
-      body += open;
-    refused(post("deposit", "", body), 400, "invalid_argument");
-    body += "1" + std::string(10'000, *open == '[' ? ']' : '}');
-    refused(post("deposit", "", body), 400, "invalid_argument");
-  }
-  refused(post("deposit", "Content-Type: application/msgpack\r\n",
-               std::string(10'000, '\x91') + "\x01"),
-          400, "invalid_argument");
+  do {
+    for (const auto* open : {"[", "{\"a\":"}) {
+      std::string body;
+      for (int i = 0; i < 10'000; ++i)
+        body += open;
+      refused(post("deposit", "", body), 400, "invalid_argument");
+      body += "1" + std::string(10'000, *open == '[' ? ']' : '}');
+      refused(post("deposit", "", body), 400, "invalid_argument");
+    }
+    refused(post("deposit", "Content-Type: application/msgpack\r\n",
+                 std::string(10'000, '\x91') + "\x01"),
+            400, "invalid_argument");
+  } while (goes_on());
 }
 
 TEST_F(hostile, a_key_of_10_kib) {
-  refused("POST /v1/apps/ledger/actors/" + std::string(10'240, 'k')
-              + "/deposit HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-                "2\r\n\r\n{}",
-          400, "invalid_argument");
-  refused(post("deposit",
-               "Idempotency-Key: " + std::string(10'240, 'k') + "\r\n",
-               "{\"cents\":1}"),
-          400, "invalid_argument");
+  do {
+    refused("POST /v1/apps/ledger/actors/" + std::string(10'240, 'k')
+                + "/deposit HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                  "2\r\n\r\n{}",
+            400, "invalid_argument");
+    refused(post("deposit",
+                 "Idempotency-Key: " + std::string(10'240, 'k') + "\r\n",
+                 "{\"cents\":1}"),
+            400, "invalid_argument");
+  } while (goes_on());
 }
 
 TEST_F(hostile, invalid_utf8) {
-  for (const std::string bad :
-       {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
+  const std::vector<std::string> all{"\xff", "\xc0\x80", "\xed\xa0\x80",
+                                     "\xf4\x90\x80\x80"};
+  for (std::size_t i = 0; i < all.size() || goes_on(); ++i) {
+    const auto& bad = all[i % all.size()];
     refused(post("transfer", "", "{\"to\":\"" + bad + "\",\"cents\":1}"), 400,
             "invalid_argument");
     bytes packed;
@@ -353,11 +319,13 @@ TEST_F(hostile, invalid_utf8) {
 }
 
 TEST_F(hostile, deadlines_that_are_none) {
-  for (const auto* ms : {"-1", "600001", "99999999999999999999", "1e3", "5s",
-                         "0x10", "1 000", "+5"})
-    refused(post("deposit", "Banyan-Deadline-Ms: " + std::string{ms} + "\r\n",
-                 "{\"cents\":1}"),
-            400, "invalid_argument");
+  do {
+    for (const auto* ms : {"-1", "600001", "99999999999999999999", "1e3", "5s",
+                           "0x10", "1 000", "+5"})
+      refused(post("deposit", "Banyan-Deadline-Ms: " + std::string{ms} + "\r\n",
+                   "{\"cents\":1}"),
+              400, "invalid_argument");
+  } while (goes_on());
   // No time at all is a deadline, and nothing was done.
   refused(post("deposit", "Banyan-Deadline-Ms: 0\r\n", "{\"cents\":1}"), 504,
           "deadline");

@@ -24,6 +24,10 @@ constexpr std::size_t ahead_max = 16 * 1024; // of pipelined requests
 constexpr std::size_t held_from = 256 * 1024;
 constexpr auto drain_deadline = 2s;
 constexpr std::size_t drained_max = 8 * 1024 * 1024;
+/// What nobody wants any more is taken in such pieces, with a pause behind
+/// each: who pours it in as fast as it can takes no time of the others.
+constexpr std::size_t drain_step = 64 * 1024;
+constexpr auto drain_pause = 5ms;
 constexpr int reads_per_event = 8;
 /// What every body may have, whatever the others do.
 constexpr std::size_t body_free = 16 * 1024;
@@ -146,6 +150,14 @@ void http_connection::on_readable() {
         drained_ += got.n;
         if (drained_ > drained_max) {
           close(); // it won't stop, whatever it is told
+          return;
+        }
+        if (drained_ / drain_step > (drained_ - got.n) / drain_step) {
+          loop_.after(drain_pause, [weak = weak_from_this()] {
+            if (const auto c = weak.lock();
+                c && c->phase_ != phase::closed && !c->reading_)
+              c->on_readable();
+          });
           return;
         }
         continue;

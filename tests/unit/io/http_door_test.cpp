@@ -123,6 +123,23 @@ TEST_F(HttpDoor, AnEndWithoutEndIsRefused) {
   }
 }
 
+// What comes behind a refusal is thrown away, but not as fast as it comes.
+TEST_F(HttpDoor, WhoPoursOnBehindARefusalIsReadSlowly) {
+  open();
+  raw_client c{server->port()};
+  c.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+         "999999999\r\n\r\n");
+  EXPECT_NE(c.read_until("too_large").find("413 "), std::string::npos);
+  const auto start = std::chrono::steady_clock::now();
+  const std::string more(256 * 1024, 'x');
+  for (int i = 0; i < 400 && c.send(more); ++i) // until it is cut off
+    ;
+  c.read_all();
+  EXPECT_TRUE(c.ended());
+  // Eight MiB, with 5 ms behind each 64 KiB.
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 300ms);
+}
+
 TEST_F(HttpDoor, AnAddressHasItsShareOfConnections) {
   http_server_config config;
   config.limits.connections_per_address = 2;
