@@ -3,11 +3,9 @@
 #include "net/io/detail/transport.hpp"
 #include "net/io/key_watch.hpp"
 #include "net/io/workers.hpp"
+#include "tests/support/certificate.hpp"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -21,6 +19,7 @@ namespace {
 using HttpUnix = http_fixture;
 using HttpTls = http_fixture;
 using HttpClient = http_fixture;
+using test::make_certificate;
 
 http_client on(const std::filesystem::path& socket) {
   http_target t;
@@ -105,38 +104,6 @@ TEST_F(HttpUnix, TcpAndTheSocketServeSideBySide) {
   auto b = client();
   EXPECT_EQ(a.call(get("/from"))->body, "unix ");
   EXPECT_EQ(b.call(get("/from"))->body, "loopback ");
-}
-
-/// A self-signed certificate for 127.0.0.1, made here.
-void make_certificate(const std::filesystem::path& cert,
-                      const std::filesystem::path& key) {
-  EVP_PKEY* pair = EVP_EC_gen("P-256");
-  X509* x = X509_new();
-  X509_set_version(x, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-  X509_gmtime_adj(X509_getm_notBefore(x), -60);
-  X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-  X509_set_pubkey(x, pair);
-  auto* name = X509_get_subject_name(x);
-  X509_NAME_add_entry_by_txt(
-      name, "CN", MBSTRING_ASC,
-      reinterpret_cast<const unsigned char*>("banyan test"), -1, -1, 0);
-  X509_set_issuer_name(x, name);
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, x, x, nullptr, nullptr, 0);
-  auto* names = X509V3_EXT_conf_nid(nullptr, &context, NID_subject_alt_name,
-                                    "IP:127.0.0.1");
-  X509_add_ext(x, names, -1);
-  X509_EXTENSION_free(names);
-  X509_sign(x, pair, EVP_sha256());
-  auto* f = std::fopen(cert.c_str(), "w");
-  PEM_write_X509(f, x);
-  std::fclose(f);
-  f = std::fopen(key.c_str(), "w");
-  PEM_write_PrivateKey(f, pair, nullptr, nullptr, 0, nullptr, nullptr);
-  std::fclose(f);
-  X509_free(x);
-  EVP_PKEY_free(pair);
 }
 
 http_server_config with_tls(const std::filesystem::path& dir) {
