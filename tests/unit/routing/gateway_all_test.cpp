@@ -102,6 +102,34 @@ TEST_F(gateway_all, what_makes_no_sense_is_refused) {
   expect(send("GET", all + "balance"), 503, "no_quorum", "shard 0");
 }
 
+// Nobody reads the sum: what is under way ends, and nothing more is asked.
+TEST_F(gateway_all, ends_with_who_asked) {
+  hold = true;
+  {
+    io::http_target t;
+    t.host = "127.0.0.1";
+    t.port = server->port();
+    io::http_client client{t};
+    io::http_call c;
+    c.target = "/v1/apps/ledger/_all/balance";
+    c.timeout = 300ms;
+    EXPECT_EQ(client.call(c).error().code, io::net_errc::unknown);
+  }
+  ASSERT_TRUE(wait_for(3)); // shards
+  std::uint64_t gone = 0;
+  while (gone == 0)
+    on_loop(l, [&] { gone = server->counters().clients_gone; });
+  on_loop(l, [&] {
+    reply keys;
+    writer{keys.result}.array(2).array(2).text("alice").text("bob").boolean(
+        false);
+    for (auto& answer : std::exchange(held, {}))
+      answer(reply{keys}, 0);
+  });
+  on_loop(l, [] {}); // what was asked then has come to the router
+  EXPECT_EQ(asked.size(), 3U);
+}
+
 TEST_F(gateway_all, a_client_has_a_few_under_way_and_their_calls_are_its_own) {
   ctx.specs["ledger"].access = app_access::everyone;
   const std::string all = "/v1/apps/ledger/_all/balance";
