@@ -6,7 +6,7 @@
 
 // Counts the words of a text: CPU work on what a call brings along.
 
-struct text {
+struct passage {
   std::string body;
   std::int64_t top = 10; ///< so many of the most frequent words, at most 100
   BANYAN_FIELDS(body, top);
@@ -27,7 +27,7 @@ struct words : banyan::stateless<words> {
   /// A word is a run of letters, digits and bytes beyond ASCII; A to Z count as
   /// a to z.
   static banyan::reply<word_report> count(const banyan::no_state&,
-                                          const text& t) {
+                                          const passage& t) {
     if (t.top < 0 || t.top > 100)
       return banyan::reject("too_many", "top must be 0 to 100");
     std::map<std::string, std::int64_t> times;

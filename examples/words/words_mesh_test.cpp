@@ -16,7 +16,7 @@ TYPED_TEST(words_mesh, counts_a_long_text_through_any_peer) {
   one.stateless = true;
   one.instances = 1;
   mesh.deploy("words", one);
-  text t;
+  passage t;
   t.top = 2;
   for (int i = 0; i < 20'000; ++i)
     t.body += i % 4 == 0 ? "the " : "word" + std::to_string(i % 100) + " ";
