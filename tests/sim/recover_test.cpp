@@ -49,6 +49,14 @@ struct recoveries : counters {
     EXPECT_EQ(c.second.parent, c.first.lineage);
     return c;
   }
+  /// In which line that machine's replica goes on after a start.
+  std::optional<lineage_id> noted(std::size_t n) {
+    lineage_id l;
+    for (const auto& [name, value] : documents(n, document_kind::recovered))
+      if (lineage_id::from(value.view(), l))
+        return l;
+    return std::nullopt;
+  }
   bool has_no_replica(std::size_t n) {
     return context(n).replicas.empty()
            && documents(n, document_kind::replica).empty();
@@ -253,6 +261,8 @@ TEST_F(recoveries,
   for (int round = 0; round < 2; ++round) {
     w().run_for(5s);
     EXPECT_TRUE(conflict_everywhere());
+    EXPECT_EQ(noted(left[0]), one.lineage) << "it is in another line now";
+    EXPECT_EQ(noted(right[0]), two.lineage) << "it is in another line now";
     for (const auto n : up()) {
       EXPECT_EQ(call(n, "add", 1000).status, reply_status::parked) << n;
       EXPECT_EQ(value(n), -1) << n;
