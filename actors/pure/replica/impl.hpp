@@ -112,6 +112,29 @@ private:
     time_point deadline;
   };
   /// A command on its way from its arrival to its committed entry.
+  /// Bytes that count in a sum for as long as this lives.
+  class counted_bytes {
+  public:
+    counted_bytes() = default;
+    counted_bytes(std::size_t& sum, std::size_t n) : sum_{&sum}, n_{n} {
+      sum += n;
+    }
+    counted_bytes(counted_bytes&& o) noexcept
+        : sum_{std::exchange(o.sum_, nullptr)}, n_{o.n_} {}
+    counted_bytes& operator=(counted_bytes&& o) noexcept {
+      std::swap(sum_, o.sum_);
+      std::swap(n_, o.n_);
+      return *this;
+    }
+    ~counted_bytes() {
+      if (sum_ != nullptr)
+        *sum_ -= n_;
+    }
+
+  private:
+    std::size_t* sum_ = nullptr;
+    std::size_t n_ = 0;
+  };
   struct pending {
     enum class state : std::uint8_t { recording, waiting, running, gated };
     std::uint64_t id = 0;
@@ -121,6 +144,7 @@ private:
     std::string actor;
     std::string command;
     bytes argument;
+    counted_bytes holds; ///< a client's argument
     turn_origin origin = turn_origin::client;
     std::string caller_name;
     std::optional<stream_message> message; ///< by_stream
@@ -161,6 +185,7 @@ private:
     std::string actor;
     std::string command;
     bytes argument;
+    counted_bytes holds; ///< it
     bool confirmed = false;
     bool done = false;
     log_index version;
@@ -672,6 +697,10 @@ private:
   std::unordered_map<std::uint64_t, call_owner> calls_;
   std::map<time_point, std::vector<std::uint64_t>> call_deadlines_;
   std::uint64_t ids_ = 0;
+  /// Of clients' arguments here: of commands until their entry, of queries.
+  /// Before the tables whose entries count in it.
+  std::size_t held_bytes_ = 0;
+  static constexpr std::size_t held_bytes_max = std::size_t{64} << 20;
   std::unordered_map<std::uint64_t, std::unique_ptr<pending>> pendings_;
   std::unordered_map<std::string, std::uint64_t> by_request_;
   std::unordered_map<std::uint64_t, std::uint64_t> session_open_;

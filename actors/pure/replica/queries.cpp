@@ -29,6 +29,11 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
     answer(call, reply_status::overloaded, "too many queries wait");
     return;
   }
+  if (held_bytes_ + r.argument.size() > held_bytes_max) {
+    answer(call, reply_status::overloaded,
+           "the arguments of the calls that wait have too many bytes");
+    return;
+  }
   q.id = ++ids_;
   q.call = call;
   if (r.max_staleness)
@@ -53,6 +58,7 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
   q.actor = std::move(r.key);
   q.command = std::move(r.command);
   q.argument = std::move(r.argument);
+  q.holds = {held_bytes_, q.argument.size()};
   calls_[call] = {owner_kind::query, q.id};
   auto& added = queries_[q.id];
   added = std::move(q);

@@ -183,6 +183,7 @@ void replica_core::impl::on_command(std::uint64_t call, request_frame& r,
   p.actor = std::move(r.key);
   p.command = std::move(r.command);
   p.argument = std::move(r.argument);
+  p.holds = {held_bytes_, p.argument.size()};
   auto& added = add_pending(std::move(p));
   attach(call, added, deadline);
   added.alone = is_suspect(added.request);
@@ -206,16 +207,19 @@ bool replica_core::impl::refuse_overload(std::uint64_t call,
                                          time_point now) {
   const auto wait = expected_wait(r.key, now);
   const auto busy = slots_.find(r.key);
+  const bool heavy = held_bytes_ + r.argument.size() > held_bytes_max;
   const bool full =
-      waiting_ >= config_.waiting_turns_max
+      heavy || waiting_ >= config_.waiting_turns_max
       || (busy != slots_.end()
           && busy->second.queue.size() >= config_.waiting_per_actor_max);
   if (!full && wait <= std::min(r.deadline_left, config_.queue_time_max))
     return false;
   banyan::reply no;
   no.status = reply_status::overloaded;
-  no.message =
-      full ? "too many calls wait" : "the calls before it would take too long";
+  no.message = heavy
+                   ? "the arguments of the calls that wait have too many bytes"
+               : full ? "too many calls wait"
+                      : "the calls before it would take too long";
   no.term = raft_->term();
   no.retry_after =
       std::clamp<duration>(wait, full ? 50ms : 10ms, std::chrono::seconds{2});

@@ -105,6 +105,7 @@ bool replica_core::impl::conclude(pending& p, replica::turn_entry t,
   session_request_done(p);
   p.at = pending::state::gated;
   p.argument = {};
+  p.holds = {};
   gate_item item;
   item.pending_id = p.id;
   if (const auto* s = std::get_if<replica::by_stream>(&p.by))

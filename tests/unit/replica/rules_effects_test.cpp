@@ -293,6 +293,39 @@ TEST_F(replica_rules, a_full_queue_is_overloaded) {
   EXPECT_EQ(status(w.command("a", "append", "x")), reply_status::overloaded);
 }
 
+// 20,000 may wait, but not 20,000 of 1 MiB each.
+TEST_F(replica_rules, a_queue_is_full_of_bytes_before_it_is_full_of_calls) {
+  boot();
+  w.kill_host(leader);
+  const std::string large(std::size_t{1'000} << 10U, 'x');
+  const std::size_t most = (std::size_t{64} << 20U) / large.size();
+  std::vector<std::uint64_t> calls;
+  for (std::size_t i = 0; i < most; ++i)
+    calls.push_back(
+        w.call(leader, w.command("a" + std::to_string(i), "noop", large)));
+  const auto no = w.ask(leader, w.command("b", "noop", large));
+  EXPECT_EQ(no.status, reply_status::overloaded);
+  EXPECT_NE(no.message.find("bytes"), std::string::npos);
+  EXPECT_TRUE(no.retry_after);
+  auto query = w.command("a", "get", large);
+  query.kind = request_kind::query;
+  EXPECT_EQ(w.ask(leader, query).status, reply_status::overloaded);
+  const auto small = w.call(leader, w.command("b", "noop", "x"));
+  w.start_host(leader);
+  EXPECT_TRUE(w.run_until([&] {
+    return std::all_of(calls.begin(), calls.end(),
+                       [&](auto call) { return w.answered(call).has_value(); });
+  }));
+  for (const auto call : calls)
+    EXPECT_EQ(w.answered(call)->status, reply_status::ok);
+  EXPECT_TRUE(w.run_until([&] { return w.answered(small).has_value(); }));
+  EXPECT_EQ(w.answered(small)->status, reply_status::ok);
+  EXPECT_EQ(w.ask(leader, query).status, reply_status::ok);
+  for (std::size_t i = 0; i < most; ++i) // all of it is free again
+    w.call(leader, w.command("c" + std::to_string(i), "noop", large));
+  EXPECT_EQ(status(w.command("b", "noop", "x")), reply_status::ok);
+}
+
 TEST_F(replica_rules, a_duplicate_is_answered_in_spite_of_overload) {
   w.base.queue_time_max = 100ms;
   w.options.turn_low = 50ms;
