@@ -98,10 +98,11 @@ void replica_core::impl::copy_entries(std::uint64_t token, state_copy& c,
   if (!c.meta) {
     if (!c.asked)
       c.asked = now;
-    const bool fresh = fresh_ && fresh_->asked >= *c.asked;
-    if (!fresh)
+    if (!c.covers)
+      c.covers = committed_after(*c.asked);
+    if (!c.covers)
       raft_->confirm(now);
-    if (!fresh || state_meta_.index < fresh_->index || !state_digest_) {
+    if (!c.covers || state_meta_.index < *c.covers || !state_digest_) {
       if (committed_ > state_meta_.index)
         commit_due_ = std::min(commit_due_, now);
       out_.emplace_back(given(token, copy_given::what::wait));

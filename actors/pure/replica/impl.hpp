@@ -300,6 +300,8 @@ private:
     bytes position;
     bool rows_done = false;
     std::optional<time_point> asked; ///< for entries, the first time
+    /// What was committed after that, by the first word of it.
+    std::optional<log_index> covers;
     log_index next_entry;
     std::optional<store::applied_meta> meta; ///< where it ends, once known
     store::state_digest digest;
@@ -541,6 +543,9 @@ private:
                    time_point now);
   bool is_fresh(duration bound, time_point now);
   void ask_for_freshness(duration bound, time_point now);
+  void take_fresh();
+  [[nodiscard]] std::optional<log_index>
+  committed_after(time_point asked) const;
 
   // looks.cpp
   static std::optional<look> look_named(std::string_view command);
@@ -732,9 +737,10 @@ private:
   std::unordered_map<std::uint64_t, query> queries_;
   std::size_t watching_ = 0; ///< of `queries_`: watches
   std::multimap<std::string, std::uint64_t> watches_; ///< those that wait
-  std::vector<std::uint64_t> looks_due_;  ///< runs whose row is here
-  std::optional<raft::fresh> fresh_;      ///< the newest that counts here
-  std::optional<raft::fresh> fresh_next_; ///< counts once committed this far
+  std::vector<std::uint64_t> looks_due_; ///< runs whose row is here
+  std::optional<raft::fresh> fresh_;     ///< the newest that counts here
+  /// Each counts once this replica has committed so far; by age, a few.
+  std::deque<raft::fresh> fresh_soon_;
   struct poison_due {
     std::uint64_t pending = 0;
     replica::poison_record record;

@@ -69,15 +69,14 @@ void replica_core::impl::admit_query(std::uint64_t call, query q,
 /// of a leader's own state, too. It may have been cut off, or have slept under
 /// a majority that went on without it.
 bool replica_core::impl::is_fresh(duration bound, time_point now) {
-  if (fresh_next_ && fresh_next_->index <= committed_)
-    fresh_ = std::exchange(fresh_next_, std::nullopt);
+  take_fresh();
   return fresh_ && fresh_->index <= committed_ && now - fresh_->asked <= bound;
 }
 
 /// Before the bound is reached, so that a query need not wait for a round; not
 /// for each query, or the leader would have a round for every one of them.
 void replica_core::impl::ask_for_freshness(duration bound, time_point now) {
-  const auto& newest = fresh_next_ ? fresh_next_ : fresh_;
+  const auto newest = fresh_soon_.empty() ? fresh_ : fresh_soon_.back();
   if (newest && now - newest->asked < std::min<duration>(bound / 4, 1s))
     return;
   if (raft_->configuration().is_voter(config_.self))
@@ -168,11 +167,34 @@ void replica_core::impl::on_effect(const raft::reads_dropped& e, time_point) {
   }
 }
 
+/// A later word replaces none that is still waited for: who trails by more than
+/// the time between two of them would never have one that counts.
 void replica_core::impl::on_effect(const raft::fresh& e, time_point) {
-  // The older one stands until this one's entries are here.
-  if (fresh_next_ && fresh_next_->index <= committed_)
-    fresh_ = fresh_next_;
-  fresh_next_ = e;
+  constexpr std::size_t awaited_max = 8;
+  take_fresh();
+  if (fresh_soon_.size() < awaited_max)
+    fresh_soon_.push_back(e);
+  else
+    fresh_soon_.back() = e;
+}
+
+void replica_core::impl::take_fresh() {
+  while (!fresh_soon_.empty() && fresh_soon_.front().index <= committed_) {
+    fresh_ = fresh_soon_.front();
+    fresh_soon_.pop_front();
+  }
+}
+
+/// By a leader that had its quorum's word after `asked`; nothing yet, if none
+/// has said so.
+std::optional<log_index>
+replica_core::impl::committed_after(time_point asked) const {
+  if (fresh_ && fresh_->asked >= asked)
+    return fresh_->index;
+  for (const auto& f : fresh_soon_)
+    if (f.asked >= asked)
+      return f.index;
+  return std::nullopt;
 }
 
 } // namespace banyan

@@ -148,4 +148,69 @@ TEST_F(replica_stale, a_follower_without_a_host_passes_it_on) {
   EXPECT_EQ(w.ask(follower, get(5s)).status, reply_status::ok);
 }
 
+/// What a leader says reaches it at once, but entries come late: those of one
+/// round are not here as the next one ends.
+TEST_F(replica_stale, a_follower_that_trails_within_the_bound_answers) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+  const auto follower = (leader + 1) % 3;
+  w.drop = [&](std::size_t from, std::size_t to, const group_frame& f) {
+    if (from != leader || to != follower || f.kind != group_frame_kind::raft)
+      return false;
+    const auto m = raft::decode_message(f.payload, {}, {});
+    if (!m || !std::holds_alternative<raft::append>(m->body))
+      return false;
+    w.at(150ms, [this, from, to, f] {
+      bytes frame;
+      encode(f, frame);
+      replica_effects out;
+      w.nodes[to].core->on_group_frame(w.nodes[from].self.node, frame, w.now,
+                                       out);
+      w.carry(to, out);
+      w.touch(to);
+    });
+    return true;
+  };
+  std::size_t here = 0;
+  for (int i = 0; i < 200; ++i) { // rounds are 100 ms apart
+    w.call(leader, w.command("b", "append", "x"));
+    const auto r = w.ask(follower, get(400ms));
+    here += i >= 100 && r.status == reply_status::ok ? 1 : 0;
+    w.run_for(10ms);
+  }
+  EXPECT_GT(here, 90U);
+}
+
+TEST_F(replica_stale, a_copy_needs_one_round) {
+  boot();
+  ASSERT_EQ(status(w.command("a", "append", "x")), reply_status::ok);
+  const auto follower = (leader + 1) % 3;
+  count<raft::confirm_question>();
+  const auto next = [&](copy_step step) {
+    w.copies.clear();
+    replica_effects out;
+    w.nodes[follower].core->on_copy(1, step, w.now, out);
+    w.carry(follower, out);
+    w.touch(follower);
+    EXPECT_TRUE(w.run_until([&] { return !w.copies.empty(); }));
+    return w.copies.empty() ? copy_given{} : w.copies[0];
+  };
+  const auto all_of = [&](copy_step step) {
+    for (int i = 0; i < 100; ++i) {
+      const auto g = next(step);
+      ASSERT_NE(g.kind, copy_given::what::failed) << g.why;
+      if (g.kind != copy_given::what::wait && g.last)
+        return;
+      w.run_for(20ms);
+    }
+    FAIL() << "no end";
+  };
+  ASSERT_NO_FATAL_FAILURE(all_of(copy_step::rows));
+  // Where it ends is asked as its entries are, once.
+  ASSERT_EQ(status(w.command("a", "append", "y")), reply_status::ok);
+  EXPECT_EQ(sent, 0U);
+  ASSERT_NO_FATAL_FAILURE(all_of(copy_step::entries));
+  EXPECT_EQ(sent, 1U);
+}
+
 } // namespace banyan::test
