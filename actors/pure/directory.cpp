@@ -154,7 +154,7 @@ std::vector<node_id> directory::candidates(const group_id& g) const {
   } else if (const auto* a = find_app(g.app)) {
     if (a->stateless)
       for (const auto& n : instances(g.app))
-        if (!alive_ || alive_(n))
+        if (heard(n))
           add(n);
     if (g.shard < a->born.size())
       for (const auto& r : a->born[g.shard])
@@ -178,9 +178,8 @@ bool directory::majority_alive(const group_id& g) const {
   } else {
     voters = candidates(g);
   }
-  const auto living =
-      std::count_if(voters.begin(), voters.end(),
-                    [&](const node_id& n) { return !alive_ || alive_(n); });
+  const auto living = std::count_if(voters.begin(), voters.end(),
+                                    [&](const node_id& n) { return heard(n); });
   return static_cast<std::size_t>(living) * 2 > voters.size();
 }
 

@@ -95,6 +95,9 @@ public:
   void set_liveness(std::function<bool(const node_id&)> alive) {
     alive_ = std::move(alive);
   }
+  [[nodiscard]] bool heard(const node_id& node) const {
+    return !alive_ || alive_(node);
+  }
   /// More than half of the group's known voters are heard.
   [[nodiscard]] bool majority_alive(const group_id& g) const;
 

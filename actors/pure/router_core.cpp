@@ -217,7 +217,7 @@ void router_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
   if (c.spread)
     return spread(id, now, out);
-  const auto nodes = known_.candidates(c.frame.group);
+  auto nodes = known_.candidates(c.frame.group);
   if (nodes.empty()) {
     c.last = reply_status::no_quorum;
     return retry_later(id, now);
@@ -225,6 +225,12 @@ void router_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
   if (const auto leader = known_.leader(c.frame.group);
       leader && c.next_candidate == 0)
     return send(id, *leader, now, out);
+  // Who is silent would keep it until it is heard again, which nothing tells.
+  const auto silent =
+      std::stable_partition(nodes.begin(), nodes.end(),
+                            [&](const node_id& n) { return known_.heard(n); });
+  if (silent != nodes.begin())
+    nodes.erase(silent, nodes.end());
   send(id, nodes[c.next_candidate % nodes.size()], now, out);
 }
 

@@ -122,7 +122,7 @@ private:
     std::uint64_t attempt = 0; ///< the balancer's token; 0: none under way
     node_id hedged_to;
     std::uint64_t hedge = 0; ///< likewise, of the second attempt
-    bool hedged = false;     ///< that was made, or can't be
+    bool hedged = false;     ///< that was made
     time_point hedge_at = never;
   };
   struct app_balance {

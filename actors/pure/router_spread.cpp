@@ -30,6 +30,9 @@ std::vector<balancer::look> router_core::looks(const app_id& app,
                               : b->second.nodes.looks(now);
 }
 
+/// Who is silent is left out, not only ejected: it may have cost a call
+/// already, and neither probation nor a slow start of the others makes it worth
+/// one more.
 std::vector<balanced_instance> router_core::voters_for(const group_id& g,
                                                        time_point now) {
   std::vector<balanced_instance> out;
@@ -40,7 +43,8 @@ std::vector<balanced_instance> router_core::voters_for(const group_id& g,
   if (too_old.size() > group_replicas_max)
     too_old.clear(); // of who no longer is a voter
   for (const auto& r : v->voters) {
-    if (r.state != static_cast<std::uint8_t>(replica_state::current))
+    if (r.state != static_cast<std::uint8_t>(replica_state::current)
+        || !known_.heard(r.who.node))
       continue;
     if (const auto until = too_old.find(r.who.node); until != too_old.end()) {
       if (now < until->second)
@@ -134,11 +138,12 @@ void router_core::hedge(std::uint64_t id, time_point now, effects& out) {
   auto& c = calls_.at(id);
   BANYAN_ASSERT(c.spread && c.in_flight);
   auto& s = *c.spread;
-  s.hedged = true;
   const auto to = choose(c, now);
   auto& b = balance_of(c).nodes;
+  s.hedge_at = now + b.patience(now); // if nobody can be asked now
   if (to && s.tried.count(*to) == 0 && b.may_repeat(now)) {
     ++hedges_;
+    s.hedged = true;
     s.tried.insert(*to);
     s.hedged_to = *to;
     s.hedge = ++attempts_;
@@ -202,18 +207,20 @@ void router_core::on_spread_reply(const node_id& from, reply_frame& f,
       attempt_ended(c, from, balanced_end::failed, now);
       return again();
     }
-    // Too old, or the group is in trouble: from here as any other query of it.
+    // Too old, or the group is in trouble.
     attempt_ended(c, from, balanced_end::answered, now);
     groups_[c.frame.group].too_old[from] =
         now + std::min(*c.frame.max_staleness / 4, too_old_max);
     if (c.in_flight)
       return;
-    c.spread.reset();
     ++retries_;
-    if (r.leader && r.leader->node != from) {
-      ++c.hops;
-      return send(f.call, r.leader->node, now, out);
+    if (r.leader && s.tried.count(r.leader->node) == 0) {
+      if (known_.heard(r.leader->node)) // another may answer if it is late
+        return spread_to(f.call, r.leader->node, now, out);
+      if (const auto other = choose(c, now))
+        return spread_to(f.call, *other, now, out);
     }
+    c.spread.reset(); // from here as any other query of the group
     c.last = r.status == reply_status::no_quorum ? r.status : c.last;
     return send_to_best(f.call, now, out);
   case reply_status::overloaded:

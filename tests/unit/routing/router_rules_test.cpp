@@ -290,6 +290,25 @@ TEST(router, without_a_leader_every_voter_is_asked_in_turn) {
   EXPECT_EQ(asked.size(), 3U);
 }
 
+// It says nothing, and no link ends: the call would be there until its end.
+TEST(router, who_is_silent_is_not_asked_who_leads) {
+  router_at_9 r;
+  r.leads(1, 1);
+  r.known.set_liveness([](const node_id& n) { return n != node(2); });
+  r.call(router_at_9::query());
+  r.reply_to(router_send{r.sent.at(0)}, reply_status::no_such_replica);
+  std::set<node_id> asked;
+  for (int i = 0; i < 10; ++i) {
+    r.tick();
+    asked.insert(r.sent.at(0).to);
+    r.not_leader(router_send{r.sent[0]}, 0, false);
+  }
+  EXPECT_EQ(asked, (std::set<node_id>{node(1), node(3)}));
+  r.known.set_liveness([](const node_id&) { return false; });
+  r.tick();
+  EXPECT_EQ(r.sent.size(), 1U); // one of them may be back before we hear it
+}
+
 TEST(router, a_dead_link_is_named_and_the_same_identity_goes_elsewhere) {
   router_at_9 r;
   r.leads(1, 1);

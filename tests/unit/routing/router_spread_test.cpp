@@ -102,6 +102,67 @@ TEST(router, a_voter_whose_state_is_too_old_is_left_alone_for_a_moment) {
   EXPECT_TRUE(to_a_follower());
 }
 
+TEST(router, a_silent_voter_gets_no_stale_query) {
+  spreading_router r;
+  r.leads(1, 1);
+  r.known.set_liveness([](const node_id& n) { return n != node(2); });
+  auto by = r.answered_by(100, spreading_router::stale());
+  EXPECT_EQ(by.size(), 2U);
+  EXPECT_EQ(by.count(node(2)), 0U);
+  // Nor as the second attempt of a call that is late.
+  r.known.set_liveness([](const node_id& n) { return n == node(1); });
+  r.call(spreading_router::stale());
+  EXPECT_EQ(r.sent.at(0).to, node(1));
+  r.tick();
+  EXPECT_TRUE(r.sent.empty());
+  // With nobody heard it waits at the leader, as any other query.
+  r.known.set_liveness([](const node_id&) { return false; });
+  by = r.answered_by(10, spreading_router::stale());
+  EXPECT_EQ(by.size(), 1U);
+}
+
+TEST(router, a_late_leader_is_passed_by_who_was_sent_to_it) {
+  for (const bool silent : {false, true}) {
+    spreading_router r;
+    r.leads(1, 1);
+    r.call(spreading_router::stale());
+    while (r.sent.at(0).to == node(1)) {
+      r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+      r.call(spreading_router::stale());
+    }
+    const auto too_old = r.sent.at(0).to;
+    const auto third = too_old == node(2) ? node(3) : node(2);
+    if (silent)
+      r.known.set_liveness([](const node_id& n) { return n != node(1); });
+    r.not_leader(router_send{r.sent[0]}, 1, false);
+    if (!silent) { // it has just frozen, and nobody knows yet
+      ASSERT_EQ(r.sent.size(), 1U);
+      EXPECT_EQ(r.sent[0].to, node(1));
+      r.tick();
+    }
+    ASSERT_EQ(r.sent.size(), 1U);
+    EXPECT_EQ(r.sent[0].to, third);
+    r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+    ASSERT_EQ(r.answers.size(), 1U);
+    EXPECT_EQ(r.answers[0].by, third);
+  }
+}
+
+TEST(router, a_late_call_is_made_elsewhere_as_soon_as_somebody_is_there) {
+  spreading_router r{1};
+  r.call(spreading_router::greet());
+  r.tick();
+  EXPECT_TRUE(r.sent.empty());
+  r.known.put_instance(app(2), node(2), true);
+  r.instances_told();
+  const auto until = r.now + 200ms;
+  while (r.sent.empty() && r.now < until)
+    r.tick();
+  ASSERT_EQ(r.sent.size(), 1U);
+  EXPECT_EQ(r.sent[0].to, node(2));
+  EXPECT_EQ(r.core.hedges(), 1U);
+}
+
 TEST(router, a_stateless_call_goes_to_an_instance_as_a_query) {
   spreading_router r;
   auto c = spreading_router::greet();
