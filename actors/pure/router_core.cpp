@@ -16,6 +16,12 @@ reply ended(reply_status s, std::string message) {
   return r;
 }
 
+reply overload(std::string message) {
+  auto r = ended(reply_status::overloaded, std::move(message));
+  r.retry_after = 100ms;
+  return r;
+}
+
 } // namespace
 
 bool router_core::says_not_run(reply_status s) {
@@ -45,9 +51,8 @@ void router_core::arm(std::uint64_t id, pending& c) {
 
 void router_core::call(call_request c, time_point now, effects& out) {
   const auto refuse = [&](reply_status s, std::string message) {
-    auto r = ended(s, std::move(message));
-    if (s == reply_status::overloaded)
-      r.retry_after = 100ms;
+    auto r = s == reply_status::overloaded ? overload(std::move(message))
+                                           : ended(s, std::move(message));
     out.emplace_back(router_answer{c.token, std::move(r), 0, {}});
   };
   const auto* app = known_.find_app(c.app);
@@ -234,15 +239,16 @@ void router_core::send_to_best(std::uint64_t id, time_point now, effects& out) {
   send(id, nodes[c.next_candidate % nodes.size()], now, out);
 }
 
-void router_core::retry_later(std::uint64_t id, time_point now) {
+void router_core::retry_later(std::uint64_t id, time_point now,
+                              duration at_least) {
   auto& c = calls_.at(id);
   ++retries_;
-  c.repeated = true;
+  c.repeated = c.waited = true;
   c.in_flight = false;
   c.hops = 0;
   c.pause =
       c.pause == duration{} ? pause_min : std::min(c.pause * 2, pause_max);
-  c.retry_at = now + random_.between(c.pause / 2, c.pause);
+  c.retry_at = now + at_least + random_.between(c.pause / 2, c.pause);
   arm(id, c);
 }
 
@@ -258,6 +264,8 @@ reply router_core::out_of_time(const pending& c) const {
     return may_have_run(c)
                ? ended(reply_status::unknown,
                        "sent, but no answer in time; it may have run")
+           : c.last == reply_status::overloaded
+               ? overload("the instances have more calls than they can take")
                : ended(c.last, c.last == reply_status::no_quorum
                                    ? "no instance of the app is up; not "
                                      "executed. `banyan apps` shows why"
@@ -278,6 +286,8 @@ reply router_core::out_of_time(const pending& c) const {
     return ended(reply_status::no_quorum,
                  "no majority of the group's voters is reachable; not "
                  "executed. `banyan apps` shows which are missing");
+  if (last == reply_status::overloaded)
+    return overload("the group has more calls than it can take; not executed");
   if (c.in_flight)
     return ended(reply_status::deadline, "no answer in time; nothing changed");
   return ended(reply_status::deadline,
@@ -349,10 +359,15 @@ void router_core::on_reply(const node_id& from, reply_frame f, time_point now,
     c.submitted = true;
     ++c.next_candidate;
     return retry_later(f.call, now);
-  case reply_status::overloaded:
-    if (may_have_run(c)) // "not run" holds for this attempt alone
-      return retry_later(f.call, now);
-    break;
+  case reply_status::overloaded: {
+    // "Not run" holds for this attempt alone. And who waited out a failover
+    // comes with all others that did: that is no load, and will pass.
+    const auto pause = r.retry_after.value_or(duration{});
+    if (!may_have_run(c) && !(c.waited && now + pause < c.until))
+      break;
+    c.last = reply_status::overloaded;
+    return retry_later(f.call, now, pause);
+  }
   case reply_status::expired:
     if (c.own_session && !c.submitted) { // our session was closed: a new one
       forget_session(c);
@@ -425,6 +440,7 @@ void router_core::cut(const node_id& node, incarnation at, time_point now,
       continue;
     }
     c.in_flight = false;
+    c.waited = true;
     if (c.frame.kind == request_kind::command) {
       c.submitted = true;
       if (at.value() != 0)
@@ -459,6 +475,7 @@ void router_core::on_view(const group_id& g, time_point now, effects& out) {
       continue;
     auto& c = found->second;
     c.submitted |= may_have_run(c);
+    c.waited = true;
     c.in_flight = false;
     c.next_candidate = 0;
     c.pause = {};

@@ -58,7 +58,8 @@ using router_effect = std::variant<router_send, router_answer>;
 /// durable apps are at one node at a time.
 ///
 /// Ends of a call besides the replica's own: `not_found` (no such app),
-/// `overloaded` (more than `calls_max` at once), `invalid_argument` and
+/// `overloaded` (more than `calls_max` at once, or for as long as a call bears
+/// that waited out a failover, with all the others), `invalid_argument` and
 /// `too_large` (over a bound of the wire's), `deadline` (never handed to a
 /// leader: provably not executed), `no_quorum` (the same, and a leader said
 /// why, or no instance is up), `unknown` (handed over, no answer in time; the
@@ -136,6 +137,7 @@ private:
     bool own_session = false;
     bool in_flight = false;
     bool repeated = false;
+    bool waited = false;    ///< out a failover, so far
     bool submitted = false; ///< may stand in some leader's log
     reply_status last = reply_status::deadline;
     std::uint64_t token = 0;
@@ -169,7 +171,7 @@ private:
   void want_session(std::uint64_t id, time_point now, effects& out);
   void send(std::uint64_t id, const node_id& to, time_point now, effects& out);
   void send_to_best(std::uint64_t id, time_point now, effects& out);
-  void retry_later(std::uint64_t id, time_point now);
+  void retry_later(std::uint64_t id, time_point now, duration at_least = {});
   void finish(std::uint64_t id, reply r, time_point now, effects& out,
               const node_id& by = {});
   void session_opened(const group_id& g, std::uint64_t session_id,

@@ -234,6 +234,12 @@ void router_core::on_spread_reply(const node_id& from, reply_frame& f,
       ++retries_;
       return spread_to(f.call, *other, now, out);
     }
+    if (const auto pause = r.retry_after.value_or(duration{});
+        c.waited && now + pause < c.until) {
+      s.tried.clear();
+      c.last = reply_status::overloaded;
+      return retry_later(f.call, now, pause);
+    }
     break;
   default:
     attempt_ended(c, from, balanced_end::answered, now);
@@ -256,6 +262,7 @@ void router_core::spread_lost(std::uint64_t id, const node_id& node,
   auto& c = calls_.at(id);
   attempt_ended(c, node, balanced_end::failed, now);
   c.submitted |= c.spread->instances;
+  c.waited = true;
   if (!c.in_flight)
     spread_again(id, now, out);
 }

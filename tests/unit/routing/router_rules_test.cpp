@@ -440,6 +440,42 @@ TEST(router, no_quorum_is_told_when_a_leader_or_the_view_says_so) {
   EXPECT_EQ(r.answers[0].reply.status, reply_status::no_quorum);
 }
 
+// All that waited out a failover come at once: what is too much then is not
+// what their callers sent.
+TEST(router, who_waited_out_a_failover_waits_for_room_too) {
+  for (const bool in_time : {true, false}) {
+    router_at_9 r;
+    r.leads(1, 1);
+    r.call(router_at_9::query());
+    r.link_down(1);
+    r.leads(2, 2);
+    reply busy;
+    busy.status = reply_status::overloaded;
+    busy.retry_after = 300ms;
+    r.reply_to(router_send{r.sent.at(0)}, busy);
+    EXPECT_TRUE(r.sent.empty() && r.answers.empty());
+    EXPECT_GE(r.core.deadline(), r.now + 300ms);
+    if (in_time) {
+      r.tick();
+      ASSERT_EQ(r.sent.size(), 1U);
+      r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+      EXPECT_EQ(r.answers.at(0).reply.status, reply_status::ok);
+      continue;
+    }
+    std::size_t asked = 0;
+    while (r.answers.empty())
+      if (r.sent.empty()) {
+        r.tick();
+      } else {
+        ++asked;
+        r.reply_to(router_send{r.sent[0]}, busy);
+      }
+    EXPECT_LT(asked, 17U); // in 5 s
+    EXPECT_EQ(r.answers[0].reply.status, reply_status::overloaded);
+    EXPECT_TRUE(r.answers[0].reply.retry_after);
+  }
+}
+
 TEST(router, what_may_have_run_never_ends_as_not_executed) {
   for (const auto s :
        {reply_status::parked, reply_status::stopped, reply_status::disk_full,

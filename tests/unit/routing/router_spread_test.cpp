@@ -358,6 +358,24 @@ TEST(router, repeats_are_a_tenth_of_the_calls) {
   EXPECT_LE(sends, 3000U + 300U + 110U);
 }
 
+TEST(router, what_an_instance_left_waits_until_the_others_have_room) {
+  spreading_router r{2};
+  r.call(spreading_router::greet());
+  r.link_down(r.sent.at(0).to == node(1) ? 1 : 2);
+  reply busy;
+  busy.status = reply_status::overloaded;
+  busy.retry_after = 300ms;
+  r.reply_to(router_send{r.sent.at(0)}, busy);
+  EXPECT_TRUE(r.answers.empty());
+  const auto until = r.now + 1s;
+  while (r.sent.empty() && r.now < until)
+    r.tick();
+  ASSERT_EQ(r.sent.size(), 1U);
+  EXPECT_GE(r.now, until - 700ms);
+  r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+  EXPECT_EQ(r.answers.at(0).reply.status, reply_status::ok);
+}
+
 TEST(router, an_app_that_goes_takes_its_spread_calls_along) {
   spreading_router r;
   r.call(spreading_router::greet());
