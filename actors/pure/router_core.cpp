@@ -518,6 +518,8 @@ void router_core::on_tick(time_point now, effects& out) {
       finish(id, out_of_time(c), now, out);
     else if (c.in_flight) // only what is spread has an alarm of its own then
       hedge(id, now, out);
+    else if (c.spread)
+      spread_due(id, now, out);
     else
       send_to_best(id, now, out);
   }

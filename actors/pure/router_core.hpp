@@ -191,9 +191,10 @@ private:
   void take_instances(const pending& c, time_point now);
   std::optional<node_id> choose(pending& c, time_point now);
   void spread(std::uint64_t id, time_point now, effects& out);
+  void spread_due(std::uint64_t id, time_point now, effects& out);
   void spread_to(std::uint64_t id, const node_id& to, time_point now,
                  effects& out);
-  void spread_again(std::uint64_t id, time_point now, effects& out);
+  void spread_again(std::uint64_t id, bool moved, time_point now, effects& out);
   void hedge(std::uint64_t id, time_point now, effects& out);
   void attempt_ended(pending& c, const node_id& at, balanced_end how,
                      time_point now, duration retry_after = {});

@@ -116,8 +116,21 @@ void router_core::spread_to(std::uint64_t id, const node_id& to, time_point now,
   send(id, to, now, out);
 }
 
+/// Its pause is over. If it was at somebody before, that is one more attempt
+/// and waits for the budget: under a total failure calls would else be made
+/// again and again until their ends. News that make an attempt worth it (of an
+/// instance, of a link) need no budget.
+void router_core::spread_due(std::uint64_t id, time_point now, effects& out) {
+  auto& c = calls_.at(id);
+  if (!c.at.is_none() && choose(c, now) && !balance_of(c).nodes.may_repeat(now))
+    return retry_later(id, now);
+  spread(id, now, out);
+}
+
 /// One more attempt, of all that the budget gives; a pause once it was at all.
-void router_core::spread_again(std::uint64_t id, time_point now, effects& out) {
+/// What died with its node is moved: nobody who lives has it twice by that.
+void router_core::spread_again(std::uint64_t id, bool moved, time_point now,
+                               effects& out) {
   auto& c = calls_.at(id);
   const auto to = choose(c, now);
   if (!to && !c.spread->instances)
@@ -126,7 +139,7 @@ void router_core::spread_again(std::uint64_t id, time_point now, effects& out) {
     c.spread->tried.clear();
     return retry_later(id, now);
   }
-  if (!balance_of(c).nodes.may_repeat(now))
+  if (!moved && !balance_of(c).nodes.may_repeat(now))
     return retry_later(id, now);
   ++retries_;
   spread_to(id, *to, now, out);
@@ -195,7 +208,7 @@ void router_core::on_spread_reply(const node_id& from, reply_frame& f,
   const auto again = [&] {
     c.submitted |= r.submitted;
     if (!c.in_flight) // else the other attempt goes on
-      spread_again(f.call, now, out);
+      spread_again(f.call, false, now, out);
   };
   switch (r.status) {
   case reply_status::no_such_replica:
@@ -264,7 +277,7 @@ void router_core::spread_lost(std::uint64_t id, const node_id& node,
   c.submitted |= c.spread->instances;
   c.waited = true;
   if (!c.in_flight)
-    spread_again(id, now, out);
+    spread_again(id, true, now, out);
 }
 
 void router_core::instances_changed(const app_id& app, time_point now,

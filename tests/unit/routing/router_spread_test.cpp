@@ -198,6 +198,59 @@ TEST(router, the_own_region_comes_first) {
   EXPECT_EQ(by.begin()->first, node(3));
 }
 
+TEST(router, when_the_own_region_is_loaded_others_answer_too) {
+  spreading_router r;
+  r.known.set_nearness([](const node_id& n) { return n == node(3); });
+  std::map<node_id, int> at; // none of them ends
+  for (int i = 0; i < 60; ++i) {
+    r.call(spreading_router::greet());
+    ++at[r.sent.at(0).to];
+  }
+  EXPECT_GT(at[node(3)], 20);
+  EXPECT_GT(at[node(1)] + at[node(2)], 20);
+}
+
+TEST(router, when_the_own_region_is_gone_another_answers) {
+  spreading_router r;
+  r.known.set_nearness([](const node_id& n) { return n == node(3); });
+  r.call(spreading_router::greet());
+  EXPECT_EQ(r.sent.at(0).to, node(3));
+  r.known.set_liveness([](const node_id& n) { return n != node(3); });
+  r.link_down(3, 0);
+  ASSERT_EQ(r.sent.size(), 1U); // what was there, too
+  r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+  auto by = r.answered_by(100, spreading_router::greet());
+  EXPECT_EQ(by.size(), 2U);
+  EXPECT_EQ(by.count(node(3)), 0U);
+  r.known.set_liveness(nullptr);
+  r.link_up(3);
+  r.answered_by(1, spreading_router::greet());
+  r.now += 10s; // it has started slowly
+  by = r.answered_by(100, spreading_router::greet());
+  EXPECT_GT(by[node(3)], 90);
+}
+
+TEST(router, the_deadline_travels_with_every_attempt) {
+  spreading_router r;
+  r.leads(1, 1);
+  for (auto c : {spreading_router::greet(), router_at_9::query()}) {
+    c.deadline = 3s;
+    r.call(c);
+    EXPECT_EQ(r.sent.at(0).frame.deadline_left, duration{3s});
+    const auto until = r.now + 3s;
+    for (int i = 0; i < 20; ++i) {
+      r.reply_to(router_send{r.sent[0]}, reply_status::no_such_replica);
+      if (r.sent.empty())
+        r.tick();
+      ASSERT_EQ(r.sent.size(), 1U);
+      EXPECT_EQ(r.sent[0].frame.deadline_left, until - r.now);
+    }
+    EXPECT_LT(r.sent[0].frame.deadline_left, duration{3s});
+    r.reply_to(router_send{r.sent[0]}, reply_status::ok);
+    EXPECT_EQ(r.core.outstanding(), 0U);
+  }
+}
+
 TEST(router, without_an_instance_a_call_waits_for_one) {
   spreading_router r{0};
   r.call(spreading_router::greet());
@@ -356,6 +409,74 @@ TEST(router, repeats_are_a_tenth_of_the_calls) {
   }
   EXPECT_GE(sends, 3000U);
   EXPECT_LE(sends, 3000U + 300U + 110U);
+}
+
+TEST(router, under_a_total_failure_repeats_are_a_tenth_too) {
+  spreading_router r;
+  std::size_t sends = 0;
+  std::size_t ends = 0;
+  const auto refuse_all = [&] {
+    std::vector<router_send> list = r.sent;
+    ends += r.answers.size();
+    while (!list.empty()) {
+      const auto s = list.back();
+      list.pop_back();
+      ++sends;
+      r.reply_to(s, reply_status::no_such_replica);
+      ends += r.answers.size();
+      list.insert(list.end(), r.sent.begin(), r.sent.end());
+    }
+  };
+  const auto begin = r.now;
+  for (int i = 0; i < 500; ++i) { // a second of calls, each for five
+    r.now = begin + 2ms * i;
+    r.call(spreading_router::greet());
+    refuse_all();
+    while (r.core.deadline() < begin + 2ms * (i + 1)) {
+      r.tick();
+      refuse_all();
+    }
+  }
+  while (r.core.outstanding() > 0) {
+    r.tick();
+    refuse_all();
+  }
+  // A tenth, what a quiet router may do at once, and new of that in 6 s.
+  EXPECT_GE(sends, 500U);
+  EXPECT_LE(sends, 500U + 50U + 100U + 60U);
+  EXPECT_EQ(ends, 500U);
+}
+
+TEST(router, an_instance_that_is_back_gets_at_once_what_waits) {
+  spreading_router r{1};
+  std::size_t waiting = 0;
+  for (; waiting < 300; ++waiting) { // three times what the budget gives
+    r.call(spreading_router::greet());
+    for (int i = 0; i < 5 && !r.sent.empty(); ++i) {
+      r.reply_to(router_send{r.sent[0]}, reply_status::no_such_replica);
+      r.tick();
+    }
+    EXPECT_TRUE(r.answers.empty());
+  }
+  r.known.put_instance(app(2), node(1), false);
+  r.known.put_instance(app(2), node(1), true);
+  r.instances_told();
+  EXPECT_GT(r.sent.size(), 200U);
+}
+
+// Or a node's death would fail what the budget doesn't cover.
+TEST(router, what_dies_with_its_node_is_moved_whatever_the_budget) {
+  spreading_router r{2};
+  std::map<node_id, std::size_t> at;
+  for (int i = 0; i < 600; ++i) {
+    r.call(spreading_router::greet());
+    ++at[r.sent.at(0).to];
+  }
+  EXPECT_GT(at[node(1)], 200U);
+  r.link_down(1);
+  EXPECT_EQ(r.sent.size(), at[node(1)]);
+  for (const auto& s : r.sent)
+    EXPECT_EQ(s.to, node(2));
 }
 
 TEST(router, what_an_instance_left_waits_until_the_others_have_room) {
