@@ -129,14 +129,16 @@ std::optional<node_id> balancer::best_of(const std::vector<candidate>& list,
                                          time_point now) {
   std::vector<candidate> near;
   std::vector<candidate> far;
+  std::vector<candidate> starting; // beyond their share
   std::vector<candidate> rest;
   const auto patient = patience(now);
   for (const auto& one : list) {
     const auto& i = *one.second;
     const auto part = share(i, now);
-    if (fit(i, patient, now) == fitness::last_choice
-        || (part < 1 && !random_.chance(part)))
+    if (fit(i, patient, now) == fitness::last_choice)
       rest.push_back(one);
+    else if (part < 1 && !random_.chance(part))
+      starting.push_back(one);
     else
       (i.near ? near : far).push_back(one);
   }
@@ -148,6 +150,15 @@ std::optional<node_id> balancer::best_of(const std::vector<candidate>& list,
     here = there;
   if (!here)
     here = there;
+  // A share is for the time while there are better ones: who is so much later,
+  // as one that froze, is none.
+  if (const auto* soon = better_of_two(starting, now);
+      soon
+      && (!here
+          || cost(*here->second, now)
+                 > std::max(options_.spill_ratio, 1 / share(*soon->second, now))
+                       * cost(*soon->second, now)))
+    here = soon;
   if (!here)
     here = better_of_two(rest, now);
   return here ? std::optional{*here->first} : std::nullopt;

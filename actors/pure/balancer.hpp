@@ -22,8 +22,10 @@ struct balancer_options {
   duration eject_first = 1s;           ///< doubles each time in a row, up to
   duration eject_max = 60s;
   unsigned ejected_percent_max = 50; ///< at least one may always go
-  duration slow_start = 5s;     ///< until a new instance gets its full share
-  double slow_start_from = 0.1; ///< of that share
+  duration slow_start = 5s; ///< until a new instance gets its full share
+  /// Of that share. Beyond its share it is taken instead of one that costs as
+  /// many times as much: of 0.1, ten times.
+  double slow_start_from = 0.1;
   /// Another region's instance is taken when this one's cost more than so many
   /// times as much.
   double spill_ratio = 2.0;

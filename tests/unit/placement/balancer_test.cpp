@@ -175,14 +175,48 @@ TEST_F(balancing, the_own_region_comes_first_and_spills_over_when_loaded) {
 
 TEST_F(balancing, without_its_own_region_it_takes_another) {
   have(4, 2);
+  run(4, 200);
+  // Both fail; one is ejected, and half the calls find the other.
   servers[node(0)].fails = servers[node(1)].fails = true;
   run(4, 200);
   forget_calls();
   run(4, 200);
   EXPECT_GT(servers[node(2)].calls + servers[node(3)].calls, 100u);
+  // They are gone: what is left gets all, at once and equally.
   b.set({{node(2), false}, {node(3), false}}, now);
-  run(4, 200);
   EXPECT_EQ(b.size(), 2u);
+  forget_calls();
+  run(4, 200);
+  EXPECT_EQ(servers[node(2)].calls + servers[node(3)].calls, 200u);
+  EXPECT_GT(servers[node(2)].calls, 60u);
+  EXPECT_GT(servers[node(3)].calls, 60u);
+  // And back: the own region has it again, once it is no longer new.
+  b.set({{node(0)}, {node(1)}, {node(2), false}, {node(3), false}}, now);
+  servers[node(0)].fails = servers[node(1)].fails = false;
+  now += 6s;
+  run(2, 20);
+  forget_calls();
+  run(2, 200);
+  EXPECT_GT(servers[node(0)].calls + servers[node(1)].calls, 150u);
+}
+
+// The region stands still, but nobody has said so yet: what hangs there is what
+// each caller had under way.
+TEST_F(balancing, a_region_that_froze_costs_each_caller_at_most_one_call) {
+  have(4, 2);
+  run(4, 400);
+  servers[node(0)].frozen = servers[node(1)].frozen = true;
+  forget_calls();
+  for (int i = 0; i < 6; ++i)
+    begin();
+  EXPECT_LE(servers[node(0)].unanswered + servers[node(1)].unanswered, 6u);
+  while (end_next()) {
+  }
+  now += 100ms;
+  const auto hang = servers[node(0)].unanswered + servers[node(1)].unanswered;
+  run(6, 600);
+  EXPECT_EQ(servers[node(0)].unanswered + servers[node(1)].unanswered, hang);
+  EXPECT_GE(servers[node(2)].calls + servers[node(3)].calls, 600u);
 }
 
 TEST_F(balancing, a_new_instance_starts_slowly) {
@@ -196,6 +230,45 @@ TEST_F(balancing, a_new_instance_starts_slowly) {
   forget_calls();
   run(8, 3000);
   EXPECT_GT(servers[node(2)].calls, 700u);
+}
+
+TEST_F(balancing, the_share_of_a_new_instance_grows) {
+  have(4);
+  run(4, 400);
+  have(5);
+  const auto begin = now;
+  std::size_t before = 0;
+  // In parts of 1,000 calls, at so many seconds after it came.
+  for (const auto at : {0, 1, 2}) { // then it is nearly an equal
+    now = begin + std::chrono::seconds{at};
+    forget_calls();
+    run(4, 1000);
+    const auto part = servers[node(4)].calls;
+    EXPECT_GT(part, before + 10) << at << " s";
+    before = part;
+    if (at == 0) {
+      EXPECT_LT(part, 60u); // a quarter of what an equal gets
+    }
+  }
+  now = begin + 5s;
+  forget_calls();
+  run(4, 1000);
+  EXPECT_GT(servers[node(4)].calls, 150u);
+  EXPECT_LT(servers[node(4)].calls, 250u);
+}
+
+TEST_F(balancing, a_share_is_not_for_the_sake_of_one_that_is_slow) {
+  for (int i = 0; i < 50; ++i) {
+    balancer fresh{random};
+    fresh.set({{node(0)}, {node(1)}}, now);
+    fresh.back(node(1), now); // starts slowly
+    fresh.began(1, node(0), now);
+    now += 60ms;
+    fresh.ended(1, balanced_end::answered, now);
+    EXPECT_EQ(fresh.choose({}, now), node(1));
+    now += 50ms;
+    EXPECT_EQ(fresh.choose({}, now), node(1));
+  }
 }
 
 TEST_F(balancing, the_own_instance_is_asked_until_it_is_loaded) {
