@@ -44,7 +44,8 @@ void balancer::back(const node_id& node, time_point now) {
   auto& i = at->second;
   i.failures = i.ejected_times = 0;
   i.ejected_until = i.loaded_until = time_point::min();
-  i.on_probation = false;
+  i.on_probation = i.doubted = false;
+  i.doubted_until = time_point::min();
   i.since = now;
 }
 
@@ -71,23 +72,34 @@ duration balancer::latency_of(const instance& i, time_point now) const {
   return seen;
 }
 
-duration balancer::patience(time_point now) const {
-  auto quickest = duration::max();
+std::optional<duration> balancer::quickest(time_point now) const {
+  std::optional<duration> least;
   for (const auto& [node, i] : instances_)
     if (now >= i.ejected_until)
-      quickest = std::min(quickest, faded(i, now));
-  return quickest == duration::max()
-             ? options_.stuck_after
-             : std::max(options_.stuck_after, 8 * quickest);
+      least = std::min(least.value_or(duration::max()), faded(i, now));
+  return least;
 }
 
-balancer::fitness balancer::fit(const instance& i, duration patient,
-                                time_point now) const {
-  const auto oldest =
-      i.under_way.empty() ? duration{} : now - i.under_way.begin()->first;
-  const bool stuck = oldest >= patient;
-  const bool out =
-      now < i.ejected_until || (i.on_probation && !i.under_way.empty());
+duration balancer::patience(time_point now) const {
+  return std::max(options_.stuck_after, 8 * quickest(now).value_or(duration{}));
+}
+
+duration balancer::patience_at(const node_id& node, time_point now) const {
+  const auto i = instances_.find(node);
+  if (i == instances_.end() || !(i->second.doubted || i->second.on_probation))
+    return patience(now);
+  return std::max(options_.stuck_after / 10,
+                  2 * quickest(now).value_or(duration{}));
+}
+
+balancer::fitness balancer::fit(const instance& i, time_point now) const {
+  bool stuck = false;
+  if (!i.under_way.empty()) {
+    const auto& oldest = calls_.at(i.under_way.begin()->second);
+    stuck = now - oldest.began >= oldest.patience;
+  }
+  const bool out = now < i.ejected_until || now < i.doubted_until
+                   || ((i.on_probation || i.doubted) && !i.under_way.empty());
   return stuck || out || now < i.loaded_until ? fitness::last_choice
                                               : fitness::well;
 }
@@ -131,11 +143,10 @@ std::optional<node_id> balancer::best_of(const std::vector<candidate>& list,
   std::vector<candidate> far;
   std::vector<candidate> starting; // beyond their share
   std::vector<candidate> rest;
-  const auto patient = patience(now);
   for (const auto& one : list) {
     const auto& i = *one.second;
     const auto part = share(i, now);
-    if (fit(i, patient, now) == fitness::last_choice)
+    if (fit(i, now) == fitness::last_choice)
       rest.push_back(one);
     else if (part < 1 && !random_.chance(part))
       starting.push_back(one);
@@ -200,7 +211,8 @@ balancer::choose_of(const std::vector<balanced_instance>& some,
 
 void balancer::began(std::uint64_t token, const node_id& at, time_point now) {
   const auto i = instances_.find(at);
-  if (i == instances_.end() || !calls_.emplace(token, call{at, now}).second)
+  if (i == instances_.end()
+      || !calls_.emplace(token, call{at, now, patience_at(at, now)}).second)
     return;
   i->second.under_way.emplace(now, token);
 }
@@ -245,11 +257,14 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
   auto& i = found->second;
   i.under_way.erase({c.began, token});
   const auto waited = now - c.began;
-  if (how == balanced_end::given_up && waited >= patience(now))
+  const bool hung = waited >= c.patience;
+  if (how == balanced_end::given_up && hung)
     how = balanced_end::failed;
   switch (how) {
   case balanced_end::answered:
     i.failures = 0;
+    i.doubted = false;
+    i.doubted_until = time_point::min();
     if (i.on_probation && now >= i.ejected_until) {
       i.on_probation = false;
       i.ejected_times = 0;
@@ -261,6 +276,10 @@ void balancer::ended(std::uint64_t token, balanced_end how, time_point now,
     // However quickly it failed: a fast failure is no fast instance.
     measure(i, std::max(waited, faded(i, now)), now);
     ++i.failures;
+    if (hung) {
+      i.doubted = true;
+      i.doubted_until = now + options_.eject_first;
+    }
     if (now >= i.ejected_until
         && (i.on_probation || i.failures >= options_.failures_to_eject))
       eject(i, now);

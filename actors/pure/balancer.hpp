@@ -62,11 +62,12 @@ enum class balanced_end : std::uint8_t {
 /// always one of the two and stays while it costs little more. The latency is
 /// the highest lately seen, decaying, and never less than the age of the oldest
 /// call under way: an instance that has just frozen gets no second call of a
-/// caller's. Instances of this node's region come first, others when they cost
-/// a fraction. Who fails several calls in a row is left alone for a while
-/// (outlier ejection), then tried with one call; who is new starts slowly.
-/// Repeating is bounded by a budget (Google SRE book, ch. 22), or a failure
-/// under load would multiply it.
+/// caller's. One that let a call hang is left alone for a moment, then tried
+/// with one call and little patience, until it answers. Instances of this
+/// node's region come first, others when they cost a fraction. Who fails
+/// several calls in a row is left alone for a while (outlier ejection), then
+/// tried with one call; who is new starts slowly. Repeating is bounded by a
+/// budget (Google SRE book, ch. 22), or a failure under load would multiply it.
 ///
 /// Pure; one per app and router. Tokens are the caller's, each used once.
 class balancer {
@@ -102,6 +103,9 @@ public:
   /// (for calls that may run twice). What the quickest instance takes is the
   /// measure: who is late earns itself no patience.
   [[nodiscard]] duration patience(time_point now) const;
+  /// The same of a call at `node`: less if it was late, or failed, when it was
+  /// last heard of.
+  [[nodiscard]] duration patience_at(const node_id& node, time_point now) const;
 
   /// A new call (not a repeat of one) comes: its share goes into the budget.
   void count_call();
@@ -132,18 +136,21 @@ private:
     std::uint32_t ejected_times = 0;
     time_point ejected_until = time_point::min();
     bool on_probation = false; ///< one call at a time until one is answered
+    bool doubted = false;      ///< it let a call hang: likewise
+    time_point doubted_until = time_point::min(); ///< left alone so long
     time_point loaded_until = time_point::min();
   };
   struct call {
     node_id at;
     time_point began;
+    duration patience; ///< as it began: what became slow since excuses nothing
   };
   enum class fitness : std::uint8_t { well, last_choice };
 
-  [[nodiscard]] fitness fit(const instance& i, duration patient,
-                            time_point now) const;
+  [[nodiscard]] fitness fit(const instance& i, time_point now) const;
   [[nodiscard]] double kept(const instance& i, time_point now) const;
   [[nodiscard]] duration faded(const instance& i, time_point now) const;
+  [[nodiscard]] std::optional<duration> quickest(time_point now) const;
   [[nodiscard]] duration latency_of(const instance& i, time_point now) const;
   [[nodiscard]] double cost(const instance& i, time_point now) const;
   [[nodiscard]] double share(const instance& i, time_point now) const;

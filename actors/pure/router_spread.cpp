@@ -111,7 +111,7 @@ void router_core::spread_to(std::uint64_t id, const node_id& to, time_point now,
   c.last = reply_status::deadline;
   s.tried.insert(to);
   s.attempt = ++attempts_;
-  s.hedge_at = s.hedged ? never : now + b.patience(now);
+  s.hedge_at = s.hedged ? never : now + b.patience_at(to, now);
   b.began(s.attempt, to, now);
   send(id, to, now, out);
 }

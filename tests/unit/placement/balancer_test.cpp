@@ -271,6 +271,42 @@ TEST_F(balancing, a_share_is_not_for_the_sake_of_one_that_is_slow) {
   }
 }
 
+// What others once took makes it no better: it answers nothing.
+TEST_F(balancing, who_let_a_call_hang_is_left_alone_until_it_answers) {
+  have(3);
+  b.began(900, node(0), now);
+  for (std::uint64_t i = 1; i < 3; ++i) {
+    b.began(900 + i, node(static_cast<std::uint8_t>(i)), now);
+    b.ended(900 + i, balanced_end::answered, now + 50ms);
+  }
+  now += 100ms;
+  b.ended(900, balanced_end::given_up, now); // its second attempt was answered
+  std::uint64_t token = 910;
+  for (int i = 0; i < 20; ++i, now += 40ms) { // the others are loaded
+    const auto at = b.choose({}, now);
+    EXPECT_NE(at, node(0));
+    b.began(++token, *at, now);
+    b.ended(token - 2, balanced_end::answered, now);
+  }
+  b.ended(token, balanced_end::answered, now);
+  b.ended(token - 1, balanced_end::answered, now);
+  now += 10s; // then one call, for less than a slow one's time
+  const auto tried = b.choose({node(1), node(2)}, now);
+  ASSERT_EQ(tried, node(0));
+  EXPECT_EQ(b.patience(now), 100ms);
+  EXPECT_EQ(b.patience_at(node(0), now), 10ms);
+  b.began(990, node(0), now);
+  now += 10ms;
+  b.ended(990, balanced_end::given_up, now);
+  now += 999ms; // and it is left alone again
+  EXPECT_NE(b.choose({}, now), node(0));
+  now += 1ms;
+  b.began(991, node(0), now);
+  b.ended(991, balanced_end::answered, now + 5ms);
+  EXPECT_EQ(b.patience_at(node(0), now), 100ms);
+  EXPECT_EQ(b.ejections(), 0u);
+}
+
 TEST_F(balancing, the_own_instance_is_asked_until_it_is_loaded) {
   have(4);
   b.set({{node(0), true, true, 0ms},
