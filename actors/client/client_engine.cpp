@@ -10,7 +10,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
-#include <unordered_map>
+#include <vector>
 
 namespace banyan::detail {
 namespace {
@@ -49,10 +49,26 @@ private:
     f(*core_, loop_.now(), effects_);
     carry_out();
   }
+  void take_in();
   void carry_out();
   void carry(client_send& e);
   void carry(client_answer& e);
   void arm();
+  /// One that is armed too early costs an idle turn; arming costs each time.
+  template <class F>
+  static void arm(io::timer& timer, time_point& armed, time_point due, F f,
+                  const char* what) {
+    if (due >= armed)
+      return;
+    armed = due;
+    timer.arm(
+        due,
+        [&armed, f = std::move(f)] {
+          armed = never;
+          f();
+        },
+        what);
+  }
   void on_loop(const std::function<void()>& f);
 
   io::asio_loop loop_;
@@ -62,10 +78,26 @@ private:
   std::unique_ptr<io::timer> core_timer_;
   std::unique_ptr<io::timer> link_timer_;
   std::unique_ptr<client_core> core_;
+  time_point core_armed_ = never;
+  time_point link_armed_ = never;
   client_core::effects effects_;
-  std::unordered_map<std::uint64_t, call_done> waiting_;
-  std::uint64_t tokens_ = 0;
+  client_core::effects carried_; ///< while `carry_out` is at it
+  bool carrying_ = false;
+  bytes frame_;
+  std::vector<call_done> waiting_; ///< by token
+  std::vector<std::uint64_t> free_tokens_;
+  std::uint64_t calls_ = 0;
   std::uint64_t links_lost_ = 0;
+
+  /// Calls that other threads have made since the loop looked: one wake-up for
+  /// all of them.
+  struct made_call {
+    client_request request;
+    call_done done;
+  };
+  std::mutex made_mutex_;
+  std::vector<made_call> made_; ///< under the mutex
+  std::vector<made_call> taken_;
   bool flush_asked_ = false;
   std::mutex linked_mutex_;
   std::condition_variable linked_;
@@ -143,21 +175,45 @@ void engine::start(call_order order, call_done done) {
   r.idempotency_key = std::move(order.options.idempotency_key);
   r.deadline = order.options.deadline;
   r.max_staleness = order.options.max_staleness;
-  loop_.post(
-      [this, r = std::move(r), done = std::move(done)]() mutable {
-        r.token = ++tokens_;
-        waiting_.emplace(r.token, std::move(done));
-        input([&](auto& c, auto now, auto& out) {
-          c.call(std::move(r), now, out);
-        });
-      },
-      "call");
+  bool first = false;
+  {
+    const std::lock_guard<std::mutex> g{made_mutex_};
+    first = made_.empty();
+    made_.push_back({std::move(r), std::move(done)});
+  }
+  if (first)
+    loop_.post([this] { take_in(); }, "calls");
+}
+
+void engine::take_in() {
+  if (core_ == nullptr)
+    return; // made by a callback of the client's end
+  {
+    const std::lock_guard<std::mutex> g{made_mutex_};
+    taken_.swap(made_);
+  }
+  const auto now = loop_.now();
+  for (auto& made : taken_) {
+    auto& token = made.request.token;
+    if (free_tokens_.empty()) {
+      token = waiting_.size();
+      waiting_.push_back(std::move(made.done));
+    } else {
+      token = free_tokens_.back();
+      free_tokens_.pop_back();
+      waiting_[token] = std::move(made.done);
+    }
+    ++calls_;
+    core_->call(std::move(made.request), now, effects_);
+  }
+  taken_.clear();
+  carry_out();
 }
 
 engine_counters engine::counters() {
   engine_counters c;
   on_loop([&] {
-    c.calls = tokens_;
+    c.calls = calls_;
     c.repeated = core_->repeated();
     c.sessions = core_->sessions();
     c.refused = core_->refused();
@@ -168,19 +224,22 @@ engine_counters engine::counters() {
 }
 
 void engine::carry_out() {
+  if (std::exchange(carrying_, true))
+    return; // a link ended as it was to carry something
   while (!effects_.empty()) {
-    auto list = std::move(effects_);
-    effects_.clear();
-    for (auto& e : list)
+    carried_.swap(effects_);
+    for (auto& e : carried_)
       std::visit([this](auto& x) { carry(x); }, e);
+    carried_.clear();
   }
+  carrying_ = false;
   arm();
 }
 
 void engine::carry(client_send& e) {
-  bytes b;
-  encode(e.frame, b);
-  if (links_->send(e.to, net::channel::request, b).ok()) {
+  frame_.clear();
+  encode(e.frame, frame_);
+  if (links_->send(e.to, net::channel::request, frame_).ok()) {
     if (!std::exchange(flush_asked_, true))
       loop_.flush_later([this] {
         flush_asked_ = false;
@@ -199,31 +258,28 @@ void engine::carry(client_send& e) {
 }
 
 void engine::carry(client_answer& e) {
-  const auto at = waiting_.find(e.token);
-  BANYAN_ASSERT(at != waiting_.end());
-  auto done = std::move(at->second);
-  waiting_.erase(at);
+  BANYAN_ASSERT(e.token < waiting_.size() && waiting_[e.token]);
+  const auto done = std::exchange(waiting_[e.token], nullptr);
+  free_tokens_.push_back(e.token);
   if (e.unreachable)
     return done(make_error(call_errc::unreachable, "no peer could be reached"));
   done(outcome_of(std::move(e.reply)));
 }
 
 void engine::arm() {
-  if (core_->deadline() != never)
-    core_timer_->arm(
-        core_->deadline(),
-        [this] {
-          input([](auto& c, auto now, auto& out) { c.on_tick(now, out); });
-        },
-        "client");
-  if (links_->deadline() != never)
-    link_timer_->arm(
-        links_->deadline(),
-        [this] {
-          links_->on_time(loop_.now());
-          arm();
-        },
-        "links");
+  arm(
+      *core_timer_, core_armed_, core_->deadline(),
+      [this] {
+        input([](auto& c, auto now, auto& out) { c.on_tick(now, out); });
+      },
+      "client");
+  arm(
+      *link_timer_, link_armed_, links_->deadline(),
+      [this] {
+        links_->on_time(loop_.now());
+        arm();
+      },
+      "links");
 }
 
 void engine::on_link_up(const net::link_info& info, net::link_id) {
@@ -245,15 +301,15 @@ void engine::on_link_down(const net::link_info& info, net::link_end why) {
 
 void engine::on_frames(const net::link_info& info,
                        const std::vector<net::frame_view>& frames) {
+  const auto now = loop_.now();
   for (const auto& f : frames) {
     if (f.channel != net::channel::reply)
       continue;
     client_reply_frame r;
     if (decode(f.payload, r))
-      input([&](auto& c, auto now, auto& out) {
-        c.on_reply(info.node, std::move(r), now, out);
-      });
+      core_->on_reply(info.node, std::move(r), now, effects_);
   }
+  carry_out();
 }
 
 } // namespace
