@@ -162,8 +162,9 @@ bool group_supervisor::may_begin(const group_id& g, time_point now) const {
     t.redundancy = reached - static_cast<std::int32_t>(voters / 2 + 1);
     if (r.adding)
       running.push_back(t);
-    else if (other == g || r.watch.next(now) || desk_->wish_of(other, now))
-      wanted.push_back(t);
+    else if (r.retry_at <= now
+             && (other == g || r.watch.next(now) || desk_->wish_of(other, now)))
+      wanted.push_back(t); // whoever waits for another node is in nobody's way
   }
   for (const auto i : transfers_to_begin(wanted, running))
     if (wanted[i].group == g)
@@ -215,7 +216,7 @@ void group_supervisor::add_newcomer(
   r.give_up = now + step_timeout;
   r.newcomer = replica_ref{*next, {}};
   ask_to_make(*next, &app, app.genesis.nonce, {g.shard},
-              [this, g, node = *next, name = spec.name](
+              [this, g, node = *next, named = to.has_value(), name = spec.name](
                   const std::map<std::uint32_t, replica_id>& made,
                   const std::string& error) {
                 const auto at = replicas_.find(g);
@@ -224,11 +225,21 @@ void group_supervisor::add_newcomer(
                   return; // another one is wanted by now
                 auto& mine = at->second;
                 if (error == replicas_made_later) {
+                  const auto heard = ctx_.loop.now();
                   mine.adding = false;
                   mine.newcomer.reset();
-                  mine.retry_at = ctx_.loop.now() + busy_pause;
-                  return; // it is the right one still
+                  mine.retry_at = heard + busy_pause;
+                  if (intakes_.goes_on(node, heard) || named)
+                    return; // it is the right one still
+                  ctx_.log(log_level::info,
+                           name + "/" + std::to_string(g.shard) + ": node "
+                               + short_string(node)
+                               + " still takes in others; the next one is "
+                                 "asked");
+                  mine.refused.push_back(node);
+                  return;
                 }
+                intakes_.over(node);
                 const auto id = made.find(g.shard);
                 // It may name the very one that is to be replaced, and not know
                 // yet.

@@ -428,6 +428,7 @@ private:
   std::vector<std::string> aside_; ///< states that were set aside
   bool halted_ = false;            ///< no replica starts any more
   std::map<std::uint64_t, making> makings_;
+  intake_waits intakes_; ///< of nodes that take in others first
   std::list<module_trial> trials_;
   struct code_wait {
     std::shared_ptr<char> life; ///< of what waits for the module

@@ -183,4 +183,12 @@ bool may_take_in(const std::vector<replica_here>& here,
   return static_cast<std::size_t>(comes) < limits.in_max;
 }
 
+bool intake_waits::goes_on(const node_id& node, time_point now) {
+  for (auto i = waits_.begin(); i != waits_.end();)
+    i = now - i->second.last > intake_patience ? waits_.erase(i) : std::next(i);
+  auto& w = waits_.try_emplace(node, wait{now, now}).first->second;
+  w.last = now;
+  return now - w.since < intake_patience;
+}
+
 } // namespace banyan

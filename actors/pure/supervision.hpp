@@ -174,4 +174,26 @@ inline constexpr duration arrival_patience = std::chrono::seconds{60};
 bool may_take_in(const std::vector<replica_here>& here,
                  transfer_limits limits = {});
 
+/// So long a leader asks one and the same node again that takes in others.
+inline constexpr duration intake_patience = std::chrono::seconds{60};
+
+/// A leader's waits for nodes that placement names for new replicas, for all of
+/// its groups: what a node takes in first may never come to its end.
+class intake_waits {
+public:
+  /// It said "later". False: it has for `intake_patience` now and took nothing,
+  /// and another one is to be asked. Who says so after a silence as long begins
+  /// anew.
+  bool goes_on(const node_id& node, time_point now);
+  /// It took one in, or won't at all.
+  void over(const node_id& node) { waits_.erase(node); }
+
+private:
+  struct wait {
+    time_point since;
+    time_point last;
+  };
+  std::map<node_id, wait> waits_;
+};
+
 } // namespace banyan

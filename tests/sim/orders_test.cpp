@@ -4,6 +4,8 @@
 #include "crypto/sealed_box.hpp"
 #include "sim/drained_world.hpp"
 
+#include <set>
+
 namespace banyan::sim {
 namespace {
 
@@ -149,6 +151,81 @@ TEST(orders, that_bring_a_third_replica_into_a_node_wait) {
   ASSERT_EQ(asked, 3U);
   d.w.run_for(1s);
   EXPECT_EQ(d.context(to).replicas.size(), before + 2);
+}
+
+/// That machine hears of two of its replicas, which it doesn't lead, that they
+/// are learners on their way. `quorum`: and that their voters live.
+void takes_in_two(drained_world& d, std::size_t n, bool quorum) {
+  auto& known = d.context(n).known;
+  const auto& self = d.w.at(n).id();
+  int made = 0;
+  for (std::uint32_t s = 0; s < d.shards && made < 2; ++s) {
+    auto v = *known.view(group(d, s));
+    const auto mine =
+        std::find_if(v.voters.begin(), v.voters.end(),
+                     [&](const auto& r) { return r.who.node == self; });
+    if (mine == v.voters.end() || v.leader.node == self)
+      continue;
+    ++made;
+    v.term = term{v.term.value() + 1000};
+    v.learners = {*mine};
+    v.learners[0].state = static_cast<std::uint8_t>(replica_state::catching_up);
+    v.voters.erase(mine);
+    if (!quorum)
+      for (auto& r : v.voters)
+        r.who.node = node_id{d.w.random.array<32>()};
+    ASSERT_TRUE(known.put_view(v));
+  }
+  ASSERT_EQ(made, 2);
+}
+
+/// Groups with a voter there, but those that had one.
+std::size_t come_to(drained_world& d, const std::set<std::uint32_t>& had,
+                    std::size_t to) {
+  std::size_t out = 0;
+  for (std::uint32_t s = 0; s < d.shards; ++s)
+    out += d.votes(s, d.w.at(to).id()) && had.count(s) == 0 ? 1 : 0;
+  return out;
+}
+
+std::set<std::uint32_t> voted_on(const drained_world& d, const node_id& n) {
+  std::set<std::uint32_t> out;
+  for (std::uint32_t s = 0; s < d.shards; ++s)
+    if (d.votes(s, n))
+      out.insert(s);
+  return out;
+}
+
+// A node that takes in two for ever holds nobody up for longer than a minute.
+TEST(orders, a_node_that_takes_in_others_for_long_is_left_for_another) {
+  drained_world d{306, 8};
+  ASSERT_NO_FATAL_FAILURE(d.begin());
+  const std::size_t busy = 3;
+  const std::size_t leaves = 0;
+  const auto had = voted_on(d, d.w.at(busy).id());
+  ASSERT_NO_FATAL_FAILURE(takes_in_two(d, busy, true));
+  d.drain(leaves);
+  // Some groups' next place is there; they wait for it, and then no longer.
+  d.w.run_for(50s);
+  EXPECT_FALSE(d.gone(d.w.at(leaves).id()));
+  EXPECT_EQ(come_to(d, had, busy), 0U);
+  EXPECT_TRUE(d.w.run_until([&] { return d.gone(d.w.at(leaves).id()); }, 60s));
+  EXPECT_EQ(come_to(d, had, busy), 0U);
+  d.judge();
+}
+
+// What its leader says outlives the group's quorum; such a copy never comes.
+TEST(orders, copies_of_groups_without_a_quorum_hold_nobody_up) {
+  drained_world d{306, 8};
+  ASSERT_NO_FATAL_FAILURE(d.begin());
+  const std::size_t busy = 3;
+  const std::size_t leaves = 0;
+  const auto had = voted_on(d, d.w.at(busy).id());
+  ASSERT_NO_FATAL_FAILURE(takes_in_two(d, busy, false));
+  d.drain(leaves);
+  EXPECT_TRUE(d.w.run_until([&] { return d.gone(d.w.at(leaves).id()); }, 50s));
+  EXPECT_GT(come_to(d, had, busy), 0U);
+  d.judge();
 }
 
 } // namespace

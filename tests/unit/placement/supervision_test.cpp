@@ -209,6 +209,31 @@ TEST(transfers, a_node_takes_in_two_at_once) {
   EXPECT_FALSE(may_take_in({on_its_way}, {1, 2}));
 }
 
+// What a node takes in may never come: after a minute another one is asked.
+TEST(transfers, who_takes_in_others_for_a_minute_is_left_for_another) {
+  intake_waits w;
+  for (auto t = start; t < start + intake_patience; t += 300ms) // any group's
+    ASSERT_TRUE(w.goes_on(node(1), t));
+  EXPECT_TRUE(w.goes_on(node(2), start + 50s));
+  EXPECT_FALSE(w.goes_on(node(1), start + intake_patience));
+  // It is tried again at times; the other groups have waited long enough, too.
+  EXPECT_FALSE(w.goes_on(node(1), start + 61s));
+  EXPECT_FALSE(w.goes_on(node(2), start + 110s));
+  EXPECT_FALSE(w.goes_on(node(1), start + 120s));
+}
+
+TEST(transfers, who_takes_one_in_now_and_then_is_waited_for) {
+  intake_waits w;
+  for (auto t = start; t < start + 1h; t += 50s) {
+    ASSERT_TRUE(w.goes_on(node(1), t));
+    ASSERT_TRUE(w.goes_on(node(1), t + 20s));
+    w.over(node(1));
+  }
+  // One was made long ago, and much later there is another one to make.
+  EXPECT_TRUE(w.goes_on(node(2), start));
+  EXPECT_TRUE(w.goes_on(node(2), start + 2min));
+}
+
 TEST(replacement, is_due_at_once_on_no_such_replica_and_drain) {
   voter_watch w;
   w.set_voters({voter(1), voter(2)});
