@@ -8,6 +8,7 @@
 #include "actors/pure/event_log.hpp"
 #include "actors/pure/group_guard.hpp"
 #include "actors/pure/log_ring.hpp"
+#include "actors/pure/region_claims.hpp"
 #include "actors/pure/retention.hpp"
 #include "base/target.hpp"
 #include "crypto/identity.hpp"
@@ -195,6 +196,9 @@ public:
   /// the supervisor's.
   std::map<group_id, version_word> version_words;
   std::map<node_id, node_load> loads; ///< as they say themselves; the node's
+  /// What members claim of their regions, and what is measured; the node's and
+  /// `region_look`'s.
+  region_watch region_claims;
   /// Two recoveries of one parent: neither serves. The supervisor's.
   std::set<group_id> lineage_conflicts;
   /// Replicas of a node whose state can't be relied upon right now, as it says

@@ -365,7 +365,9 @@ bytes view_nodes(const node_context& ctx) {
   w.array(members.size());
   for (const auto& m : members) {
     const auto r = roles_of(ctx, m.record.node);
-    w.map(10).text("node").text(to_string(m.record.node));
+    w.map(11).text("node").text(to_string(m.record.node));
+    w.text("region_unverified");
+    w.boolean(ctx.region_claims.unverified().count(m.record.node) != 0);
     w.text("address").text(to_string(m.record.address));
     w.text("region").text(m.record.region).text("zone").text(m.record.zone);
     w.text("tier").text(tier_name(m.record.tier));

@@ -155,6 +155,8 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
     caf::anon_send(ctx_.router, view_in{{word->app, 0}});
   } else if (const auto* load = std::get_if<node_load>(&in.frame)) {
     ctx_.loads[info.node] = *load;
+  } else if (auto* far = std::get_if<distances_told>(&in.frame)) {
+    ctx_.region_claims.on_told(info.node, std::move(far->to), ctx_.loop.now());
   } else if (auto* told = std::get_if<event_told>(&in.frame)) {
     ctx_.hear_event(info.node, std::move(told->what));
   } else if (const auto* lines = std::get_if<logs_wanted>(&in.frame)) {

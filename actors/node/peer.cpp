@@ -3,6 +3,7 @@
 #include "actors/host/process_host.hpp"
 #include "actors/host/thread_host.hpp"
 #include "actors/node/lead_balance.hpp"
+#include "actors/node/region_look.hpp"
 #include "actors/node/router.hpp"
 #include "actors/node/scrub.hpp"
 #include "actors/node/sent_calls.hpp"
@@ -96,6 +97,7 @@ bool peer::begin(std::string& error) {
   ctx_.supervisor = sys.spawn(supervisor_actor, &ctx_, start);
   ctx_.scrub = sys.spawn(scrub_actor, &ctx_);
   lead_balance_ = sys.spawn(lead_balance_actor, &ctx_);
+  region_look_ = sys.spawn(region_look_actor, &ctx_);
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
@@ -157,8 +159,9 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [app, actor] : ctx_.instances)
       roots.push_back(actor);
-    for (auto* a : {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
-                    &gateway_actor_, &modules_actor_, &lead_balance_})
+    for (auto* a :
+         {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
+          &gateway_actor_, &modules_actor_, &lead_balance_, &region_look_})
       if (*a)
         roots.push_back(*a);
   });
@@ -168,7 +171,8 @@ peer::~peer() {
     ctx_.apps.clear();
     ctx_.instances.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.sent_calls = ctx_.scrub =
-        gateway_actor_ = modules_actor_ = lead_balance_ = nullptr;
+        gateway_actor_ = modules_actor_ = lead_balance_ = region_look_ =
+            nullptr;
     node_.reset();
     gateway_.reset();
     ctx_.modules = nullptr;

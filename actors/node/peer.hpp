@@ -86,6 +86,7 @@ private:
   caf::actor gateway_actor_;
   caf::actor modules_actor_;
   caf::actor lead_balance_;
+  caf::actor region_look_;
   void share_full_log(const store::log_done& d);
 
   net::address listening_;

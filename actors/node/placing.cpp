@@ -54,6 +54,7 @@ std::vector<why_member> members_for(const node_context& ctx,
     auto& c = member.as;
     c.node = m.record.node;
     c.region = m.record.region;
+    c.unverified = ctx.region_claims.unverified().count(c.node) != 0;
     c.zone = m.record.zone;
     c.host = m.record.address.host;
     c.tier = m.record.tier;

@@ -158,6 +158,9 @@ struct frame_writer {
   void operator()(const node_load& f) {
     write_body(head(w, control_kind::load, 3), f);
   }
+  void operator()(const distances_told& f) {
+    write_body(head(w, control_kind::distances, 1), f);
+  }
   void operator()(const recovery_told& f) {
     head(w, control_kind::recovery, 1).blob(f.document.encode());
   }
@@ -507,6 +510,8 @@ bool decode(const_bytes in, control_frame& out) {
     return take<instance_word>(r, 3, count, out);
   case control_kind::load:
     return take<node_load>(r, 3, count, out);
+  case control_kind::distances:
+    return take<distances_told>(r, 1, count, out);
   case control_kind::recovery:
     return take<recovery_told>(r, 1, count, out);
   case control_kind::standings:

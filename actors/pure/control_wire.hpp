@@ -62,6 +62,7 @@ enum class control_kind : std::uint8_t {
   // Where calls are served (door_wire.hpp).
   instance = 37, ///< the sender serves a stateless app, or no more
   load = 38,     ///< how loaded the sender is
+  distances = 39 ///< how far the sender measures others to be
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -227,7 +228,7 @@ using control_frame = std::variant<
     module_wanted, module_refused, owners_trusted, drain_notice, operator_order,
     operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
     logs_wanted, logs_held, event_told, secret_wanted, secret_key,
-    version_ready, version_word, instance_word, node_load>;
+    version_ready, version_word, instance_word, node_load, distances_told>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

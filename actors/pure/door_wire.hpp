@@ -1,10 +1,12 @@
 #pragma once
+#include "base/time.hpp"
 #include "store/types.hpp"
 
 #include <cstdint>
+#include <map>
 
-/// What nodes tell each other so that calls go where they are served soonest:
-/// control frames 37 and 38 (docs/wire-groups.md, section 8). Plain data with
+/// What nodes tell each other so that calls and replicas go where they should:
+/// control frames 37 to 39 (docs/wire-groups.md, section 8). Plain data with
 /// canonical codecs; hints, safety never rests on them.
 namespace banyan {
 
@@ -26,9 +28,17 @@ struct node_load {
   std::uint32_t calls = 0; ///< that it answered in the last second
 };
 
-void write_body(writer& w, const instance_word& f); // 3 elements
-void write_body(writer& w, const node_load& f);     // 3
+/// How far the sender measures others to be: the shortest round trips of late.
+struct distances_told {
+  static constexpr std::size_t nodes_max = 64;
+  std::map<node_id, duration> to; ///< microseconds on the wire, below 60 s
+};
+
+void write_body(writer& w, const instance_word& f);  // 3 elements
+void write_body(writer& w, const node_load& f);      // 3
+void write_body(writer& w, const distances_told& f); // 1
 void read_body(reader& r, instance_word& f);
 void read_body(reader& r, node_load& f);
+void read_body(reader& r, distances_told& f);
 
 } // namespace banyan

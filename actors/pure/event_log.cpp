@@ -44,6 +44,10 @@ const char* to_string(event_kind k) noexcept {
     return "undeleted";
   case event_kind::conflict:
     return "conflict";
+  case event_kind::region_unverified:
+    return "region_unverified";
+  case event_kind::region_verified:
+    return "region_verified";
   case event_kind::leadership_moved:
     return "leadership_moved";
   case event_kind::replica_added:

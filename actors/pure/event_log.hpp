@@ -25,7 +25,9 @@ enum class event_kind : std::uint8_t {
   updated,
   removed,
   undeleted,
-  conflict, ///< one name, two apps
+  conflict,          ///< one name, two apps
+  region_unverified, ///< measured round trips contradict what a member claims
+  region_verified,   ///< and no longer do
   // These are told to the others.
   leadership_moved,
   replica_added,

@@ -55,25 +55,35 @@ bool same_zone(const candidate& a, const candidate& b) {
 
 using chosen_list = std::vector<const candidate*>;
 
+/// Those that are sure.
 std::size_t regions_of(const chosen_list& chosen) {
   std::set<std::string_view> seen;
   for (const auto* c : chosen)
-    seen.insert(c->region);
+    if (!c->unverified)
+      seen.insert(c->region);
   return seen.size();
 }
 
 // What the regions lack if `c` comes to those chosen: another region while
-// there are too few, then one that holds no majority.
+// there are too few, then one that holds no majority. One that may be anywhere
+// is in each of them.
 int region_crowding(const candidate& c, const chosen_list& chosen,
                     const placement_need& need) {
-  if (need.regions_min < 2 || chosen.empty())
+  if (need.regions_min < 2)
     return 0;
-  std::size_t there = 0;
-  for (const auto* o : chosen)
-    there += o->region == c.region ? 1 : 0;
+  if (chosen.empty())
+    return c.unverified ? 1 : 0;
+  std::size_t same = 0;
+  std::size_t doubtful = 0;
+  for (const auto* o : chosen) {
+    same += !o->unverified && o->region == c.region ? 1 : 0;
+    doubtful += o->unverified ? 1 : 0;
+  }
   const auto minority = std::max<std::size_t>(1, survives(need.voters));
-  const bool too_few = there > 0 && regions_of(chosen) < need.regions_min;
-  return (too_few ? 2 : 0) + (there + 1 > minority ? 1 : 0);
+  const bool fresh = !c.unverified && same == 0;
+  const auto there = c.unverified ? chosen.size() : same + doubtful;
+  return (!fresh && regions_of(chosen) < need.regions_min ? 2 : 0)
+         + (there + 1 > minority ? 1 : 0);
 }
 
 // What `c` has in common with those chosen: fewer is better. A shared host
@@ -329,7 +339,8 @@ next_candidate(const digest& group_hash, const placement_need& need,
   if (same_region)
     order.erase(std::remove_if(order.begin(), order.end(),
                                [&](const scored& s) {
-                                 return s.who->region != *same_region;
+                                 return s.who->unverified
+                                        || s.who->region != *same_region;
                                }),
                 order.end());
   const auto* s = best(order, chosen, excluded, need);

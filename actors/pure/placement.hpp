@@ -13,6 +13,7 @@ namespace banyan {
 struct candidate {
   node_id node;
   std::string region;
+  bool unverified = false; ///< its region: it doesn't count as another one
   std::string zone;
   std::string host; ///< of its address: two peers on one machine share it
   std::uint8_t tier = 0;

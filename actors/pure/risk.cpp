@@ -123,6 +123,16 @@ public:
       for (const auto& l : f_.groups[i].learners)
         note(l);
     }
+    if (kind_ == loss_of::region) // it may be in any of them
+      for (std::size_t i = 0; i < f_.groups.size(); ++i)
+        for (const auto* list : {&f_.groups[i].voters, &f_.groups[i].learners})
+          for (const auto& r : *list)
+            if (const auto at = known_.find(r.node);
+                at != known_.end() && at->second->unverified)
+              for (auto& [name, p] : places) {
+                p.nodes.insert(r.node);
+                p.groups.insert(i);
+              }
     std::map<std::string, std::size_t> fitting;
     for (const auto& n : f_.fitting)
       ++fitting[group_key(kind_, n, known_)];

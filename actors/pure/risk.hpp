@@ -88,7 +88,8 @@ struct risk_report {
 inline constexpr std::size_t risk_shards_max = 16;
 inline constexpr std::size_t risk_places_max = 8;
 
-/// What the app would live through now, each loss taken alone. Labels that are
+/// What the app would live through now, each loss taken alone. A node whose
+/// region is unverified is counted as lost with any region. Labels that are
 /// missing count against it: nodes without a zone are of one zone of their
 /// region, nodes without a region of one region; if all lack it, it isn't
 /// `known`. A host address that is missing is a machine of its own.

@@ -210,6 +210,10 @@ why_group explain(const why_facts& f) {
       row(s.node, why_role::runner_up).text = passed_text(s);
       ++next;
     }
+  for (auto& r : out.rows)
+    if (const auto m = members.find(r.node);
+        m != members.end() && m->second->as.unverified)
+      r.text += "; its region is unverified";
   out.as_placed = wanted == 0 && chosen_there == voters;
   return out;
 }

@@ -109,7 +109,9 @@ outcome nodes(const session& s) {
     table t{{"NODE", "ADDRESS", "REGION", "ZONE", "TIER", "STATE",
              "INCARNATION", "GROUPS"}};
     for (const auto& n : v.items())
-      t.row({brief(n["node"]), n["address"].text(), n["region"].text(),
+      t.row({brief(n["node"]), n["address"].text(),
+             n["region"].text()
+                 + (n["region_unverified"].boolean() ? " (unverified)" : ""),
              n["zone"].text(), n["tier"].shown(), n["state"].text(),
              n["incarnation"].shown(), n["groups"].shown()});
     return t.text();

@@ -64,7 +64,11 @@ world::~world() {
 
 const net::virtual_network::path& world::usual_path(std::size_t from,
                                                     std::size_t to) const {
-  return at(from).region() == at(to).region() ? how.within : how.between;
+  const auto place = [&](std::size_t n) {
+    return how.places.empty() ? at(n).region()
+                              : how.places[std::min(n, how.places.size() - 1)];
+  };
+  return place(from) == place(to) ? how.within : how.between;
 }
 
 std::vector<net::membership_config::seed>

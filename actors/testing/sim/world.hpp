@@ -31,6 +31,8 @@ struct world_options {
   /// What each machine is compiled for, as `regions`; empty: as this program.
   std::vector<std::string> targets{};
   retention removed{}; ///< of what removed apps leave
+  /// Where each machine really is, as `regions`; empty: where it says it is.
+  std::vector<std::string> places{};
 };
 
 /// The machines, the network between them and the time that they share.

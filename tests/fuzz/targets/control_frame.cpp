@@ -138,6 +138,11 @@ struct bounds {
   }
   void operator()(const instance_word&) const {}
   void operator()(const node_load& f) const { BANYAN_ASSERT(f.busy <= 1000); }
+  void operator()(const distances_told& f) const {
+    BANYAN_ASSERT(f.to.size() <= distances_told::nodes_max);
+    for (const auto& [to, rtt] : f.to)
+      BANYAN_ASSERT(rtt >= 0s && rtt <= 60s);
+  }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -249,7 +254,9 @@ std::vector<bytes> seeds() {
       version_ready{g.app, 3, {false, 0, "fetching module 40 %"}},
       word,
       instance_word{g.app, 3, true},
-      node_load{1000, 12, 3400}};
+      node_load{1000, 12, 3400},
+      distances_told{{{node, 300us}}},
+      distances_told{}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

@@ -200,6 +200,39 @@ TEST_F(placing, no_region_has_a_majority_while_there_is_a_choice) {
     EXPECT_EQ(distinct(group(s), &candidate::region), 2U);
 }
 
+TEST_F(placing, a_region_that_is_unverified_is_no_other_one) {
+  region("eu", 3, 3);
+  region("us", 2, 2);
+  members[3].unverified = true; // it is in eu, say
+  need.regions_min = 2;
+  for (std::uint32_t s = 0; s < 50; ++s) {
+    const auto p = group(s);
+    std::set<std::string> sure;
+    for (const auto& n : p.nodes)
+      if (!at(n).unverified)
+        sure.insert(at(n).region);
+    EXPECT_EQ(sure.size(), 2U) << s;
+  }
+  members.pop_back();
+  EXPECT_EQ(strict_refusal(group(0)).find("all voters are in one region"), 0U);
+  // It replaces nobody of the region that it claims.
+  const std::vector<node_id> eu{members[0].node, members[1].node};
+  const auto hash = placement_hash(as_bytes("app"), 0);
+  EXPECT_FALSE(next_candidate(hash, need, members, eu, eu, "us"));
+  members[3].unverified = false;
+  EXPECT_TRUE(next_candidate(hash, need, members, eu, eu, "us"));
+}
+
+TEST_F(placing, without_a_wish_for_regions_claims_do_not_matter) {
+  region("eu", 5, 5);
+  std::vector<placed> before;
+  for (std::uint32_t s = 0; s < 20; ++s)
+    before.push_back(group(s));
+  members[2].unverified = true;
+  for (std::uint32_t s = 0; s < 20; ++s)
+    EXPECT_EQ(group(s).nodes, before[s].nodes);
+}
+
 TEST_F(placing, so_many_regions_as_the_spec_says) {
   for (const char* name : {"eu", "us", "ap", "sa"})
     region(name, 3, 3);

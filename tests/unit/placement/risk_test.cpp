@@ -168,6 +168,18 @@ TEST_F(risk, without_labels_nothing_is_known) {
   EXPECT_EQ(of(loss_of::region).breaking[0].name, "nodes without a region");
 }
 
+TEST_F(risk, who_may_be_anywhere_goes_with_any_region) {
+  member(1, "eu");
+  member(2, "us");
+  member(3, "ap");
+  shard({1, 2, 3});
+  EXPECT_TRUE(of(loss_of::region).survives);
+  f.members[2].unverified = true;
+  EXPECT_FALSE(of(loss_of::region).survives);
+  EXPECT_EQ(of(loss_of::region).breaking_count, 2U); // eu or us, with it
+  EXPECT_TRUE(of(loss_of::node).survives);
+}
+
 TEST_F(risk, two_peers_of_one_machine_go_together) {
   member(1, "eu", "", "h1");
   member(2, "eu", "", "h1");

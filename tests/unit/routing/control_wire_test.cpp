@@ -139,6 +139,7 @@ std::vector<control_frame> one_of_each() {
       version_ready{app(1), 3, {true, 2, ""}},
       instance_word{app(1), 3, true},
       node_load{1000, 12, 3'400},
+      distances_told{{{node(1), 250us}, {node(2), 80ms}}},
       word_of_3()};
 }
 
@@ -295,6 +296,29 @@ TEST(control_wire, words_for_the_door_come_as_they_were_sent) {
   EXPECT_EQ(l.leads, 12U);
   EXPECT_EQ(l.calls, 3'400U);
   EXPECT_TRUE(refused(node_load{1001, 0, 0}));
+}
+
+TEST(control_wire, distances_come_in_microseconds_and_are_bounded) {
+  const auto d = through_the_wire(
+      distances_told{{{node(1), 250us}, {node(2), 90s}, {node(3), -1s}}});
+  EXPECT_EQ(d.to.size(), 3U);
+  EXPECT_EQ(d.to.at(node(1)), 250us);
+  EXPECT_EQ(d.to.at(node(2)), 60s);
+  EXPECT_EQ(d.to.at(node(3)), 0s);
+  distances_told many;
+  for (std::uint8_t n = 0; n <= distances_told::nodes_max; ++n)
+    many.to[node(n)] = 1ms;
+  EXPECT_TRUE(refused(many));
+  many.to.erase(many.to.begin());
+  EXPECT_FALSE(refused(many));
+  // Nodes must ascend, each once.
+  bytes twice;
+  writer w{twice};
+  w.array(2).uint(39).array(2);
+  for (int i = 0; i < 2; ++i)
+    w.array(2).id(node(1)).uint(5);
+  control_frame out;
+  EXPECT_FALSE(decode(twice, out));
 }
 
 TEST(control_wire, what_is_left_out_stays_out) {
