@@ -261,8 +261,6 @@ TEST_F(recoveries,
   for (int round = 0; round < 2; ++round) {
     w().run_for(5s);
     EXPECT_TRUE(conflict_everywhere());
-    EXPECT_EQ(noted(left[0]), one.lineage) << "it is in another line now";
-    EXPECT_EQ(noted(right[0]), two.lineage) << "it is in another line now";
     for (const auto n : up()) {
       EXPECT_EQ(call(n, "add", 1000).status, reply_status::parked) << n;
       EXPECT_EQ(value(n), -1) << n;
@@ -279,6 +277,46 @@ TEST_F(recoveries,
   expect_everywhere(sum);
   add(left[1], 10);
   expect_everywhere(sum + 10);
+}
+
+// The line that both come from was a recovery's, too: nobody goes back to it.
+TEST_F(recoveries, that_conflict_in_a_recovered_group_leave_each_in_its_line) {
+  begin(5);
+  auto v = voters();
+  add(v[0], 100);
+  w().run_for(500ms);
+  w().accept_loss(group);
+  for (const auto n : {v[1], v[2]})
+    w().at(n).kill(machine::end::power);
+  recover(v[0]);
+  ASSERT_TRUE(w().run_until([&] { return whole(); }, 60s));
+  for (const auto n : {v[1], v[2]})
+    w().at(n).boot();
+  ASSERT_TRUE(w().run_until([&] { return all_met() && whole(); }, 60s));
+  v = voters();
+  std::vector<std::size_t> others;
+  for (std::size_t n = 0; n < 5; ++n)
+    if (std::find(v.begin(), v.end(), n) == v.end())
+      others.push_back(n);
+  lose(v[2]);
+  const std::vector<std::size_t> left{v[0], others[0]};
+  const std::vector<std::size_t> right{v[1], others[1]};
+  apart(left, right);
+  const auto one = recover(left[0]);
+  const auto two = recover(right[0]);
+  EXPECT_EQ(one.parent, two.parent);
+  ASSERT_TRUE(w().run_until([&] { return value(left[1]) == 100; }, 10s));
+  ASSERT_TRUE(w().run_until([&] { return value(right[1]) == 100; }, 10s));
+  heal();
+  ASSERT_TRUE(w().run_until([&] { return conflict_everywhere(); }, 20s));
+  for (int round = 0; round < 2; ++round) {
+    w().run_for(5s);
+    EXPECT_EQ(noted(left[0]), one.lineage) << "it is in another line now";
+    EXPECT_EQ(noted(right[0]), two.lineage) << "it is in another line now";
+    for (const auto n : up())
+      reboot(n);
+    ASSERT_TRUE(w().run_until([&] { return all_met(); }, 10s));
+  }
 }
 
 // ---- older peers -----------------------------------------------------------
