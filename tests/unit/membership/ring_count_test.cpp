@@ -260,6 +260,98 @@ TEST(counting_on_rings, what_a_change_costs_does_not_depend_on_the_size) {
   EXPECT_TRUE(b.changes.empty());
 }
 
+/// Counts one subject from nothing: does the book say the same?
+void expect_counted(ring_book& b, std::size_t subject) {
+  const auto& on = b.book->on_rings();
+  const auto says = [&](std::size_t observer, std::size_t about) {
+    const auto* r = b.book->find_report(b.id(observer), b.id(about));
+    return r != nullptr && r->down;
+  };
+  const auto explicit_places = [&](std::size_t about) {
+    unsigned n = 0;
+    for (const auto& [o, places] : b.observers(about))
+      n += says(o, about) ? places : 0;
+    return n;
+  };
+  unsigned places = 0;
+  std::size_t trusted = 0;
+  for (const auto& [o, n] : b.observers(subject)) {
+    const bool doubted = explicit_places(o) >= 3;
+    places += says(o, subject) || doubted ? n : 0;
+    trusted += says(o, subject) && !doubted ? 1U : 0U;
+  }
+  const auto* m = b.book->find(b.id(subject));
+  EXPECT_EQ(m->accusers, explicit_places(subject));
+  EXPECT_EQ(m->discredited, m->accusers >= 3);
+  EXPECT_EQ(m->condemned, places >= 5 && trusted >= 2);
+  if (on.has(b.id(subject)) && subject != 0) {
+    EXPECT_FALSE(m->condemned);
+    EXPECT_EQ(m->state,
+              m->accusers > 0 ? member_state::suspect : member_state::alive);
+  }
+}
+
+TEST(counting_on_rings, of_what_was_touched_is_the_count_of_all) {
+  std::size_t deaths = 0;
+  std::size_t on_rings = 0;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    ring_book b{16 + seed % 12, seed};
+    seeded_random dice{seed * 7919};
+    std::vector<std::uint64_t> incarnations(b.keys.size(), 1);
+    for (int step = 0; step < 150; ++step) {
+      const auto subject = dice.below(b.keys.size());
+      const auto o = b.observers(subject);
+      switch (dice.below(8)) {
+      case 0: // it starts again, or leaves
+        b.book->put_trusted(b.document(subject, ++incarnations[subject],
+                                       subject != 0 && dice.chance(0.3)
+                                           ? member_word::left
+                                           : member_word::normal));
+        break;
+      case 1: // anybody says anything
+        if (const auto any = dice.below(b.keys.size()); any != subject)
+          b.book->put(b.says(any, subject, dice.chance(0.7)));
+        break;
+      default:
+        if (!o.empty())
+          b.book->put(
+              b.says(o[dice.below(o.size())].first, subject, dice.chance(0.8)));
+      }
+      if (dice.chance(0.3))
+        continue; // several changes are counted at once
+      b.count();
+      for (const auto& c : b.changes)
+        deaths += c.to == member_state::dead ? 1U : 0U;
+      if (b.book->on_rings().full())
+        continue;
+      ++on_rings;
+      for (std::size_t i = 0; i < b.keys.size(); ++i)
+        if (b.book->on_rings().has(b.id(i)))
+          expect_counted(b, i);
+      if (::testing::Test::HasFailure())
+        FAIL() << "seed " << seed << " step " << step;
+    }
+    // The ranges of a book that came by all this at once.
+    ring_book fresh{b.keys.size(), seed};
+    const auto& all = b.book->members();
+    for (const auto& [node, m] : all)
+      fresh.book->put_trusted(m.document);
+    for (const auto& [node, m] : all)
+      for (const auto& [observer, r] : m.reports)
+        fresh.book->put(r);
+    b.count();
+    fresh.count();
+    const bool same = std::all_of(all.begin(), all.end(), [&](const auto& m) {
+      return fresh.book->find(m.first)->state == m.second.state;
+    });
+    if (same) { // who is dead depends on the way there
+      EXPECT_EQ(b.book->ranges(), fresh.book->ranges()) << seed;
+    }
+  }
+  EXPECT_GT(deaths, 20U);
+  EXPECT_GT(on_rings, 200U);
+}
+
 TEST(ranges_of_views, are_equal_for_equal_views_however_they_came_about) {
   ring_book a{80};
   ring_book b{80};
