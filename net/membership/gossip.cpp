@@ -13,6 +13,8 @@ constexpr std::size_t digest_entries_per_frame = 200;
 constexpr duration dial_back_interval = 1s;
 /// How long a newcomer believes the one that it joined at.
 constexpr duration join_patience = 60s;
+/// A view that keeps changing is compared every so many times only.
+constexpr int views_compared = 5;
 /// Of the ranges that two views differ in, so many are compared at once.
 constexpr std::size_t ranges_compared_max = 8;
 
@@ -488,6 +490,13 @@ void membership::state::on_root(const node_id& from, const root_message& m,
     join_from_ = from;
     join_until_ = now + join_patience;
   }
+  // While news is on its way two views differ for a moment: no need to compare
+  // them. But where there always is some, what was missed has to come too.
+  const bool changing = now < changed_at_ + cfg_.digest_interval;
+  if (changing && now < compared_at_ + views_compared * cfg_.digest_interval
+      && from != join_from_)
+    return;
+  compared_at_ = now;
   ++counters_.digests;
   send(from, ranges_message{book_.ranges()}, out);
 }

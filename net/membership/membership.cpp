@@ -329,8 +329,10 @@ void membership::state::tick(time_point now, membership_effects& out) {
 void membership::state::finish(time_point now, membership_effects& out) {
   // What the rings say of this node may make it report, and a report counts.
   while (count_dirty_ || wired_ != book_.on_rings().version()) {
-    if (count_dirty_)
+    if (count_dirty_) {
+      changed_at_ = now;
       recount(now, out);
+    }
     rewire(now, out);
   }
   tell_rolled_back(now, out);

@@ -80,7 +80,8 @@ struct membership_config {
   /// @name Where not everybody is linked with everybody
   /// @{
   duration link_idle = 30s; ///< then a link that neither end needs is closed
-  /// So often one dead member is looked for, in case that it was cut off.
+  /// So often a member drawn at random is dialled if it is dead, in case that
+  /// it was cut off.
   duration revisit_interval = 10s;
   duration revisit_patience = 5s;
   /// @}

@@ -163,15 +163,12 @@ void membership::state::revisit(time_point now, membership_effects& out) {
   revisit_at_ = now + cfg_.revisit_interval;
   if (links_all() && all.size() <= all_dialled_max)
     return;
+  // Anybody, who is most often alive: so one dead member among many is visited
+  // once per interval, not by everybody.
   auto i = all.lower_bound(node_id{random_.array<node_id::size>()});
-  for (auto n = all.size(); n > 0; --n) {
-    if (i == all.end())
-      i = all.begin();
-    if (i->second.state == member_state::dead)
-      break;
-    ++i;
-  }
-  if (i == all.end() || i->second.state != member_state::dead)
+  if (i == all.end())
+    i = all.begin();
+  if (i->second.state != member_state::dead)
     return;
   revisited_ = i->first;
   auto& p = peer_of(revisited_);

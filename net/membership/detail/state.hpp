@@ -248,12 +248,14 @@ public:
   /// @{
   std::uint64_t wired_ = 0; ///< the version of the rings that this is of
   bool wired_full_ = true;
-  rings::of_all subjects_{};  ///< by ring: the successor,
-  rings::of_all observers_{}; ///< and the predecessor
-  std::set<node_id> around_;  ///< all of them
-  node_id revisited_;         ///< a dead one that is being looked for
-  time_point revisit_at_{};   ///< the next one
-  node_id evidence_at_;       ///< how far `keep_evidence` has come
+  rings::of_all subjects_{};          ///< by ring: the successor,
+  rings::of_all observers_{};         ///< and the predecessor
+  std::set<node_id> around_;          ///< all of them
+  node_id revisited_;                 ///< a dead one that is being looked for
+  time_point revisit_at_{};           ///< the next one
+  time_point changed_at_ = long_ago;  ///< this view, by news
+  time_point compared_at_ = long_ago; ///< with one that differed
+  node_id evidence_at_;               ///< how far `keep_evidence` has come
   /// A newcomer to a large mesh takes the members from one that it is linked
   /// with, as they are there.
   bool joined_ = false;

@@ -253,20 +253,57 @@ TEST_P(large_mesh, a_digest_mends_what_a_flood_missed) {
       60s, 100ms));
 }
 
-TEST_P(large_mesh, one_liar_evicts_nobody) {
-  for (std::uint64_t n = 1; n < 5; ++n) {
-    news_message lies;
-    for (std::size_t subject = 0; subject < m.size(); ++subject)
-      if (subject != 4)
-        lies.reports.push_back(m.says(4, subject, 1000 + n));
-    const auto frame = encode(lies);
-    for (std::size_t to = 0; to < m.size(); ++to)
-      if (to != 4 && m.linked(4, to))
-        m.inject(4, to, channel::membership, frame);
+TEST_P(large_mesh, liars_evict_nobody) {
+  const auto liars = 1 + m.size() / 32;
+  auto left = m.core(1).own();
+  left.number += 1;
+  left.word = member_word::left;
+  const auto forged = member_document::make(m[0].key, m.mesh_name(), left);
+  for (std::uint64_t n = 1; n < 4; ++n) {
+    for (std::size_t liar = 10; liar < 10 + liars && liar < m.size(); ++liar) {
+      news_message lies;
+      for (std::size_t subject = 0; subject < m.size(); ++subject)
+        if (subject != liar)
+          lies.reports.push_back(m.says(liar, subject, 1000 + n));
+      const auto frame = encode(lies);
+      const auto leave = encode(news_message{{forged}, {}});
+      for (std::size_t to = 0; to < m.size(); ++to)
+        if (to != liar && m.linked(liar, to)) {
+          m.inject(liar, to, channel::membership, frame);
+          m.inject(liar, to, channel::membership, leave);
+        }
+    }
     m.run_for(500ms);
   }
   m.run_for(5s);
   expect_no_false_death();
+  for (std::size_t i = 0; i < m.size(); ++i) {
+    EXPECT_EQ(m.core(i).counters().refutations, 0U) << i; // no need to
+    EXPECT_NE(m.sees(i, 1), member_state::left);
+  }
+}
+
+TEST_P(large_mesh, churn_costs_each_node_a_few_copies_of_it) {
+  m.run_for(30s);
+  const auto calm_before = m.frame_bytes;
+  m.run_for(20s);
+  const auto calm = m.frame_bytes - calm_before;
+  const auto before = m.frame_bytes;
+  for (std::size_t i = 5; i < 15; ++i) { // a death and a return every 2 s
+    m.kill(i);
+    m.run_for(1s);
+    m.start(i);
+    m.run_for(1s);
+  }
+  EXPECT_TRUE(m.agreed());
+  const auto each =
+      double(m.frame_bytes - before - calm) / 10 / double(m.size());
+  std::printf("%zu nodes: a death and a return cost each node %.0f bytes\n",
+              m.size(), each);
+  // Three or four copies of eight reports and a record; and what the links of
+  // its neighbours say, which is the less for each the more there are.
+  const double local = 4e5 / double(m.size());
+  EXPECT_LE(each, 4.0 * (ring_count * 150 + 350) + local);
 }
 
 TEST(growing_mesh, goes_from_full_to_rings_and_back) {
