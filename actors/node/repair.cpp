@@ -38,7 +38,7 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
     if (v.node == ctx_.self() || ctx_.members->hears(v.node))
       r.watch.reached(v);
     else if (ctx_.is_drained(v.node))
-      r.watch.give_up(v, now); // it won't come back for good
+      r.watch.drained(v, now); // it comes back for its data at most
     else
       r.watch.unreached(v, now);
   if (r.adding) {

@@ -98,25 +98,33 @@ void voter_watch::set_voters(const std::vector<replica_ref>& voters) {
 
 void voter_watch::reached(const replica_ref& voter) {
   const auto i = lost_.find(voter);
-  if (i != lost_.end() && !i->second.at_once)
+  if (i != lost_.end() && i->second.how != why::gone)
     lost_.erase(i);
 }
 
 void voter_watch::unreached(const replica_ref& voter, time_point now) {
-  if (voters_.count(voter) > 0)
-    lost_.try_emplace(voter, loss{now, false});
+  lose(voter, now, why::unreached);
+}
+
+void voter_watch::drained(const replica_ref& voter, time_point now) {
+  lose(voter, now, why::drained);
 }
 
 void voter_watch::give_up(const replica_ref& voter, time_point now) {
+  lose(voter, now, why::gone);
+}
+
+/// What it is lost for counts from when it began; gone is for good.
+void voter_watch::lose(const replica_ref& voter, time_point now, why how) {
   if (voters_.count(voter) == 0)
     return;
-  auto& l = lost_.try_emplace(voter, loss{now, true}).first->second;
-  if (!std::exchange(l.at_once, true))
-    l.since = now;
+  auto& l = lost_.try_emplace(voter, loss{now, how}).first->second;
+  if (l.how != how && l.how != why::gone)
+    l = {now, how};
 }
 
 time_point voter_watch::due_at(const loss& l) const {
-  return l.at_once ? l.since : l.since + cfg_.replace_after;
+  return l.how == why::unreached ? l.since + cfg_.replace_after : l.since;
 }
 
 duration voter_watch::patience() const {

@@ -104,8 +104,10 @@ public:
   void set_voters(const std::vector<replica_ref>& voters);
   void reached(const replica_ref& voter);
   void unreached(const replica_ref& voter, time_point now);
-  /// It said `no such replica`, or its node is drained: at once.
+  /// It said `no such replica`: at once, and for good.
   void give_up(const replica_ref& voter, time_point now);
+  /// Unreached, and its node is to become empty: at once, until either ends.
+  void drained(const replica_ref& voter, time_point now);
 
   struct due {
     replica_ref voter;
@@ -118,10 +120,12 @@ public:
   [[nodiscard]] time_point deadline(time_point now) const;
 
 private:
+  enum class why : std::uint8_t { unreached, drained, gone };
   struct loss {
     time_point since;
-    bool at_once = false;
+    why how = why::unreached;
   };
+  void lose(const replica_ref& voter, time_point now, why how);
   [[nodiscard]] time_point due_at(const loss& l) const;
   [[nodiscard]] duration patience() const;
 

@@ -247,6 +247,24 @@ TEST(replacement, is_due_at_once_on_no_such_replica_and_drain) {
   EXPECT_FALSE(w.next(start + 1h));
 }
 
+TEST(replacement, of_a_drained_one_ends_with_its_drain_or_its_absence) {
+  voter_watch w;
+  w.set_voters({voter(1), voter(2), voter(3)});
+  w.drained(voter(1), start);
+  w.drained(voter(2), start);
+  ASSERT_TRUE(w.next(start));
+  w.reached(
+      voter(1)); // it is back, drained or not: whoever empties it sees to it
+  w.unreached(voter(2), start + 2s); // taken back, and still away: as any other
+  EXPECT_FALSE(w.next(start + 3s));
+  EXPECT_EQ(w.next(start + 2s + 5min)->voter, voter(2));
+  w.give_up(voter(1), start + 4s); // what is gone stays gone
+  w.reached(voter(1));
+  w.unreached(voter(1), start + 5s);
+  w.drained(voter(1), start + 5s);
+  EXPECT_EQ(w.next(start + 5s)->voter, voter(1));
+}
+
 TEST(replacement, takes_the_one_that_waits_longest_and_one_at_a_time) {
   voter_watch w;
   w.set_voters({voter(1), voter(2), voter(3)});
