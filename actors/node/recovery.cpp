@@ -106,6 +106,9 @@ void group_supervisor::keep_recovery(const signed_document& d,
       read_replica(*ctx_.disk.documents, document_kind::replica, name);
   if (mine && next_step(now, {ctx_.self(), *mine}, before) == lineage_step::end)
     changes.push_back(document(document_kind::replica, name, std::nullopt));
+  else if (const auto line = unnoted_line(g)) // it stays in it in a conflict
+    changes.push_back(
+        document(document_kind::recovered, name, line->view().copy()));
   const node_id source = from == nullptr ? node_id{} : *from;
   put_documents(std::move(changes),
                 [this, g, d, source, then = std::move(then)] {
@@ -371,21 +374,28 @@ void group_supervisor::recovery_tick(time_point now) {
     at = next;
   }
   // Once the survivor leads its lineage, a start must not begin it again.
-  for (const auto& [g, all] : recoveries_) {
-    const auto here = replicas_.find(g);
-    if (here == replicas_.end() || !here->second.role.serving)
-      continue;
-    const auto name = shard_name(g.app.view(), g.shard);
-    const auto state = lineage_of(g);
-    if (!state.conflicting.empty())
-      continue; // each stays in the line that it was in
-    const auto noted = ctx_.disk.documents->find(
-        static_cast<std::uint8_t>(document_kind::recovered), name);
-    if (state.recovery && (!noted || noted->view() != state.lineage.view()))
-      put_documents({document(document_kind::recovered, name,
-                              state.lineage.view().copy())},
-                    nullptr);
-  }
+  for (const auto& [g, all] : recoveries_)
+    if (const auto line = unnoted_line(g))
+      put_documents(
+          {document(document_kind::recovered, shard_name(g.app.view(), g.shard),
+                    line->view().copy())},
+          nullptr);
+}
+
+std::optional<lineage_id>
+group_supervisor::unnoted_line(const group_id& g) const {
+  const auto here = replicas_.find(g);
+  const auto app = apps_.find(g.app);
+  if (here == replicas_.end() || app == apps_.end()
+      || !here->second.role.serving
+      || here->second.lineage == app->second.genesis.lineage)
+    return std::nullopt;
+  const auto noted = ctx_.disk.documents->find(
+      static_cast<std::uint8_t>(document_kind::recovered),
+      shard_name(g.app.view(), g.shard));
+  if (noted && noted->view() == here->second.lineage.view())
+    return std::nullopt;
+  return here->second.lineage;
 }
 
 } // namespace banyan::actors

@@ -286,6 +286,9 @@ private:
                       std::function<void(std::vector<surviving_replica>)> done);
   void end_recovery_plan(std::uint64_t token);
   void recovery_tick(time_point now);
+  /// The recovered line that the replica here leads, when no document says so
+  /// yet.
+  [[nodiscard]] std::optional<lineage_id> unnoted_line(const group_id& g) const;
 
   // ---- removed apps, and closed ones (removed.cpp)
   void reopen(const app_record& a);
