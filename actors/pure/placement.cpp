@@ -68,7 +68,7 @@ std::size_t regions_of(const chosen_list& chosen) {
 // there are too few, then one that holds no majority. One that may be anywhere
 // is in each of them.
 int region_crowding(const candidate& c, const chosen_list& chosen,
-                    const placement_need& need) {
+                    std::size_t regions, const placement_need& need) {
   if (need.regions_min < 2)
     return 0;
   if (chosen.empty())
@@ -82,13 +82,13 @@ int region_crowding(const candidate& c, const chosen_list& chosen,
   const auto minority = std::max<std::size_t>(1, survives(need.voters));
   const bool fresh = !c.unverified && same == 0;
   const auto there = c.unverified ? chosen.size() : same + doubtful;
-  return (!fresh && regions_of(chosen) < need.regions_min ? 2 : 0)
+  return (!fresh && regions < need.regions_min ? 2 : 0)
          + (there + 1 > minority ? 1 : 0);
 }
 
 // What `c` has in common with those chosen: fewer is better. A shared host
 // weighs more than a zone; what regions lack more than both.
-int crowding(const candidate& c, const chosen_list& chosen,
+int crowding(const candidate& c, const chosen_list& chosen, std::size_t regions,
              const placement_need& need) {
   int zone = 0;
   int host = 0;
@@ -96,7 +96,7 @@ int crowding(const candidate& c, const chosen_list& chosen,
     zone += same_zone(c, *o) ? 1 : 0;
     host += same_place(c.host, o->host) ? 1 : 0;
   }
-  return region_crowding(c, chosen, need) * 10000 + host * 100 + zone;
+  return region_crowding(c, chosen, regions, need) * 10000 + host * 100 + zone;
 }
 
 const scored* best(const placement_order& order, const chosen_list& chosen,
@@ -104,6 +104,7 @@ const scored* best(const placement_order& order, const chosen_list& chosen,
                    const placement_need& need) {
   const scored* found = nullptr;
   int crowd = 0;
+  const auto regions = regions_of(chosen);
   for (const auto& s : order) {
     const auto is_it = [&](const candidate* o) {
       return o->node == s.who->node;
@@ -112,7 +113,7 @@ const scored* best(const placement_order& order, const chosen_list& chosen,
         || std::find(excluded.begin(), excluded.end(), s.who->node)
                != excluded.end())
       continue;
-    const int now = crowding(*s.who, chosen, need);
+    const int now = crowding(*s.who, chosen, regions, need);
     if (found == nullptr || now < crowd) {
       found = &s;
       crowd = now;
@@ -311,7 +312,9 @@ std::vector<placement_step> explain_place(const digest& group_hash,
   const auto all = before;
   if (!before.empty())
     before.pop_back();
-  const auto last = picks.empty() ? 0 : crowding(*all.back(), before, need);
+  const auto last =
+      picks.empty() ? 0
+                    : crowding(*all.back(), before, regions_of(before), need);
   std::vector<node_id> asked;
   while (asked.size() < runners_up) {
     const auto* s = best(order, all, asked, need);
@@ -320,7 +323,7 @@ std::vector<placement_step> explain_place(const digest& group_hash,
     asked.push_back(s->who->node);
     auto& p = step(*s);
     p.crowded = !picks.empty() && s->score > picks.back()->score
-                && crowding(*s->who, before, need) > last;
+                && crowding(*s->who, before, regions_of(before), need) > last;
   }
   return out;
 }

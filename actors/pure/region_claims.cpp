@@ -44,10 +44,10 @@ public:
     for (auto& [name, v] : inside)
       width_.emplace(name, median(v));
     for (auto& [key, v] : all) {
-      if (v.size() < 2)
-        continue;
-      std::nth_element(v.begin(), v.begin() + 1, v.end());
-      near_.emplace(key, v[1]);
+      std::sort(v.begin(), v.end());
+      if (v.size() >= 2)
+        near_.emplace(key, v[1]);
+      far_.emplace(key, v.size() >= 3 ? v[1] : v[0]);
     }
   }
 
@@ -61,14 +61,15 @@ public:
     const auto at = near_.find({region, node});
     return at == near_.end() ? std::nullopt : std::optional{at->second};
   }
-  /// How far the members of another region are, without `but`.
+  /// How far the members of another region are at least, without `but`: of two
+  /// words the shorter, so that one who tells long ways makes nobody far.
   [[nodiscard]] std::optional<duration> between(const std::string& region,
                                                 const std::string& other,
                                                 const node_id& but) const {
     std::vector<duration> all;
     for (const auto& n : members_.at(other))
-      if (const auto d = n == but ? std::nullopt : distance(region, n))
-        all.push_back(*d);
+      if (const auto d = far_.find({region, n}); n != but && d != far_.end())
+        all.push_back(d->second);
     if (all.empty())
       return std::nullopt;
     return median(all);
@@ -82,6 +83,7 @@ public:
 private:
   std::map<std::string, std::vector<node_id>> members_;
   std::map<std::pair<std::string, node_id>, duration> near_;
+  std::map<std::pair<std::string, node_id>, duration> far_;
   std::map<std::string, duration> width_;
 };
 

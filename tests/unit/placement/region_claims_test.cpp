@@ -95,6 +95,20 @@ TEST_F(region_claims, one_that_lies_about_distances_convicts_nobody) {
       }
 }
 
+// The victim near, its fellows far: of two words the longer is nobody's proof.
+TEST_F(region_claims, nor_does_one_of_two_that_tells_long_ways) {
+  members(1, 2, "eu");
+  members(4, 6, "us");
+  auto seen = measured();
+  for (auto& s : seen)
+    for (auto& [to, rtt] : s.to)
+      if (s.observer == node(2))
+        rtt = to == node(4) ? duration{100us} : to == node(1) ? 200ms : 60s;
+      else if (to == node(2) && s.observer == node(1))
+        rtt = 200ms; // it answers late, too: its region seems wide
+  EXPECT_TRUE(contradicted(claimed, seen).empty());
+}
+
 TEST_F(region_claims, one_that_lies_hides_nobody) {
   members(1, 3, "eu");
   members(4, 6, "us");
