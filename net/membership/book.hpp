@@ -120,7 +120,8 @@ private:
   void touch_around(const node_id& node);
   void count_full();
   void count_rings();
-  bool count_on_rings(const node_id& subject, member& m);
+  void doubt_on_rings(const node_id& subject, member& m);
+  bool condemn_on_rings(const node_id& subject, member& m);
   void judge_again(const node_id& node, member& m, std::vector<change>& out);
   [[nodiscard]] bool current(const report& r, const member& subject) const;
   [[nodiscard]] member_state judge(const member& m) const;

@@ -30,12 +30,17 @@ bool member_book::lacks_evidence(const node_id& observer,
     return r != m->reports.end() && r->second.down;
   };
   unsigned places = 0;
+  std::set<node_id> sayers; // as many as a death takes, not only places
   bool placed = false;
   for (const auto& o : rings_.observers(dead)) {
-    places += says(o) ? 1 : 0;
+    if (says(o)) {
+      ++places;
+      sayers.insert(o);
+    }
     placed = placed || o == observer;
   }
-  return placed && places < places_to_condemn && !says(observer);
+  return placed && (places < places_to_condemn || sayers.size() < 2)
+         && !says(observer);
 }
 
 member_state member_book::judge(const member& m) const {
@@ -143,19 +148,43 @@ void member_book::count_full() {
 
 void member_book::count_rings() {
   while (!touched_.empty() && !rings_.full()) {
-    const auto subject = *touched_.begin();
-    touched_.erase(touched_.begin());
-    const auto at = members_.find(subject);
-    if (at == members_.end())
-      continue;
-    counted_.insert(subject);
-    if (!rings_.has(subject))
-      continue; // judged already: only a higher incarnation ends that
-    auto& m = at->second;
-    if (!count_on_rings(subject, m) || subject == self_)
-      continue;
-    m.dead = m.document.record.incarnation;
-    place(subject, m);
+    // Who is doubted follows from reports and places alone: first of all, so
+    // that nobody is condemned by what was so before.
+    std::set<node_id> round;
+    while (!touched_.empty()) {
+      const auto subject = *touched_.begin();
+      touched_.erase(touched_.begin());
+      const auto at = members_.find(subject);
+      if (at == members_.end())
+        continue;
+      round.insert(subject);
+      counted_.insert(subject);
+      if (rings_.has(subject)) // else judged: a higher incarnation ends that
+        doubt_on_rings(subject, at->second);
+    }
+    for (auto at = round.begin(); at != round.end(); ++at) {
+      auto& m = members_.at(*at);
+      if (!rings_.has(*at) || !condemn_on_rings(*at, m) || *at == self_)
+        continue;
+      m.dead = m.document.record.incarnation;
+      place(*at, m); // others observe now: the rest is counted with these
+      touched_.insert(std::next(at), round.end());
+      break;
+    }
+  }
+}
+
+void member_book::doubt_on_rings(const node_id& subject, member& m) {
+  m.accusers = 0;
+  for (const auto& observer : rings_.observers(subject)) {
+    const auto r = m.reports.find(observer);
+    if (observer != subject && r != m.reports.end() && r->second.down)
+      ++m.accusers;
+  }
+  const bool doubted = m.accusers >= places_to_discredit;
+  if (doubted != m.discredited) {
+    m.discredited = doubted;
+    touch_around(subject);
   }
 }
 
@@ -163,28 +192,20 @@ void member_book::count_rings() {
 /// counts as having reported, but it is others who must begin: two at least
 /// whom nobody doubts. So no single link or member evicts anybody, and no lost
 /// region takes along whom it observed.
-bool member_book::count_on_rings(const node_id& subject, member& m) {
-  const auto observers = rings_.observers(subject);
+bool member_book::condemn_on_rings(const node_id& subject, member& m) {
   std::set<node_id> trusted;
   unsigned places = 0;
-  m.accusers = 0;
-  for (const auto& observer : observers) {
+  for (const auto& observer : rings_.observers(subject)) {
     if (observer == subject)
       continue;
     const auto r = m.reports.find(observer);
     const bool says = r != m.reports.end() && r->second.down;
     const bool doubted = members_[observer].discredited;
-    m.accusers += says ? 1 : 0;
     places += says || doubted ? 1 : 0;
     if (says && !doubted)
       trusted.insert(observer);
   }
   m.condemned = places >= places_to_condemn && trusted.size() >= 2;
-  const bool doubted = m.accusers >= places_to_discredit;
-  if (doubted != m.discredited) {
-    m.discredited = doubted;
-    touch_around(subject);
-  }
   return m.condemned;
 }
 
