@@ -160,8 +160,13 @@ void client_core::on_answer(std::uint64_t id, const node_id& from, reply r,
   if (r.status == reply_status::not_found) {
     if (ask_elsewhere(id, from, now, out))
       return;
-  } else if (!c.asked.empty()) {
-    return; // another peer is still at it
+  } else if (!c.asked.empty()) { // another peer is still at it
+    if (r.status == reply_status::overloaded)
+      c.check_at = std::max(
+          c.check_at, now
+                          + std::clamp(r.retry_after.value_or(duration{}),
+                                       retry_min, retry_max));
+    return;
   }
   const bool open = c.lost || r.status == reply_status::unknown
                     || r.status == reply_status::no_quorum;

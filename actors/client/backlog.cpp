@@ -58,7 +58,7 @@ duration client_core::wait_of(const app& a, time_point now) const {
                     / static_cast<std::int64_t>(places);
   const auto first = calls_.find(a.backlog.front());
   return first == calls_.end() ? wait
-                               : std::max(wait, now - first->second.since);
+                               : std::max(wait, now - first->second.queued_at);
 }
 
 reply client_core::overload(duration wait, const char* why) {
@@ -118,6 +118,7 @@ void client_core::place_call(std::uint64_t id, time_point now, effects& out) {
   if (again && !may_wait(c, now))
     return shed(id, now, out);
   c.at = place::queued;
+  c.queued_at = now;
   ++a.queued;
   a.backlog.push_back(id);
   if (!std::exchange(a.has_turn, true))

@@ -130,6 +130,7 @@ private:
     std::uint64_t token = 0;
     client_call_frame frame;
     time_point since;
+    time_point queued_at{}; ///< the last time; what was held waited elsewhere
     time_point until;
     time_point retry_at = never; ///< waits to be asked (again)
     time_point check_at = never; ///< whether who was asked is silent

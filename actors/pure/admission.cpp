@@ -299,7 +299,9 @@ time_point admission::deadline() const {
 // ---- the limit --------------------------------------------------------------
 
 void admission::measure(duration took) {
-  usual_ += (took - usual_) / 20;
+  // One app's long turns are a few of many: they tell nothing about the others.
+  usual_ += (std::min(took, std::max<duration>(4 * usual_, 100ms)) - usual_)
+            / 20;
   if (samples_.size() < samples_max)
     samples_.push_back(took);
 }

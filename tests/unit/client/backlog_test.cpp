@@ -237,6 +237,30 @@ TEST(client_backlog, retry_after_holds_back_the_group_and_no_other) {
   EXPECT_EQ(w.sent.size(), 2U); // 2 again, and 3
 }
 
+TEST(client_backlog, who_was_held_back_has_not_queued_for_so_long) {
+  client_world w;
+  w.up(1);
+  std::uint64_t token = 0;
+  w.ask(++token, "counter", 5s);
+  w.now += 10ms;
+  w.answer(w.next(), reply_status::ok, 0, 8); // eight shards
+  std::string other = "a";
+  while (shard_of(other, 8) == shard_of("hits", 8))
+    ++other[0];
+  w.answers.clear();
+  w.ask(++token, "counter", 5s);
+  w.overloaded(w.next(), 1500ms);
+  constexpr std::size_t held = 20;
+  for (std::size_t i = 0; i < held; ++i)
+    w.ask(++token, "counter", 5s);
+  w.pass(1400ms);
+  while (w.sent.size() < alone) // its other shards fill the app's window
+    w.ask(++token, "counter", 5s, other);
+  w.pass(150ms);
+  EXPECT_EQ(refusals(w), 0U);
+  EXPECT_EQ(w.core.outstanding(), alone + held + 1);
+}
+
 TEST(client_backlog, a_pause_of_years_is_one_of_seconds) {
   client_world w;
   w.up(1);
