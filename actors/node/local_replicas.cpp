@@ -261,6 +261,8 @@ void group_supervisor::stop_replica(const group_id& g) {
   ctx_.replicas.erase(g);
   states_changed_ = true;
   ctx_.tell_hosts(g.app, replica_joined{g, false});
+  if (ctx_.sent_calls)
+    caf::anon_send(ctx_.sent_calls, sender_changed{g});
   self_->demonitor(actor);
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   hosts_changed_.insert(g.app);

@@ -4,6 +4,8 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace banyan::actors {
 namespace {
 
@@ -24,6 +26,11 @@ void sent_calls_state::carry_out() {
 void sent_calls_state::carry(sent_call& e) {
   const auto* app = ctx->known.find_app(e.app);
   const auto spec = ctx->specs.find(e.app);
+  if (ctx->conflicts.count(e.app) != 0) { // until its owner removed one
+    reply later;
+    later.status = reply_status::conflict;
+    return core.on_reply(e.token, std::move(later), effects);
+  }
   if (app == nullptr || app->id != e.to || spec == ctx->specs.end()) {
     reply gone;
     gone.status = reply_status::not_found;
@@ -36,7 +43,10 @@ void sent_calls_state::carry(sent_call& e) {
   c.request.key = std::move(e.key);
   c.request.command = std::move(e.command);
   c.request.argument = std::move(e.argument);
-  c.request.deadline = spec->second.turn_time_max + on_its_way;
+  // As many as go at once may be run one by one: who gave up sooner would have
+  // them run twice.
+  c.request.deadline = std::min<duration>(
+      1h, sent_calls::at_once_max * spec->second.turn_time_max + on_its_way);
   c.answer = [ctx = ctx, token = e.token](reply r, std::uint32_t) {
     caf::anon_send(ctx->sent_calls, sent_call_over{token, std::move(r)});
   };

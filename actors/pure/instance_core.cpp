@@ -18,6 +18,11 @@ reply reply_of(turn_result r) {
   reply a;
   switch (r.outcome) {
   case turn_outcome::ok:
+    if (r.answer.size() > result_bytes_max) {
+      a.status = reply_status::too_large;
+      a.message = "the answer is over 1 MiB";
+      return a;
+    }
     a.result = std::move(r.answer);
     return a;
   case turn_outcome::rejected:
@@ -92,7 +97,7 @@ void instance_core::on_request(std::uint64_t call, request_frame f,
   if (f.deadline_left <= duration{})
     return answer(call, reply_status::deadline, "it came too late; not run",
                   out);
-  if (waiting_.size() >= waiting_max || expected(ahead()) > f.deadline_left)
+  if (waiting_.size() >= waiting_max || expected(ahead() + 1) > f.deadline_left)
     return answer(call, reply_status::overloaded,
                   std::to_string(ahead()) + " calls are before it here", out);
   asked a;

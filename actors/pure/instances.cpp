@@ -1,5 +1,7 @@
 #include "actors/pure/instances.hpp"
 
+#include <algorithm>
+
 namespace banyan {
 
 bool instance_keeper::stays(const instance_facts& f, time_point now) {
@@ -17,7 +19,13 @@ void instance_keeper::on_tick(const instance_facts& f, time_point now,
                               std::vector<instance_step>& out) {
   const bool here = stays(f, now);
   const auto newest = f.hosts.find(f.wanted);
-  if (here && f.placed && (newest == f.hosts.end() || !newest->second.begun))
+  // Who stands in for another brings what is new, too.
+  const bool stands_in =
+      !f.covered
+      && std::any_of(f.hosts.begin(), f.hosts.end(),
+                     [](const auto& h) { return h.second.up; });
+  if (here && (f.placed || stands_in)
+      && (newest == f.hosts.end() || !newest->second.begun))
     out.emplace_back(start_instance{f.wanted});
   // The newest if it is up, else the one that serves, else any: highest first.
   std::uint64_t best = 0;

@@ -38,7 +38,12 @@ bytes answer_of(const stream_message& m, const reply& r) {
                            : r.status == reply_status::rejected
                                ? r.code
                                : to_string(r.status);
-  return reply_argument(was, r.result, code, r.message);
+  auto b = reply_argument(was, r.result, code, r.message);
+  if (b.size() <= argument_bytes_max)
+    return b;
+  was.argument = {}; // what was sent and its answer are too much together
+  return reply_argument(was, {}, to_string(reply_status::too_large),
+                        "the answer is over 1 MiB");
 }
 
 } // namespace

@@ -140,6 +140,23 @@ TEST_F(instance_core, what_only_durable_apps_have_is_refused) {
 }
 
 // [9] Deadlines travel with requests.
+TEST_F(instance_core, an_answer_over_the_limit_is_too_large) {
+  for (const std::size_t over : {0, 1}) {
+    ask(over + 1);
+    turn_result r;
+    r.key = at_host.front().key;
+    r.outcome = turn_outcome::ok;
+    r.answer = bytes(result_bytes_max + over);
+    at_host.clear();
+    std::vector<turn_result> list;
+    list.push_back(std::move(r));
+    core.on_results(std::move(list), now, out);
+    take();
+  }
+  EXPECT_EQ(status(1), reply_status::ok);
+  EXPECT_EQ(status(2), reply_status::too_large);
+}
+
 TEST_F(instance_core, what_would_miss_its_deadline_is_refused) {
   ask(1, 0s);
   EXPECT_EQ(status(1), reply_status::deadline);

@@ -86,6 +86,17 @@ TEST_F(instances, one_needed_in_anothers_place_stays) {
   EXPECT_EQ(tick(), "down 1");
 }
 
+TEST_F(instances, one_needed_in_anothers_place_brings_the_next_version) {
+  serve(1);
+  facts.placed = false;
+  facts.covered = false;
+  facts.wanted = 2;
+  EXPECT_EQ(tick(), "start 2");
+  facts.hosts[1].up = false; // what doesn't serve stands in for nobody
+  facts.hosts.erase(2);
+  EXPECT_EQ(tick().find("start"), std::string::npos);
+}
+
 TEST_F(instances, a_successor_that_comes_and_goes_ends_nobody) {
   serve(1);
   facts.placed = false;
