@@ -7,6 +7,7 @@
 #include "actors/pure/directory.hpp"
 #include "actors/pure/event_log.hpp"
 #include "actors/pure/group_guard.hpp"
+#include "actors/pure/homing.hpp"
 #include "actors/pure/log_ring.hpp"
 #include "actors/pure/region_claims.hpp"
 #include "actors/pure/retention.hpp"
@@ -29,7 +30,8 @@
 
 namespace banyan {
 class admission;
-}
+enum class standing : std::uint8_t; // actors/pure/uptime/policy.hpp
+} // namespace banyan
 
 namespace banyan::actors {
 
@@ -87,6 +89,7 @@ struct node_settings {
   directory_marks marks; ///< of the data directory, as it was at this start
   /// What a removed app leaves is kept for so much of this peer's running time.
   retention removed;
+  homing_options homing; ///< of the voters of groups that are led here
   /// Permille of one CPU that the loop's thread used since this was last asked.
   std::function<std::uint16_t()> busy = [] { return std::uint16_t{0}; };
   /// Wall clock, ms since 1970: for reports and `ctx.now()`, never for order.
@@ -234,6 +237,12 @@ public:
   [[nodiscard]] bool is_drained(const node_id& who) const {
     return draining.count(who) != 0;
   }
+  /// How members stand by the mesh's policy, while that is enforced, as this
+  /// node reads it; who isn't here is `normal`. Who reckons uptimes writes it.
+  std::map<node_id, standing> standings;
+  /// By node: its replicas that an operator put there, as it says itself; this
+  /// one too. The supervisor's.
+  std::map<node_id, std::set<group_id>> pinned;
   std::deque<move_report> moves; ///< asked of this node, newest last
 
   net::membership* members = nullptr;               ///< the node's

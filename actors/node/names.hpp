@@ -26,6 +26,8 @@ enum class document_kind : std::uint8_t {
                 ///< whose logs name none, while a newer one is known
   drained = 13, ///< name empty: this node is drained; whether by force
   app_key = 18, ///< by app id: the key of its secrets that a fellow handed over
+  pinned = 25, ///< by app id ‖ shard: the replica id that an operator put here
+  excluded = 26, ///< name empty: why the mesh's policy keeps this node out
 };
 
 /// The change that stores a document, or erases it when there is no content.

@@ -161,6 +161,12 @@ struct frame_writer {
   void operator()(const distances_told& f) {
     write_body(head(w, control_kind::distances, 1), f);
   }
+  void operator()(const pinned_replicas& f) {
+    write_body(head(w, control_kind::pinned, 1), f);
+  }
+  void operator()(const pin_wanted& f) {
+    write_body(head(w, control_kind::pin_wanted, 3), f);
+  }
   void operator()(const recovery_told& f) {
     head(w, control_kind::recovery, 1).blob(f.document.encode());
   }
@@ -512,6 +518,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<node_load>(r, 3, count, out);
   case control_kind::distances:
     return take<distances_told>(r, 1, count, out);
+  case control_kind::pinned:
+    return take<pinned_replicas>(r, 1, count, out);
+  case control_kind::pin_wanted:
+    return take<pin_wanted>(r, 3, count, out);
   case control_kind::recovery:
     return take<recovery_told>(r, 1, count, out);
   case control_kind::standings:

@@ -2,6 +2,7 @@
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/door_wire.hpp"
+#include "actors/pure/home_wire.hpp"
 #include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
@@ -60,9 +61,13 @@ enum class control_kind : std::uint8_t {
   host_wear = 36,     ///< an app's host on the sender is worn, or well
 
   // Where calls are served (door_wire.hpp).
-  instance = 37, ///< the sender serves a stateless app, or no more
-  load = 38,     ///< how loaded the sender is
-  distances = 39 ///< how far the sender measures others to be
+  instance = 37,  ///< the sender serves a stateless app, or no more
+  load = 38,      ///< how loaded the sender is
+  distances = 39, ///< how far the sender measures others to be
+
+  // Where voters are at home (home_wire.hpp).
+  pinned = 53,    ///< the sender's replicas that an operator put there: all
+  pin_wanted = 54 ///< the receiver's replica is one of them
 };
 
 /// Entries of one list. A frame of the link ends above 8 MiB anyway.
@@ -228,7 +233,8 @@ using control_frame = std::variant<
     module_wanted, module_refused, owners_trusted, drain_notice, operator_order,
     operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
     logs_wanted, logs_held, event_told, secret_wanted, secret_key,
-    version_ready, version_word, instance_word, node_load, distances_told>;
+    version_ready, version_word, instance_word, node_load, distances_told,
+    pinned_replicas, pin_wanted>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

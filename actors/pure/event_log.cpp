@@ -126,6 +126,16 @@ const char* to_string(event_kind k) noexcept {
     return "instance_stopped";
   case event_kind::instance_gave_way:
     return "instance_gave_way";
+  case event_kind::voter_goes_home:
+    return "voter_goes_home";
+  case event_kind::evacuation_began:
+    return "evacuation_began";
+  case event_kind::evacuation_ended:
+    return "evacuation_ended";
+  case event_kind::excluded:
+    return "excluded";
+  case event_kind::readmitted:
+    return "readmitted";
   case event_kind::events_left_out:
     return "events_left_out";
   }

@@ -68,7 +68,12 @@ enum class event_kind : std::uint8_t {
   instance_started,
   instance_stopped,
   instance_gave_way, ///< N others serve
-  events_left_out    ///< more happened here than was told
+  voter_goes_home,   ///< to where placement would have put it
+  evacuation_began,  ///< by the mesh's policy
+  evacuation_ended,
+  excluded, ///< by the mesh's policy: the peer ends
+  readmitted,
+  events_left_out ///< more happened here than was told
 };
 [[nodiscard]] const char* to_string(event_kind k) noexcept;
 /// Whether the other nodes only know of it when they are told.

@@ -143,6 +143,14 @@ struct bounds {
     for (const auto& [to, rtt] : f.to)
       BANYAN_ASSERT(rtt >= 0s && rtt <= 60s);
   }
+  void operator()(const pinned_replicas& f) const {
+    BANYAN_ASSERT(f.groups.size() <= pinned_replicas_max);
+    for (std::size_t i = 0; i < f.groups.size(); ++i) {
+      group(f.groups[i]);
+      BANYAN_ASSERT(i == 0 || f.groups[i - 1] < f.groups[i]);
+    }
+  }
+  void operator()(const pin_wanted& f) const { group(f.group); }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -256,7 +264,10 @@ std::vector<bytes> seeds() {
       instance_word{g.app, 3, true},
       node_load{1000, 12, 3400},
       distances_told{{{node, 300us}}},
-      distances_told{}};
+      distances_told{},
+      pinned_replicas{{g}},
+      pinned_replicas{},
+      pin_wanted{g, replica}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

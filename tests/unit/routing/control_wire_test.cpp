@@ -140,6 +140,8 @@ std::vector<control_frame> one_of_each() {
       instance_word{app(1), 3, true},
       node_load{1000, 12, 3'400},
       distances_told{{{node(1), 250us}, {node(2), 80ms}}},
+      pinned_replicas{{{app(1), 0}, {app(1), 3}, {app(2), 1}}},
+      pin_wanted{shard_3, at(1).replica},
       word_of_3()};
 }
 
@@ -296,6 +298,12 @@ TEST(control_wire, words_for_the_door_come_as_they_were_sent) {
   EXPECT_EQ(l.leads, 12U);
   EXPECT_EQ(l.calls, 3'400U);
   EXPECT_TRUE(refused(node_load{1001, 0, 0}));
+}
+
+TEST(control_wire, pinned_replicas_come_each_once) {
+  EXPECT_EQ(through_the_wire(pinned_replicas{{shard_3}}).groups.size(), 1U);
+  EXPECT_TRUE(refused(pinned_replicas{{shard_3, shard_3}}));
+  EXPECT_TRUE(refused(pinned_replicas{{{app(2), 0}, {app(1), 0}}}));
 }
 
 TEST(control_wire, distances_come_in_microseconds_and_are_bounded) {
