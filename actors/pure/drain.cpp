@@ -151,7 +151,7 @@ void drain::begin(bool force, time_point now) {
 }
 
 void drain::cancel() {
-  *this = drain{};
+  *this = drain{at_once_};
 }
 
 drain::steps drain::on_tick(const std::vector<drained_replica>& here,
@@ -208,7 +208,7 @@ drain::steps drain::on_tick(const std::vector<drained_replica>& here,
     if (m.next > now)
       continue;
     if (!m.running) {
-      if (running >= moves_max)
+      if (running >= at_once_)
         continue;
       ++running;
       m.running = true;

@@ -64,11 +64,14 @@ struct drained_replica {
 };
 
 /// What a node does while it is drained: leaderships first, then replicas, two
-/// at a time, least redundancy first. The groups' leaders carry the moves out;
-/// this asks them again each second, so that a new leader goes on where the old
-/// one was. One per node.
+/// at a time unless said otherwise, least redundancy first. The groups' leaders
+/// carry the moves out; this asks them again each second, so that a new leader
+/// goes on where the old one was. One per node.
 class drain {
 public:
+  explicit drain(std::size_t moves_at_once = moves_max)
+      : at_once_{moves_at_once} {}
+
   /// Again: `force` may come late.
   void begin(bool force, time_point now);
   void cancel();
@@ -103,6 +106,7 @@ private:
   };
   void estimate(time_point now);
 
+  std::size_t at_once_;
   bool on_ = false;
   bool force_ = false;
   time_point began_{};
