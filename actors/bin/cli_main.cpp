@@ -177,6 +177,8 @@ private:
                   [this](const session& s) { return remove(s, a_.remove); });
     r->add_option("APP", a_.remove.app, "its name")->required();
     r->add_option("--owner", a_.remove.owner, "NAME.owner to sign with");
+    r->add_option("--id", a_.remove.id,
+                  "which of two apps that bear the name (`banyan apps APP`)");
     r->add_flag("--yes", a_.remove.yes, "don't ask for the name again");
   }
 

@@ -21,6 +21,26 @@ node_context::find(std::string_view name) const {
   return app{a->id, l->second, a->shards};
 }
 
+const directory::app* node_context::app_named(const std::string& name,
+                                              std::string_view id,
+                                              std::string& why) const {
+  const auto* shown = known.find_app(name);
+  if (const auto among = conflicts.find(name); among != conflicts.end()) {
+    const auto* chosen = choose(among->second, id);
+    if (chosen == nullptr)
+      why = contested_words(name, among->second);
+    return chosen == nullptr ? nullptr : known.find_app(chosen->id);
+  }
+  if (shown == nullptr)
+    why = "no app named '" + name + "'; `banyan apps` lists what there is";
+  else if (to_string(shown->id).compare(0, id.size(), id) != 0) {
+    why = "'" + name + "' has the id " + to_string(shown->id) + ", not "
+          + std::string{id};
+    return nullptr;
+  }
+  return shown;
+}
+
 namespace {
 
 template <class T>

@@ -3,6 +3,7 @@
 #include "actors/node/amnesia.hpp"
 #include "actors/node/messages.hpp"
 #include "actors/node/state_check.hpp"
+#include "actors/pure/contested.hpp"
 #include "actors/pure/control_wire.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/event_log.hpp"
@@ -193,7 +194,13 @@ public:
   std::map<std::string, std::map<std::uint64_t, module_info>> handlers;
   /// Nodes where the app's host is not well; this one too.
   std::map<std::string, std::set<node_id>> unwell_hosts;
-  std::set<std::string> conflicts; ///< one name, two apps: neither is served
+  /// By name, two or more each, ascending by id: none of them is served.
+  std::map<std::string, std::vector<contested_app>> conflicts;
+  /// Of those that bear the name the one whose id begins so; empty: the only
+  /// one. Null: there is none, or none such, and `why` says it.
+  [[nodiscard]] const directory::app* app_named(const std::string& name,
+                                                std::string_view id,
+                                                std::string& why) const;
   /// @}
   /// What leaders say of the versions that their groups run, this node's too;
   /// the supervisor's.

@@ -189,6 +189,10 @@ void group_supervisor::end_trials(time_point now) {
 }
 
 void group_supervisor::deploy_tried(deploy_in& m, std::uint32_t state_version) {
+  if (const auto among = ctx_.conflicts.find(m.spec.name);
+      among != ctx_.conflicts.end())
+    return m.done(refused(reply_status::conflict,
+                          contested_words(m.spec.name, among->second)));
   if (const auto* known = ctx_.known.find_app(m.spec.name)) { // an update
     const auto& old = apps_.at(known->id);
     if ((m.spec.kind == app_kind::stateless) != old.genesis.stateless())
@@ -242,10 +246,13 @@ void group_supervisor::sign_and_adopt(const app_spec& s,
 }
 
 void group_supervisor::remove(remove_in& m) {
-  const auto* known = ctx_.known.find_app(m.app);
+  std::string why;
+  const auto* known = ctx_.app_named(m.app, m.id, why);
   if (known == nullptr)
-    return m.done(
-        refused(reply_status::not_found, "no app named '" + m.app + "'"));
+    return m.done(refused(ctx_.conflicts.count(m.app) != 0
+                              ? reply_status::conflict
+                              : reply_status::not_found,
+                          std::move(why)));
   if (!start_.local_owner)
     return m.done(refused(reply_status::forbidden,
                           "only the app's owner removes it: `banyan remove "

@@ -281,7 +281,18 @@ void http_gateway::papers(io::http_request& q, responder r) {
     return void(r.send(
         refusal(reply_status::unauthorized,
                 "an app's documents need admin rights: " + admin_rights)));
-  const auto found = ctx_.papers.find(q.path[2]);
+  const auto& name = q.path[2];
+  if (const auto among = ctx_.conflicts.find(name);
+      among != ctx_.conflicts.end()) {
+    const auto* id = q.parameter("id");
+    const auto* one =
+        choose(among->second, id == nullptr ? std::string{} : *id);
+    if (one == nullptr)
+      return void(r.send(refusal(reply_status::conflict,
+                                 contested_words(name, among->second))));
+    return void(r.send(answer(q, one->papers)));
+  }
+  const auto found = ctx_.papers.find(name);
   if (found == ctx_.papers.end())
     return void(r.send(refusal(reply_status::not_found,
                                "no app named '" + q.path[2]
@@ -323,7 +334,9 @@ void http_gateway::remove(io::http_request& q, responder r) {
     caf::anon_send(ctx_.supervisor, std::move(in));
     return;
   }
-  caf::anon_send(ctx_.supervisor, remove_in{q.path[2], done});
+  const auto* id = q.parameter("id");
+  caf::anon_send(ctx_.supervisor,
+                 remove_in{q.path[2], id == nullptr ? "" : *id, done});
 }
 
 caf::behavior gateway_actor(caf::stateful_actor<gateway_actor_state>* self,

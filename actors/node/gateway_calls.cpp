@@ -60,9 +60,9 @@ bool http_gateway::admit_call(const io::http_request& q, responder& r,
     return no(reply_status::unauthorized,
               "this app takes calls off loopback only with its token: send "
               "`Authorization: Bearer TOKEN`");
-  if (ctx_.conflicts.count(c.app) != 0)
-    return no(reply_status::conflict,
-              "two apps bear this name; its owner has to remove one of them");
+  if (const auto among = ctx_.conflicts.find(c.app);
+      among != ctx_.conflicts.end())
+    return no(reply_status::conflict, contested_words(c.app, among->second));
   if (const auto full = turned_away(q, c)) {
     r.send(refusal(*full));
     return false;

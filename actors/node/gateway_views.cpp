@@ -229,7 +229,15 @@ void app_view(const node_context& ctx, writer& w, const directory::app& app) {
     worst = std::max(worst, health_of(ctx, {app.id, s}));
   if (ctx.conflicts.count(app.name) != 0)
     worst = group_health::conflict;
-  w.map(13).text("name").text(app.name).text("id").text(to_string(app.id));
+  w.map(14).text("name").text(app.name).text("id").text(to_string(app.id));
+  const auto among = ctx.conflicts.find(app.name);
+  w.text("contested");
+  w.array(among == ctx.conflicts.end() ? 0 : among->second.size());
+  if (among != ctx.conflicts.end())
+    for (const auto& b : among->second) {
+      w.map(2).text("id").text(to_string(b.id));
+      w.text("owner").text(to_string(b.owner));
+    }
   w.text("kind").text(spec.kind == app_kind::durable ? "durable" : "stateless");
   const auto newest = ctx.versions.at(app.name);
   w.text("version").uint(newest);

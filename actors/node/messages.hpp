@@ -249,6 +249,7 @@ struct papers_in {
 /// Mesh `local` only.
 struct remove_in {
   std::string app;
+  std::string id; ///< of one of two that bear the name, or its beginning
   deploy_function done;
 };
 /// No replica of this node may vote any more until the process starts anew.

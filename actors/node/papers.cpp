@@ -182,28 +182,15 @@ void group_supervisor::install(const app_record& a) {
     ctx_.papers.emplace(a.genesis.name, a.papers.encode());
     return;
   }
-  if (const auto* other = ctx_.known.find_app(a.genesis.name);
-      other != nullptr && other->id != a.id) {
-    ctx_.log(log_level::error,
-             "two apps bear the name '" + a.genesis.name
-                 + "': both keep their data and neither is served until its "
-                   "owner removes one");
-    ctx_.conflicts.insert(a.genesis.name);
-    ctx_.event(event_kind::conflict, a.genesis.name,
-               "two apps bear this name: neither is served");
-  }
   if (a.read_as_groups)
     ctx_.log(log_level::warning,
              "app " + a.genesis.name
                  + " was deployed as stateless by an older banyan-peer, which "
                    "made groups of it: it is served as durable. For instances, "
                    "remove it and deploy it anew");
-  ctx_.lineages[a.genesis.name] = a.genesis.lineage;
-  ctx_.specs[a.genesis.name] = a.version.spec;
-  ctx_.versions[a.genesis.name] = a.number;
-  ctx_.papers[a.genesis.name] = a.papers.encode();
   ctx_.known.put_app({a.id, a.genesis.name, a.genesis.shards(),
                       a.genesis.voters, a.genesis.stateless()});
+  show_name(a.genesis.name);
   use_secret(a);
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s)
     if (recoveries_.count({a.id, s}) != 0
@@ -213,6 +200,39 @@ void group_supervisor::install(const app_record& a) {
   want_hosts(a.id);
   look_at_updates(a.id);
   reopen(a);
+}
+
+// What is kept by name is that of the one whose id is the smallest, on every
+// node the same.
+void group_supervisor::show_name(const std::string& name) {
+  const auto* shown = ctx_.known.find_app(name);
+  if (shown == nullptr) {
+    ctx_.lineages.erase(name);
+    ctx_.specs.erase(name);
+    ctx_.versions.erase(name);
+    ctx_.conflicts.erase(name);
+    return;
+  }
+  const auto& a = apps_.at(shown->id);
+  ctx_.lineages[name] = a.genesis.lineage;
+  ctx_.specs[name] = a.version.spec;
+  ctx_.versions[name] = a.number;
+  ctx_.papers[name] = a.papers.encode();
+  if (!shown->contested) {
+    ctx_.conflicts.erase(name);
+    return;
+  }
+  std::vector<contested_app> all;
+  for (const auto& [id, other] : apps_)
+    if (other.genesis.name == name && ctx_.known.find_app(id) != nullptr)
+      all.push_back({id, other.genesis.owner, other.papers.encode()});
+  auto& told = ctx_.conflicts[name];
+  const bool news = told.size() != all.size();
+  told = std::move(all);
+  if (!news)
+    return;
+  ctx_.log(log_level::error, contested_words(name, told));
+  ctx_.event(event_kind::conflict, name, contested_words(name, told));
 }
 
 void group_supervisor::use_secret(const app_record& a) {
@@ -248,14 +268,12 @@ void group_supervisor::uninstall(const app_record& a) {
   if (!is_over(a.id))
     ctx_.removed[name] = {a.id, ctx_.settings.removed.left(kept_for(a.id))};
   forget_secrets(a.id);
-  if (const auto* known = ctx_.known.find_app(name);
-      known != nullptr && known->id == a.id) {
+  const bool was_contested = ctx_.conflicts.count(name) != 0;
+  if (ctx_.known.find_app(a.id) != nullptr) {
     ctx_.known.remove_app(a.id);
-    ctx_.lineages.erase(name);
-    ctx_.specs.erase(name);
+    show_name(name);
     troubles_.erase(name);
     ctx_.unwell_hosts.erase(name);
-    ctx_.versions.erase(name);
   }
   // What an undelete goes on from, also when an update comes late.
   if (ctx_.known.find_app(name) == nullptr)
@@ -277,10 +295,9 @@ void group_supervisor::uninstall(const app_record& a) {
   }
   caf::anon_send(ctx_.router, app_gone_in{a.id});
   // Of two apps that bore this name the other one is served from now on.
-  if (ctx_.conflicts.erase(name) != 0)
-    for (const auto& [id, other] : apps_)
-      if (id != a.id && !other.deleted && other.genesis.name == name)
-        return install(other);
+  if (const auto* other = ctx_.known.find_app(name);
+      was_contested && other != nullptr && !other->contested)
+    install(apps_.at(other->id));
 }
 
 // ---- peers

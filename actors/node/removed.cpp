@@ -29,9 +29,16 @@ void group_supervisor::refresh_closed(const app_record& a) {
     ctx_.tell_replica({a.id, s}, closing_in{closed({a.id, s})});
 }
 
+/// Not another one that bore its name.
+void group_supervisor::forget_removed(const app_record& a) {
+  if (const auto at = ctx_.removed.find(a.genesis.name);
+      at != ctx_.removed.end() && at->second.id == a.id)
+    ctx_.removed.erase(at);
+}
+
 /// It is an app again, or one still: its replicas here go on where they are.
 void group_supervisor::reopen(const app_record& a) {
-  ctx_.removed.erase(a.genesis.name);
+  forget_removed(a);
   // The next removal has seven days of its own.
   if (ctx_.disk.documents->find(
           static_cast<std::uint8_t>(document_kind::removed), a.id.view()))
@@ -92,7 +99,7 @@ void group_supervisor::count_removed(time_point now) {
 void group_supervisor::drop_data(const app_record& a) {
   ctx_.log(log_level::info, "the data of the removed app " + a.genesis.name
                                 + " was kept for 7 days and is dropped");
-  ctx_.removed.erase(a.genesis.name);
+  forget_removed(a);
   forget_base(a.id);
   for (std::uint32_t s = 0; s < a.genesis.shards(); ++s) {
     const group_id g{a.id, s};

@@ -125,10 +125,10 @@ void group_supervisor::backup(backup_in& m) {
     return m.to->refuse(reply_status::not_found,
                         "no app named '" + m.app
                             + "'; `banyan apps` lists what there is");
-  if (ctx_.conflicts.count(m.app) != 0)
+  if (const auto among = ctx_.conflicts.find(m.app);
+      among != ctx_.conflicts.end())
     return m.to->refuse(reply_status::conflict,
-                        "two apps bear this name; its owner has to remove one "
-                        "of them");
+                        contested_words(m.app, among->second));
   backups_.begin(apps_.at(known->id), std::move(m.to));
 }
 

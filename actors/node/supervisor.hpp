@@ -120,6 +120,8 @@ private:
   /// Verifies, stores and puts to use; `from` is told nothing back.
   void adopt(const app_papers& p, const node_id* from, deploy_function done);
   void install(const app_record& a);
+  /// After a change of who bears it.
+  void show_name(const std::string& name);
   void use_secret(const app_record& a);
   void uninstall(const app_record& a);
 
@@ -291,6 +293,7 @@ private:
   [[nodiscard]] std::optional<lineage_id> unnoted_line(const group_id& g) const;
 
   // ---- removed apps, and closed ones (removed.cpp)
+  void forget_removed(const app_record& a);
   void reopen(const app_record& a);
   void count_removed(time_point now);
   void drop_data(const app_record& a);

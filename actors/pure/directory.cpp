@@ -85,29 +85,64 @@ bool decode(const_bytes in, group_view& out) {
 
 void directory::put_app(app a) {
   BANYAN_ASSERT(a.shards > 0 && a.born.size() == a.shards);
-  if (const auto* other = find_app(a.name); other && other->id != a.id)
-    remove_app(app_id{other->id}); // one name, one app
+  a.contested = false;
   names_[a.id] = a.name;
-  auto name = a.name;
-  apps_.insert_or_assign(std::move(name), std::move(a));
+  const auto at = apps_.find(a.name);
+  if (at == apps_.end()) {
+    auto name = a.name;
+    apps_.emplace(std::move(name), std::move(a));
+    return;
+  }
+  auto& shown = at->second;
+  if (shown.id == a.id) {
+    a.contested = shown.contested;
+    shown = std::move(a);
+    return;
+  }
+  a.contested = shown.contested = true;
+  if (a.id < shown.id)
+    std::swap(a, shown);
+  hidden_.insert_or_assign(app_id{a.id}, std::move(a));
 }
 
 void directory::remove_app(const app_id& id) {
   const auto n = names_.find(id);
   if (n == names_.end())
     return;
-  const auto a = apps_.find(n->second);
-  if (a != apps_.end() && a->second.id == id) {
-    for (std::uint32_t s = 0; s < a->second.shards; ++s)
-      views_.erase(group_id{id, s});
-    apps_.erase(a);
-  }
+  const std::string name = std::move(n->second);
+  names_.erase(n);
+  const auto shown = apps_.find(name);
+  const auto gone = hidden_.find(id);
+  const auto shards =
+      gone == hidden_.end() ? shown->second.shards : gone->second.shards;
+  for (std::uint32_t s = 0; s < shards; ++s)
+    views_.erase(group_id{id, s});
+  if (gone != hidden_.end())
+    hidden_.erase(gone);
+  else
+    apps_.erase(shown);
+  settle_name(name);
   if (const auto s = served_.find(id); s != served_.end()) {
     for (const auto& node : s->second.nodes)
       told_[node].erase(id);
     served_.erase(s);
   }
-  names_.erase(n);
+}
+
+void directory::settle_name(const std::string& name) {
+  std::size_t others = 0;
+  auto first = hidden_.end();
+  for (auto h = hidden_.begin(); h != hidden_.end(); ++h)
+    if (h->second.name == name && others++ == 0)
+      first = h;
+  if (apps_.count(name) == 0) {
+    if (others == 0)
+      return;
+    apps_.emplace(name, std::move(first->second));
+    hidden_.erase(first);
+    --others;
+  }
+  apps_.at(name).contested = others > 0;
 }
 
 const directory::app* directory::find_app(std::string_view name) const {
@@ -117,7 +152,11 @@ const directory::app* directory::find_app(std::string_view name) const {
 
 const directory::app* directory::find_app(const app_id& id) const {
   const auto n = names_.find(id);
-  return n == names_.end() ? nullptr : find_app(n->second);
+  if (n == names_.end())
+    return nullptr;
+  if (const auto h = hidden_.find(id); h != hidden_.end())
+    return &h->second;
+  return find_app(n->second);
 }
 
 bool directory::put_view(const group_view& v) {

@@ -65,13 +65,19 @@ public:
     std::vector<std::vector<replica_ref>> born;
     /// Served by instances: one shard, nobody was chosen at birth.
     bool stateless = false;
+    /// Another app bears its name: neither is served until an owner removes
+    /// one. `put_app` and `remove_app` say so.
+    bool contested = false;
   };
 
-  /// Another app of that name goes.
   void put_app(app a);
   void remove_app(const app_id& id);
+  /// Of two that bear the name the one with the smaller id, on every node; it
+  /// is `contested`.
   [[nodiscard]] const app* find_app(std::string_view name) const;
+  /// Those whose name another one has as well are found too.
   [[nodiscard]] const app* find_app(const app_id& id) const;
+  /// By name: one of each.
   [[nodiscard]] const std::map<std::string, app, std::less<>>& apps() const {
     return apps_;
   }
@@ -124,6 +130,8 @@ public:
   }
 
 private:
+  /// One of those that bear the name is shown, contested if there are others.
+  void settle_name(const std::string& name);
   struct served {
     std::set<node_id> nodes;
     std::map<node_id, std::uint64_t> numbers; ///< of each of them
@@ -131,6 +139,7 @@ private:
   std::function<bool(const node_id&)> alive_;
   std::function<bool(const node_id&)> near_;
   std::map<std::string, app, std::less<>> apps_;
+  std::map<app_id, app> hidden_; ///< behind one with a smaller id in `apps_`
   std::unordered_map<app_id, std::string> names_;
   std::unordered_map<group_id, group_view> views_;
   std::unordered_map<app_id, served> served_;

@@ -59,6 +59,12 @@ void router_core::call(call_request c, time_point now, effects& out) {
   if (app == nullptr)
     return refuse(reply_status::not_found,
                   "no app named '" + c.app + "'; `banyan apps` lists them");
+  if (app->contested)
+    return refuse(reply_status::conflict,
+                  "two apps bear the name '" + c.app
+                      + "': neither is served until an owner removes one "
+                        "(`banyan apps "
+                      + c.app + "` shows both)");
   if (calls_.size() >= calls_max)
     return refuse(reply_status::overloaded, "this peer has "
                                                 + std::to_string(calls_max)

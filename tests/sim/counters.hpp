@@ -130,7 +130,7 @@ struct counters : ::testing::Test {
   // ---- calls
   reply call(std::size_t by, const std::string& command, std::int64_t n = 0) {
     call_request r;
-    r.app = "counter";
+    r.app = called;
     r.key = "hits";
     r.command = command;
     if (command == "add")
@@ -232,6 +232,7 @@ struct counters : ::testing::Test {
 
   std::unique_ptr<world> held;
   group_id group;
+  std::string called = "counter"; ///< the app
 };
 
 } // namespace banyan::sim

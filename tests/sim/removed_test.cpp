@@ -180,5 +180,86 @@ TEST_F(removals, no_restore_begins_while_a_peer_is_older) {
   EXPECT_EQ(context(0).known.find_app("again"), nullptr);
 }
 
+struct names : counters {
+  /// The app `twice`, deployed at machine 0 and, cut off from it, at 3.
+  void begin_twice() {
+    begin(6);
+    apart({0, 1, 2}, {3, 4, 5});
+    w().run_for(3s);
+    for (const std::size_t n : {0, 3}) {
+      actors::deploy_in d;
+      d.spec.name = called = "twice";
+      d.spec.module = "counter";
+      d.spec.shards = 1;
+      d.spec.isolation = app_isolation::none;
+      const auto a = answered<actors::deploy_answer>(n, std::move(d));
+      ASSERT_EQ(a.status, reply_status::ok) << a.message;
+      w().run_for(1s);
+      ids.push_back(context(n).known.find_app("twice")->id);
+      add(n, n == 0 ? 10 : 20);
+    }
+    heal();
+    ASSERT_TRUE(w().run_until([&] { return contested(); }, 20s));
+  }
+  bool contested() {
+    for (const auto n : up())
+      if (context(n).conflicts.count("twice") == 0)
+        return false;
+    return true;
+  }
+  actors::deploy_answer remove_one(std::size_t by, std::string id) {
+    actors::remove_in m;
+    m.app = "twice";
+    m.id = std::move(id);
+    return answered<actors::deploy_answer>(by, std::move(m));
+  }
+  std::vector<app_id> ids; ///< with the sums 10 and 20
+};
+
+TEST_F(names, that_two_apps_bear_are_served_by_none_and_both_keep_their_data) {
+  begin_twice();
+  for (int round = 0; round < 2; ++round) {
+    for (const auto n : up()) {
+      EXPECT_EQ(call(n, "add", 1).status, reply_status::conflict) << n;
+      EXPECT_EQ(value(n), -1) << n;
+      EXPECT_EQ(context(n).conflicts.at("twice").size(), 2U) << n;
+      EXPECT_EQ(context(n).known.find_app("twice")->id,
+                std::min(ids[0], ids[1]))
+          << "the same one is shown everywhere";
+      const auto no = remove_one(n, {});
+      EXPECT_EQ(no.status, reply_status::conflict) << n;
+      for (const auto& id : ids)
+        EXPECT_NE(no.message.find(short_string(id)), std::string::npos)
+            << no.message;
+    }
+    for (const auto n : up()) // nobody forgets it
+      reboot(n);
+    ASSERT_TRUE(w().run_until([&] { return all_met() && contested(); }, 20s));
+  }
+}
+
+TEST_F(names, go_to_the_app_that_its_owner_leaves) {
+  for (const std::size_t left : {0, 1}) {
+    ids.clear();
+    begin_twice();
+    const auto a = remove_one(4, short_string(ids[1 - left]));
+    ASSERT_EQ(a.status, reply_status::ok) << a.message;
+    ASSERT_TRUE(w().run_until(
+        [&] {
+          for (const auto n : up())
+            if (value(n) != (left == 0 ? 10 : 20))
+              return false;
+          return true;
+        },
+        30s));
+    add(5, 5);
+    expect_everywhere(left == 0 ? 15 : 25);
+    for (const auto n : up()) {
+      EXPECT_TRUE(context(n).conflicts.empty()) << n;
+      EXPECT_EQ(context(n).removed.at("twice").id, ids[1 - left]) << n;
+    }
+  }
+}
+
 } // namespace
 } // namespace banyan::sim

@@ -316,6 +316,8 @@ outcome remove(const session& s, const remove_options& o) {
     io::http_call c;
     c.method = "DELETE";
     c.target = "/v1/apps/" + percent_encoded(o.app);
+    if (!o.id.empty())
+      c.target += "?id=" + percent_encoded(o.id);
     c.headers.emplace_back("Accept", "application/msgpack");
     auto r = peer->send(std::move(c), effect::changes);
     if (r.ok())

@@ -147,6 +147,7 @@ outcome deploy(const session& s, const deploy_options& o);
 
 struct remove_options {
   std::string app;
+  std::string id; ///< of one of two that bear the name, or its beginning
   std::string owner;
   bool yes = false;
 };

@@ -42,6 +42,20 @@ std::string update_line(const value& app) {
   return out + "\n";
 }
 
+/// Two apps of one name: which, and what to do; a line, or nothing.
+std::string contested_line(const value& app) {
+  const auto& bearers = app["contested"].items();
+  if (bearers.empty())
+    return {};
+  const auto name = printable(app["name"].text());
+  auto out = name + ": " + std::to_string(bearers.size())
+             + " apps bear this name, none is served:";
+  for (const auto& b : bearers)
+    out += " " + brief(b["id"]) + " (owner " + brief(b["owner"]) + ")";
+  return out + "; each keeps its data: `banyan remove " + name
+         + " --id ID` all but one\n";
+}
+
 std::string app_list(const value& v) {
   if (v.items().empty())
     return "no apps yet; `banyan deploy SPEC.toml` makes one";
@@ -53,7 +67,7 @@ std::string app_list(const value& v) {
            a["health"].text()});
   auto out = t.text();
   for (const auto& a : v.items())
-    out += update_line(a);
+    out += contested_line(a) + update_line(a);
   return out;
 }
 
@@ -77,7 +91,7 @@ std::string one_app(const value& v) {
   return printable(v["name"].text()) + ": " + v["kind"].text() + ", version "
          + v["version"].shown() + ", " + v["replicas"].shown()
          + (stateless ? " instances, " : " replicas, ") + v["health"].text()
-         + "\n" + update_line(v)
+         + "\n" + contested_line(v) + update_line(v)
          + (trouble.empty()
                 ? ""
                 : "its host on this peer: " + printable(trouble) + "\n")

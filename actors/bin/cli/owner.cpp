@@ -49,9 +49,11 @@ outcome check_mesh(peer_client& peer, const owner_file& owner,
 // What the mesh has under this name; none if it never had.
 result<std::optional<app_record>, problem>
 current_papers(peer_client& peer, const owner_file& owner,
-               const std::string& name) {
+               const std::string& name, const std::string& id) {
   io::http_call c;
   c.target = "/v1/apps/" + percent_encoded(name) + "/_papers";
+  if (!id.empty())
+    c.target += "?id=" + percent_encoded(id);
   c.headers.emplace_back("Accept", msgpack);
   const auto r = peer.send(std::move(c), effect::none);
   if (!r.ok()) {
@@ -378,7 +380,7 @@ deploy_result remove_as_owner(peer_client& peer, const remove_options& o) {
     return failure{owner.error()};
   if (auto right = check_mesh(peer, *owner, o.owner); !right.ok())
     return failure{right.error()};
-  const auto found = current_papers(peer, *owner, o.app);
+  const auto found = current_papers(peer, *owner, o.app, o.id);
   if (!found.ok())
     return failure{found.error()};
   if (!*found)

@@ -25,7 +25,7 @@ outcome check_mesh(peer_client& peer, const owner_file& owner,
 /// What the mesh has under this name; none if it never had.
 result<std::optional<app_record>, problem>
 current_papers(peer_client& peer, const owner_file& owner,
-               const std::string& name);
+               const std::string& name, const std::string& id = {});
 /// Waits until every group has a leader. @returns the app as `GET` shows it.
 result<value, problem> wait_for_leaders(peer_client& peer,
                                         const std::string& name);

@@ -65,18 +65,6 @@ TEST(directory, an_app_goes_with_its_views) {
   d.remove_app(app(1));
 }
 
-TEST(directory, one_name_is_one_app) {
-  directory d;
-  d.put_app(one_group(1, "ledger"));
-  d.put_view(view_of(group, 1, 1));
-  d.put_app(one_group(2, "ledger"));
-  EXPECT_EQ(d.find_app(app(1)), nullptr);
-  EXPECT_EQ(d.find_app("ledger")->id, app(2));
-  EXPECT_EQ(d.view(group), nullptr);
-  d.remove_app(app(1)); // an old one's end leaves the new one alone
-  EXPECT_NE(d.find_app("ledger"), nullptr);
-}
-
 directory::app served(std::uint8_t n, const char* name) {
   directory::app a;
   a.id = app(n);
@@ -142,6 +130,47 @@ TEST(directory, without_regions_everybody_is_near) {
   d.set_nearness([](const node_id& n) { return n == node(1); });
   EXPECT_TRUE(d.near(node(1)));
   EXPECT_FALSE(d.near(node(2)));
+}
+
+TEST(directory, of_two_apps_of_one_name_the_smaller_id_is_shown_and_contested) {
+  for (const bool first : {false, true}) {
+    const std::uint8_t one = first ? 1 : 2;
+    const std::uint8_t other = first ? 2 : 1;
+    directory d;
+    d.put_app(one_group(one, "ledger"));
+    EXPECT_FALSE(d.find_app("ledger")->contested);
+    d.put_app(one_group(other, "ledger"));
+    d.put_app(one_group(2, "ledger")); // a new version of one of them
+    EXPECT_EQ(d.find_app("ledger")->id, app(1));
+    EXPECT_TRUE(d.find_app("ledger")->contested);
+    EXPECT_EQ(d.apps().size(), 1U);
+    ASSERT_NE(d.find_app(app(2)), nullptr);
+    EXPECT_TRUE(d.find_app(app(2))->contested);
+    EXPECT_TRUE(d.put_view(view_of({app(2), 0}, 1, 3)));
+    EXPECT_TRUE(d.put_view(view_of({app(1), 0}, 1, 2)));
+    d.remove_app(app(1)); // the other one, with what is known of it
+    EXPECT_EQ(d.find_app(app(1)), nullptr);
+    EXPECT_EQ(d.leader({app(1), 0}), std::nullopt);
+    ASSERT_NE(d.find_app("ledger"), nullptr);
+    EXPECT_EQ(d.find_app("ledger")->id, app(2));
+    EXPECT_FALSE(d.find_app("ledger")->contested);
+    EXPECT_EQ(d.leader({app(2), 0}), node(3));
+  }
+}
+
+TEST(directory, of_three_apps_of_one_name_two_are_contested_still) {
+  directory d;
+  d.put_app(one_group(2, "ledger"));
+  d.put_app(one_group(3, "ledger"));
+  d.put_app(one_group(1, "ledger"));
+  d.remove_app(app(2));
+  EXPECT_EQ(d.find_app("ledger")->id, app(1));
+  EXPECT_TRUE(d.find_app("ledger")->contested);
+  d.remove_app(app(1));
+  EXPECT_EQ(d.find_app("ledger")->id, app(3));
+  EXPECT_FALSE(d.find_app("ledger")->contested);
+  d.remove_app(app(3));
+  EXPECT_EQ(d.find_app("ledger"), nullptr);
 }
 
 } // namespace
