@@ -1,5 +1,6 @@
 #include "net/membership/book.hpp"
 
+#include "base/assert.hpp"
 #include "base/planted.hpp"
 
 #include <algorithm>
@@ -30,31 +31,77 @@ std::uint64_t mix(std::uint64_t h, const_bytes b) noexcept {
 
 member_book::member_book(const node_id& self, const mesh_id& mesh,
                          const membership_config& limits)
-    : self_{self}, mesh_{mesh}, limits_{&limits}, rings_{mesh, limits.order} {
+    : self_{self}, mesh_{mesh}, limits_{&limits}, rings_{mesh, limits.order},
+      order_{&rings_.order()}, touched_{by_id{order_}}, counted_{
+                                                            by_id{order_}} {
+}
+
+/// Of one that wasn't met: a number that nobody has.
+member_book::index member_book::number(const node_id& node) const {
+  return order_->find(node).value_or(~index{0});
 }
 
 const member_book::member* member_book::find(const node_id& node) const {
-  const auto i = members_.find(node);
-  return i == members_.end() ? nullptr : &i->second;
+  return at(number(node));
+}
+
+std::vector<node_id> member_book::within(const node_id& first,
+                                         const node_id& last) const {
+  std::vector<node_id> found;
+  for (auto p = order_->position(first); p < order_->size(); ++p) {
+    const auto i = order_->at_position(p);
+    if (last < order_->node(i))
+      break;
+    if (at(i) != nullptr)
+      found.push_back(order_->node(i));
+  }
+  return found;
+}
+
+std::optional<node_id> member_book::after(const node_id& node) const {
+  for (auto p = order_->position(node); p < order_->size(); ++p) {
+    const auto i = order_->at_position(p);
+    if (at(i) != nullptr && node < order_->node(i))
+      return order_->node(i);
+  }
+  return std::nullopt;
+}
+
+const report* member_book::said(index observer, index subject) const {
+  const auto about = reports_.find(subject);
+  if (about == reports_.end())
+    return nullptr;
+  const auto& by = order_->node(observer);
+  const auto r = std::lower_bound(
+      about->second.begin(), about->second.end(), by,
+      [](const auto& a, const node_id& o) { return a->observer < o; });
+  return r != about->second.end() && (*r)->observer == by ? r->get() : nullptr;
 }
 
 const report* member_book::find_report(const node_id& observer,
                                        const node_id& subject) const {
-  const auto* m = find(subject);
-  if (m == nullptr)
-    return nullptr;
-  const auto i = m->reports.find(observer);
-  return i == m->reports.end() ? nullptr : &i->second;
+  const auto o = order_->find(observer);
+  const auto s = order_->find(subject);
+  return o && s ? said(*o, *s) : nullptr;
 }
 
-std::vector<const report*>
+const std::vector<shared_report>&
+member_book::reports_about(const node_id& subject) const {
+  static const std::vector<shared_report> none;
+  const auto about = reports_.find(number(subject));
+  return about == reports_.end() ? none : about->second;
+}
+
+std::vector<shared_report>
 member_book::reports_by(const node_id& observer) const {
-  std::vector<const report*> found;
-  const auto about = reported_.find(observer);
-  if (about == reported_.end())
+  std::vector<shared_report> found;
+  const auto its = words_.find(number(observer));
+  if (its == words_.end())
     return found;
-  for (const auto& subject : about->second)
-    found.push_back(find_report(observer, subject));
+  for (const auto subject : its->second.about)
+    for (const auto& r : reports_.at(subject))
+      if (r->observer == observer)
+        found.push_back(r);
   return found;
 }
 
@@ -80,7 +127,7 @@ put_outcome member_book::put(const member_document& document, time_point now,
   const auto& record = document.record;
   const auto* held = find(record.node);
   if (held != nullptr) {
-    const auto& mine = held->document;
+    const auto& mine = held->document();
     if (!record.newer_than(mine.record)
         && !(planted(planted_bug::lower_incarnation_of_a_record)
              && record.incarnation < mine.record.incarnation)) {
@@ -98,7 +145,7 @@ put_outcome member_book::put(const member_document& document, time_point now,
     store(std::move(newer));
     return put_outcome::replaced;
   }
-  if (members_.size() >= limits_->members_max)
+  if (size_ >= limits_->members_max)
     return put_outcome::full;
   if (believed) {
     if (!limits_->verify->genuine(document, mesh_)
@@ -127,117 +174,177 @@ void member_book::put_trusted(member_document document) {
   store(std::move(document));
 }
 
+void member_book::put_settled(const settled_members& all) {
+  BANYAN_ASSERT(size_ == 0 && all.order.get() == order_);
+  members_.resize(all.members.size());
+  for (index i = 0; i < all.members.size(); ++i) {
+    if (!all.members[i])
+      continue;
+    auto& m = members_[i];
+    m.held = all.members[i];
+    m.state = judge(m);
+    ++size_;
+    rings_.set(i, m.state == member_state::alive);
+    ranges_[order_->node(i).array()[0]] += mark_of(i);
+  }
+  was_full_ = rings_.full();
+}
+
 void member_book::store(member_document&& document) {
-  const auto node = document.record.node;
-  auto& m = members_[node];
-  m.document = std::move(document);
-  prune(node);
-  place(node, m);
-  touched_.insert(node);
-  remark(node);
+  const auto i = order_->add(document.record.node);
+  if (members_.size() <= i)
+    members_.resize(order_->size());
+  auto& m = members_[i];
+  const bool fresh = !m.held;
+  const bool again =
+      !fresh && m.record().incarnation != document.record.incarnation;
+  change_entry(i, [&] {
+    m.held = limits_->verify->keep(std::move(document));
+    m.dead = m.dead && !again;
+  });
+  size_ += fresh ? 1 : 0;
+  if (again)
+    prune(i);
+  place(i);
+  touched_.insert(i);
 }
 
 /// Forgets what a higher incarnation has made void. It can't come back: no
 /// record is ever replaced by an older one.
-void member_book::prune(const node_id& node) {
-  auto& m = members_[node];
-  for (auto i = m.reports.begin(); i != m.reports.end();) {
-    if (current(i->second, m)) {
-      ++i;
-      continue;
-    }
-    const auto observer = i->first;
-    i = m.reports.erase(i);
-    reported_[observer].erase(node);
-    remark(observer);
+void member_book::prune(index i) {
+  if (const auto about = reports_.find(i); about != reports_.end()) {
+    const auto all = about->second;
+    for (const auto& r : all)
+      if (!current(*r))
+        drop_report(number(r->observer), i);
   }
-  auto& about = reported_[node];
-  for (auto i = about.begin(); i != about.end();) {
-    auto& subject = members_[*i];
-    const auto r = subject.reports.find(node);
-    if (current(r->second, subject)) {
-      ++i;
-      continue;
-    }
-    touched_.insert(*i);
-    subject.reports.erase(r);
-    i = about.erase(i);
+  if (const auto by = words_.find(i); by != words_.end()) {
+    const auto all = by->second.about;
+    for (const auto subject : all)
+      if (!current(*said(i, subject))) {
+        drop_report(i, subject);
+        touched_.insert(subject);
+      }
   }
-  if (about.empty())
-    reported_.erase(node);
 }
 
-bool member_book::current(const report& r, const member& subject) const {
+namespace {
+
+std::uint64_t hash_of_report(const report& r) {
+  auto h = mix(0, r.subject.view());
+  h = mix(mix(h, r.observer_incarnation.value()), r.number);
+  return mix(h, r.subject_incarnation.value());
+}
+
+} // namespace
+
+void member_book::keep_report(index observer, index subject, shared_report r) {
+  auto& all = reports_[subject];
+  const auto held = std::lower_bound(
+      all.begin(), all.end(), r->observer,
+      [](const auto& a, const node_id& o) { return a->observer < o; });
+  const bool fresh = held == all.end() || (*held)->observer != r->observer;
+  change_entry(observer, [&] {
+    auto& its = words_[observer];
+    its.hash ^= hash_of_report(*r);
+    if (fresh)
+      its.about.push_back(subject);
+    else
+      its.hash ^= hash_of_report(**held);
+  });
+  if (fresh)
+    all.insert(held, std::move(r));
+  else
+    *held = std::move(r);
+}
+
+void member_book::drop_report(index observer, index subject) {
+  auto& all = reports_.at(subject);
+  const auto held = std::find_if(all.begin(), all.end(), [&](const auto& r) {
+    return r->observer == order_->node(observer);
+  });
+  change_entry(observer, [&] {
+    auto& its = words_.at(observer);
+    its.hash ^= hash_of_report(**held);
+    its.about.erase(std::find(its.about.begin(), its.about.end(), subject));
+    if (its.about.empty())
+      words_.erase(observer);
+  });
+  all.erase(held);
+  if (all.empty())
+    reports_.erase(subject);
+}
+
+bool member_book::current(const report& r) const {
   const auto* observer = find(r.observer);
-  return observer != nullptr
-         && r.observer_incarnation == observer->document.record.incarnation
-         && r.subject_incarnation == subject.document.record.incarnation;
+  const auto* subject = find(r.subject);
+  return observer != nullptr && subject != nullptr
+         && r.observer_incarnation == observer->record().incarnation
+         && r.subject_incarnation == subject->record().incarnation;
 }
 
 report_outcome member_book::put(const report& r) {
-  const auto* observer = find(r.observer);
-  const auto subject = members_.find(r.subject);
-  if (observer == nullptr || subject == members_.end()
-      || r.observer == r.subject)
+  const auto observer = number(r.observer);
+  const auto subject = number(r.subject);
+  if (at(observer) == nullptr || at(subject) == nullptr || observer == subject)
     return report_outcome::unplaced;
-  auto& m = subject->second;
-  const auto observer_now = observer->document.record.incarnation;
-  const auto subject_now = m.document.record.incarnation;
-  if (r.observer_incarnation < observer_now
-      || r.subject_incarnation < subject_now)
+  if (r.observer_incarnation < at(observer)->record().incarnation
+      || r.subject_incarnation < at(subject)->record().incarnation)
     return report_outcome::stale;
-  if (!current(r, m))
+  if (!current(r))
     return report_outcome::unplaced;
-  const auto held = m.reports.find(r.observer);
-  if (held != m.reports.end() && !r.newer_than(held->second))
+  const auto* held = said(observer, subject);
+  if (held != nullptr && !r.newer_than(*held))
     return report_outcome::known;
   if (!limits_->verify->genuine(r, mesh_))
     return report_outcome::forged;
-  m.reports[r.observer] = r;
-  reported_[r.observer].insert(r.subject);
-  touched_.insert(r.subject);
-  remark(r.observer);
+  keep_report(observer, subject, limits_->verify->keep(r));
+  touched_.insert(subject);
   return report_outcome::stored;
 }
 
-digest_message::entry member_book::entry_of(const node_id& node) const {
+digest_message::entry member_book::entry_of(index i) const {
   digest_message::entry e;
-  e.node = node;
-  if (const auto* m = find(node)) {
-    const auto& record = m->document.record;
-    e.incarnation = record.incarnation;
-    e.number = record.number;
+  e.node = order_->node(i);
+  if (const auto* m = at(i)) {
+    e.incarnation = m->record().incarnation;
+    e.number = m->record().number;
     e.dead = m->state == member_state::dead;
   }
-  for (const auto* r : reports_by(node)) {
-    auto h = mix(0, r->subject.view());
-    h = mix(mix(h, r->observer_incarnation.value()), r->number);
-    e.reports ^= mix(h, r->subject_incarnation.value());
-  }
+  const auto its = words_.find(i);
+  e.reports = its == words_.end() ? 0 : its->second.hash;
+  return e;
+}
+
+digest_message::entry member_book::entry_of(const node_id& node) const {
+  if (const auto i = order_->find(node))
+    return entry_of(*i);
+  digest_message::entry e;
+  e.node = node;
   return e;
 }
 
 std::uint64_t member_book::summary() const {
   std::uint64_t h = 0;
-  for (const auto& [node, m] : members_) {
-    const auto e = entry_of(node);
-    h = mix(mix(h, node.view()), e.incarnation.value());
+  for (std::size_t p = 0; p < order_->size(); ++p) {
+    const auto i = order_->at_position(p);
+    if (at(i) == nullptr)
+      continue;
+    const auto e = entry_of(i);
+    h = mix(mix(h, e.node.view()), e.incarnation.value());
     h = mix(mix(mix(h, e.number), e.reports), e.dead ? 1 : 0);
   }
   return h;
 }
 
-/// Brings the hash of the range that `node` is in up to date with its entry.
-void member_book::remark(const node_id& node) {
-  const auto at = members_.find(node);
-  if (at == members_.end())
-    return;
-  const auto e = entry_of(node);
-  auto h = mix(mix(mix(0, node.view()), e.incarnation.value()), e.number);
-  h = mix(mix(h, e.reports), e.dead ? 1 : 0);
-  auto& range = ranges_[node.array()[0]];
-  range += h - at->second.mark;
-  at->second.mark = h;
+/// What the member adds to the hash of its range.
+std::uint64_t member_book::mark_of(index i) const {
+  if (at(i) == nullptr)
+    return 0;
+  const auto e = entry_of(i);
+  const auto h =
+      mix(mix(mix(0, e.node.view()), e.incarnation.value()), e.number);
+  return mix(mix(h, e.reports), e.dead ? 1 : 0);
 }
 
 std::uint64_t member_book::root() const noexcept {

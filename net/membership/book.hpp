@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 namespace banyan::net {
 
@@ -38,20 +39,23 @@ enum class report_outcome : std::uint8_t {
 /// `full_mesh_max` members that are neither dead nor left everybody observes
 /// everybody, in a larger one the rings say. What a larger one costs per change
 /// does not depend on its size.
+///
+/// A member is a place in a vector, by its number in the ring order: 24 bytes
+/// beside the document, which the books of one process share (`verifier`).
+/// Only who is accused costs more.
 class member_book {
 public:
   struct member {
-    member_document document;
-    /// The incarnation in which it was counted dead; zero: in none.
-    incarnation dead;
+    shared_document held;      ///< none: no member
+    std::uint8_t accusers = 0; ///< on the rings: so many places
     member_state state = member_state::alive;
-    unsigned accusers = 0;  ///< on the rings: so many places
+    bool dead = false;      ///< counted so in this incarnation
     bool condemned = false; ///< enough accusers to be counted dead
     /// As an observer it counts as having reported: three places accuse it.
     bool discredited = false;
-    /// What observers said about it, by observer.
-    std::map<node_id, report> reports;
-    std::uint64_t mark = 0; ///< its part of its range's hash
+
+    [[nodiscard]] const member_document& document() const { return *held; }
+    [[nodiscard]] const member_record& record() const { return held->record; }
   };
   struct change {
     node_id node;
@@ -70,6 +74,9 @@ public:
                   bool believed = false);
   /// A record of this node's own, or one from its own disk: trusted.
   void put_trusted(member_document document);
+  /// Members that somebody verified for all: costs little more than a pointer
+  /// each. For an empty book.
+  void put_settled(const settled_members& all);
   report_outcome put(const report& r);
 
   /// Counts the reports again, all or those that something touched, and appends
@@ -78,14 +85,30 @@ public:
   /// Who is neither dead nor left in this view.
   [[nodiscard]] const rings& on_rings() const noexcept { return rings_; }
 
+  /// Points into the book: good until a member is added.
   [[nodiscard]] const member* find(const node_id& node) const;
-  [[nodiscard]] const std::map<node_id, member>& members() const noexcept {
-    return members_;
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// @name In ascending order of ids
+  /// @{
+  template <class F>
+  void each(F f) const {
+    for (std::size_t p = 0; p < order_->size(); ++p)
+      if (const auto* m = at(order_->at_position(p)))
+        f(m->record().node, *m);
   }
+  /// Those from `first` to `last`.
+  [[nodiscard]] std::vector<node_id> within(const node_id& first,
+                                            const node_id& last) const;
+  /// The first above `node`, if there is one.
+  [[nodiscard]] std::optional<node_id> after(const node_id& node) const;
+  /// @}
   [[nodiscard]] const report* find_report(const node_id& observer,
                                           const node_id& subject) const;
+  /// What observers said about it.
+  [[nodiscard]] const std::vector<shared_report>&
+  reports_about(const node_id& subject) const;
   /// The reports by `observer` that still count for something.
-  [[nodiscard]] std::vector<const report*>
+  [[nodiscard]] std::vector<shared_report>
   reports_by(const node_id& observer) const;
 
   /// `observer` has the right to report about `subject` in the present view.
@@ -110,32 +133,71 @@ private:
     time_point at{};
   };
 
+  using index = ring_order::index;
+  /// What one member said, as an observer.
+  struct words {
+    std::vector<index> about;
+    std::uint64_t hash = 0;
+  };
+  struct by_id {
+    const ring_order* order;
+    bool operator()(index a, index b) const {
+      return order->node(a) < order->node(b);
+    }
+  };
+  using some = std::set<index, by_id>;
+
+  [[nodiscard]] const member* at(index i) const {
+    return i < members_.size() && members_[i].held ? &members_[i] : nullptr;
+  }
+  [[nodiscard]] index number(const node_id& node) const;
+  [[nodiscard]] const report* said(index observer, index subject) const;
+  [[nodiscard]] bool accuses(index observer, index subject) const {
+    const auto* r = said(observer, subject);
+    return r != nullptr && r->down;
+  }
   bool admit(const node_id& sponsor, time_point now);
   void store(member_document&& document);
-  void prune(const node_id& node);
-  void remark(const node_id& node);
+  void prune(index i);
+  void keep_report(index observer, index subject, shared_report r);
+  void drop_report(index observer, index subject);
+  [[nodiscard]] digest_message::entry entry_of(index i) const;
+  [[nodiscard]] std::uint64_t mark_of(index i) const;
+  /// Does what changes the member's entry, and its range's hash with it. Not
+  /// one such within another of the same member.
+  template <class Do>
+  void change_entry(index i, Do act) {
+    const auto before = mark_of(i);
+    act();
+    ranges_[order_->node(i).array()[0]] += mark_of(i) - before;
+  }
 
   // count.cpp
-  void place(const node_id& node, const member& m);
-  void touch_around(const node_id& node);
+  void place(index i);
+  void touch_around(index i);
   void count_full();
   void count_rings();
-  void doubt_on_rings(const node_id& subject, member& m);
-  bool condemn_on_rings(const node_id& subject, member& m);
-  void judge_again(const node_id& node, member& m, std::vector<change>& out);
-  [[nodiscard]] bool current(const report& r, const member& subject) const;
+  void doubt_on_rings(index subject);
+  bool condemn_on_rings(index subject);
+  void judge_again(index i, std::vector<change>& out);
+  [[nodiscard]] bool current(const report& r) const;
   [[nodiscard]] member_state judge(const member& m) const;
 
   node_id self_;
   mesh_id mesh_;
   const membership_config* limits_;
-  std::map<node_id, member> members_;
-  /// By observer: about whom a report of its is held.
-  std::map<node_id, std::set<node_id>> reported_;
   rings rings_;
-  bool was_full_ = true;      ///< when it was last counted
-  std::set<node_id> touched_; ///< to be counted again
-  std::set<node_id> counted_; ///< whose state may be another since
+  ring_order* order_; ///< that of the rings
+  std::vector<member> members_;
+  std::size_t size_ = 0;
+  /// @name Of those accused, and of those who accuse
+  /// @{
+  std::unordered_map<index, std::vector<shared_report>> reports_;
+  std::unordered_map<index, words> words_;
+  /// @}
+  bool was_full_ = true; ///< when it was last counted
+  some touched_;         ///< to be counted again
+  some counted_;         ///< whose state may be another since
   range_hashes ranges_{};
   std::map<node_id, ration> rations_;
 };

@@ -24,48 +24,41 @@ bool member_book::observes(const node_id& observer,
 
 bool member_book::lacks_evidence(const node_id& observer,
                                  const node_id& dead) const {
-  const auto* m = find(dead);
-  const auto says = [&](const node_id& o) {
-    const auto r = m->reports.find(o);
-    return r != m->reports.end() && r->second.down;
-  };
+  const auto subject = number(dead);
+  const auto self = number(observer);
   unsigned places = 0;
-  std::set<node_id> sayers; // as many as a death takes, not only places
+  std::set<index> sayers; // as many as a death takes, not only places
   bool placed = false;
-  for (const auto& o : rings_.observers(dead)) {
-    if (says(o)) {
+  for (const auto o : rings_.observers(subject)) {
+    if (accuses(o, subject)) {
       ++places;
       sayers.insert(o);
     }
-    placed = placed || o == observer;
+    placed = placed || o == self;
   }
   return placed && (places < places_to_condemn || sayers.size() < 2)
-         && !says(observer);
+         && !accuses(self, subject);
 }
 
 member_state member_book::judge(const member& m) const {
-  if (m.document.record.word == member_word::left)
+  if (m.record().word == member_word::left)
     return member_state::left;
-  if (m.dead == m.document.record.incarnation
-      && (m.condemned || !planted(planted_bug::dead_come_back_unasked)))
+  if (m.dead && (m.condemned || !planted(planted_bug::dead_come_back_unasked)))
     return member_state::dead;
-  return m.accusers > 0 && m.document.record.node != self_
-             ? member_state::suspect
-             : member_state::alive;
+  return m.accusers > 0 && m.record().node != self_ ? member_state::suspect
+                                                    : member_state::alive;
 }
 
 /// Puts a node on the rings, or takes it off. Whoever it begins or ceases to
 /// observe is counted again.
-void member_book::place(const node_id& node, const member& m) {
-  const auto& record = m.document.record;
-  const bool on =
-      record.word != member_word::left && m.dead != record.incarnation;
-  if (rings_.set(node, on))
-    touch_around(node);
+void member_book::place(index i) {
+  const auto& m = members_[i];
+  if (rings_.set(i, m.record().word != member_word::left && !m.dead))
+    touch_around(i);
 }
 
-void member_book::touch_around(const node_id& node) {
-  for (const auto& subject : rings_.subjects(node))
+void member_book::touch_around(index i) {
+  for (const auto subject : rings_.subjects(i))
     touched_.insert(subject);
 }
 
@@ -75,8 +68,9 @@ void member_book::recount(std::vector<change>& out) {
   do {
     const bool full = rings_.full();
     if (full != was_full_)
-      for (const auto& [node, m] : members_)
-        touched_.insert(node);
+      for (index i = 0; i < members_.size(); ++i)
+        if (at(i) != nullptr)
+          touched_.insert(i);
     was_full_ = full;
     if (full)
       count_full();
@@ -84,22 +78,23 @@ void member_book::recount(std::vector<change>& out) {
       count_rings();
   } while (rings_.full() != was_full_);
   if (was_full_)
-    for (auto& [node, m] : members_)
-      judge_again(node, m, out);
+    for (std::size_t p = 0; p < order_->size(); ++p)
+      judge_again(order_->at_position(p), out);
   else
-    for (const auto& node : counted_)
-      judge_again(node, members_[node], out);
+    for (const auto i : counted_)
+      judge_again(i, out);
   counted_.clear();
 }
 
-void member_book::judge_again(const node_id& node, member& m,
-                              std::vector<change>& out) {
+void member_book::judge_again(index i, std::vector<change>& out) {
+  if (at(i) == nullptr)
+    return;
+  auto& m = members_[i];
   const auto now = judge(m);
   if (now == m.state)
     return;
-  out.push_back({node, m.state, now});
-  m.state = now;
-  remark(node);
+  out.push_back({order_->node(i), m.state, now});
+  change_entry(i, [&] { m.state = now; });
 }
 
 void member_book::count_full() {
@@ -107,39 +102,41 @@ void member_book::count_full() {
   counted_.clear();
   for (bool moved = true; moved;) {
     moved = false;
-    std::map<node_id, unsigned> against;
-    std::vector<node_id> observers;
-    for (const auto& [subject, m] : members_) {
-      if (rings_.has(subject))
-        observers.push_back(subject);
-      for (const auto& [observer, r] : m.reports)
-        if (r.down && observes(observer, subject))
+    std::unordered_map<index, unsigned> against;
+    std::vector<index> observers;
+    for (index i = 0; i < members_.size(); ++i)
+      if (rings_.has(i))
+        observers.push_back(i);
+    for (const auto& [subject, reports] : reports_)
+      for (const auto& r : reports)
+        if (r->down && rings_.has(r->observer))
           ++against[subject];
-    }
-    for (auto& [subject, m] : members_) {
+    for (std::size_t p = 0; p < order_->size(); ++p) {
+      const auto subject = order_->at_position(p);
+      if (at(subject) == nullptr)
+        continue;
+      auto& m = members_[subject];
       std::size_t watching = 0;
       m.accusers = 0;
       m.discredited = false;
-      for (const auto& observer : observers) {
+      for (const auto observer : observers) {
         if (observer == subject || !rings_.has(observer)) // dead by now
           continue;
-        const auto i = against.find(observer);
-        if (i != against.end() && i->second >= accusers_to_ignore)
+        const auto o = against.find(observer);
+        if (o != against.end() && o->second >= accusers_to_ignore)
           continue;
         ++watching;
-        const auto r = m.reports.find(observer);
-        if (r != m.reports.end() && r->second.down)
+        if (accuses(observer, subject))
           ++m.accusers;
       }
-      const auto& record = m.document.record;
       const bool enough = std::size_t{m.accusers} * 2 > watching
                           && (m.accusers >= 2 || watching < 2);
       m.condemned = enough;
       // This node knows best about itself; it refutes what others count.
-      if (enough && subject != self_ && record.word != member_word::left
-          && m.dead != record.incarnation) {
-        m.dead = record.incarnation;
-        place(subject, m);
+      if (enough && m.record().node != self_
+          && m.record().word != member_word::left && !m.dead) {
+        m.dead = true;
+        place(subject);
         moved = true;
       }
     }
@@ -150,37 +147,36 @@ void member_book::count_rings() {
   while (!touched_.empty() && !rings_.full()) {
     // Who is doubted follows from reports and places alone: first of all, so
     // that nobody is condemned by what was so before.
-    std::set<node_id> round;
+    some round{by_id{order_}};
     while (!touched_.empty()) {
       const auto subject = *touched_.begin();
       touched_.erase(touched_.begin());
-      const auto at = members_.find(subject);
-      if (at == members_.end())
+      if (at(subject) == nullptr)
         continue;
       round.insert(subject);
       counted_.insert(subject);
       if (rings_.has(subject)) // else judged: a higher incarnation ends that
-        doubt_on_rings(subject, at->second);
+        doubt_on_rings(subject);
     }
-    for (auto at = round.begin(); at != round.end(); ++at) {
-      auto& m = members_.at(*at);
-      if (!rings_.has(*at) || !condemn_on_rings(*at, m) || *at == self_)
+    for (auto i = round.begin(); i != round.end(); ++i) {
+      auto& m = members_[*i];
+      if (!rings_.has(*i) || !condemn_on_rings(*i) || m.record().node == self_)
         continue;
-      m.dead = m.document.record.incarnation;
-      place(*at, m); // others observe now: the rest is counted with these
-      touched_.insert(std::next(at), round.end());
+      m.dead = true;
+      place(*i); // others observe now: the rest is counted with these
+      touched_.insert(std::next(i), round.end());
       break;
     }
   }
 }
 
-void member_book::doubt_on_rings(const node_id& subject, member& m) {
+void member_book::doubt_on_rings(index subject) {
+  auto& m = members_[subject];
   m.accusers = 0;
-  for (const auto& observer : rings_.observers(subject)) {
-    const auto r = m.reports.find(observer);
-    if (observer != subject && r != m.reports.end() && r->second.down)
-      ++m.accusers;
-  }
+  if (reports_.count(subject) > 0)
+    for (const auto observer : rings_.observers(subject))
+      if (observer != subject && accuses(observer, subject))
+        ++m.accusers;
   const bool doubted = m.accusers >= places_to_discredit;
   if (doubted != m.discredited) {
     m.discredited = doubted;
@@ -188,18 +184,21 @@ void member_book::doubt_on_rings(const node_id& subject, member& m) {
   }
 }
 
-/// True when `m` is to be counted dead. An observer that is accused itself
-/// counts as having reported, but it is others who must begin: two at least
-/// whom nobody doubts. So no single link or member evicts anybody, and no lost
-/// region takes along whom it observed.
-bool member_book::condemn_on_rings(const node_id& subject, member& m) {
-  std::set<node_id> trusted;
+/// True when the subject is to be counted dead. An observer that is accused
+/// itself counts as having reported, but it is others who must begin: two at
+/// least whom nobody doubts. So no single link or member evicts anybody, and no
+/// lost region takes along whom it observed.
+bool member_book::condemn_on_rings(index subject) {
+  auto& m = members_[subject];
+  m.condemned = false;
+  if (m.accusers < 2)
+    return false;
+  std::set<index> trusted;
   unsigned places = 0;
-  for (const auto& observer : rings_.observers(subject)) {
+  for (const auto observer : rings_.observers(subject)) {
     if (observer == subject)
       continue;
-    const auto r = m.reports.find(observer);
-    const bool says = r != m.reports.end() && r->second.down;
+    const bool says = accuses(observer, subject);
     const bool doubted = members_[observer].discredited;
     places += says || doubted ? 1 : 0;
     if (says && !doubted)

@@ -61,27 +61,49 @@ bool membership::state::frame(const node_id& from, channel on,
   auto* p = find_peer(from);
   if (p == nullptr || !p->link || !running())
     return false;
-  const bool back = heard(from, now, out);
   if (on == channel::beat) {
     beat_message m;
-    if (!decode(payload, m))
-      bad_frame(from, "malformed beat", out);
-    else if (is_member(from))
-      on_beat(from, *p, m, now, out);
-    return back;
+    if (decode(payload, m))
+      return beat(from, m, now, out);
+    bad_frame(from, "malformed beat", out);
+    return heard(from, now, out);
   }
-  ++counters_.frames_in;
-  membership_message message;
-  if (!decode(payload, message)) {
+  membership_message m;
+  if (decode(payload, m)) {
+    message(from, m, now, out);
+  } else {
+    ++counters_.frames_in;
+    heard(from, now, out);
     bad_frame(from, "malformed membership frame", out);
-    return true;
   }
+  return true;
+}
+
+bool membership::state::beat(const node_id& from, const beat_message& m,
+                             time_point now, membership_effects& out) {
+  auto* p = find_peer(from);
+  if (p == nullptr || !p->link || !running())
+    return false;
+  const bool back = heard(from, now, out);
+  if (is_member(from))
+    on_beat(from, *p, m, now, out);
+  return back;
+}
+
+void membership::state::message(const node_id& from,
+                                const membership_message& message,
+                                time_point now, membership_effects& out) {
+  auto* p = find_peer(from);
+  if (p == nullptr || !p->link || !running())
+    return;
+  heard(from, now, out);
+  ++counters_.frames_in;
   if (const auto* hello = std::get_if<hello_message>(&message)) {
     on_hello(from, *p, *hello, now, out);
-    return true;
+    return;
   }
   if (!is_member(from))
-    return true; // let in first
+    return; // let in first
   if (const auto* news = std::get_if<news_message>(&message)) {
     on_news(from, *news, now, out);
   } else if (const auto* sum = std::get_if<summary_message>(&message)) {
@@ -108,7 +130,7 @@ bool membership::state::frame(const node_id& from, channel on,
   } else if (const auto* said =
                  std::get_if<dial_back_result_message>(&message)) {
     if (said->token != dial_back_token_ || dial_back_token_ == 0)
-      return true;
+      return;
     dial_back_token_ = 0;
     if (said->reached && own_.address.empty()) {
       own_.address = dial_back_at_;
@@ -116,7 +138,6 @@ bool membership::state::frame(const node_id& from, channel on,
       sign_own();
     }
   }
-  return true;
 }
 
 void membership::state::send_beat(const node_id& to, peer& p, bool ask,
@@ -188,19 +209,19 @@ void membership::state::on_hello(const node_id& from, peer& p,
   if (outcome == put_outcome::forged)
     return;
   if (const auto* held = book_.find(from)) {
-    const auto& known = held->document;
+    const auto& known = held->document();
     if (known.record.boot != record.boot
         && (outcome == put_outcome::older
             || outcome == put_outcome::conflict)) {
       // Two boots of one node: each gets to know of the other.
-      p.rival = m.own;
+      p.rival = cfg_.verify->keep(member_document{m.own});
       p.rival_at = p.link->listen.is_wildcard() || p.link->listen.empty()
                        ? address{p.link->remote.host, p.link->listen.port}
                        : p.link->listen;
       tell_own_record(from, p, known, known.record.address, now, out);
     }
   } else {
-    p.applicant = m.own;
+    p.applicant = cfg_.verify->keep(member_document{m.own});
     take_applicant(from, p, now, out);
   }
   learn_address(from, m.seen, out);
@@ -210,12 +231,11 @@ void membership::state::on_hello(const node_id& from, peer& p,
 void membership::state::take_applicant(const node_id& from, peer& p,
                                        time_point now,
                                        membership_effects& out) {
-  auto d = std::move(*p.applicant);
-  p.applicant.reset();
+  auto d = *std::exchange(p.applicant, nullptr);
   d.admitted = admission::make(cfg_.key, cfg_.mesh, from);
   const auto outcome = take_record(from, d, now, out);
   if (outcome == put_outcome::rationed || outcome == put_outcome::full) {
-    p.applicant = std::move(d);
+    p.applicant = cfg_.verify->keep(std::move(d));
     return;
   }
   if (outcome != put_outcome::added)
@@ -254,7 +274,7 @@ put_outcome membership::state::take_record(const node_id& from,
     return put_outcome::known;
   }
   const auto* held = book_.find(node);
-  const auto before = held ? held->document.record : member_record{};
+  const auto before = held ? held->record() : member_record{};
   const auto outcome =
       book_.put(d, now, from == join_from_ && now < join_until_);
   switch (outcome) {
@@ -393,7 +413,7 @@ bool membership::state::needs(const node_id& to, const node_id& author,
 /// from another passes it on to all in a full mesh, else to some.
 void membership::state::flood_record(const node_id& node, const node_id& from) {
   const bool to_all = wired_full_ || node == self_ || from == self_;
-  const auto& record = book_.find(node)->document.record;
+  const auto& record = book_.find(node)->record();
   const auto some =
       to_all ? std::set<node_id>{}
              : passed_on_to(item_of(
@@ -424,11 +444,11 @@ void membership::state::send_news(const node_id& to, peer& p, time_point now,
   while (!p.news_records.empty() && m.records.size() < news_records_max) {
     const auto first = p.news_records.begin();
     if (const auto* held = book_.find(*first)) {
-      const auto more = held->document.body.size() + record_overhead;
+      const auto more = held->document().body.size() + record_overhead;
       if (size > 0 && size + more > cfg_.frame_bytes_max)
         break;
       size += more;
-      m.records.push_back(held->document);
+      m.records.push_back(held->document());
     }
     p.news_records.erase(first);
   }
@@ -461,16 +481,15 @@ void membership::state::send_digest(const node_id& to, const node_id& first,
   ++counters_.digests;
   digest_message m;
   m.first = first;
-  const auto& all = book_.members();
-  const auto end = all.upper_bound(last);
-  for (auto i = all.lower_bound(first); i != end; ++i) {
-    m.entries.push_back(book_.entry_of(i->first));
-    if (m.entries.size() == digest_entries_per_frame && std::next(i) != end) {
-      m.last = i->first;
+  const auto all = book_.within(first, last);
+  for (const auto& node : all) {
+    m.entries.push_back(book_.entry_of(node));
+    if (m.entries.size() == digest_entries_per_frame && node != all.back()) {
+      m.last = node;
       send(to, m, out);
-      m.first = i->first;
+      m.first = node;
       m.entries.clear();
-      m.entries.push_back(book_.entry_of(i->first));
+      m.entries.push_back(book_.entry_of(node));
     }
   }
   m.last = last;
@@ -505,7 +524,6 @@ void membership::state::on_ranges(const node_id& from, peer& p,
                                   const ranges_message& m,
                                   membership_effects& out) {
   std::vector<std::uint8_t> differing;
-  const auto& all = book_.members();
   for (std::size_t i = 0; i < m.hashes.size(); ++i) {
     const auto range = static_cast<std::uint8_t>(i);
     if (m.hashes[i] == book_.ranges()[i])
@@ -514,10 +532,9 @@ void membership::state::on_ranges(const node_id& from, peer& p,
       differing.push_back(range);
       continue;
     }
-    const auto end = all.upper_bound(highest_id(range));
-    for (auto at = all.lower_bound(lowest_id(range)); at != end; ++at) {
-      p.news_records.insert(at->first);
-      for (const auto* r : book_.reports_by(at->first))
+    for (const auto& node : book_.within(lowest_id(range), highest_id(range))) {
+      p.news_records.insert(node);
+      for (const auto& r : book_.reports_by(node))
         p.news_reports.emplace(r->observer, r->subject);
     }
   }
@@ -557,7 +574,7 @@ void membership::state::on_digest(const node_id& from, peer& p,
     else if (!same)
       p.news_records.insert(e.node);
     if (e.reports != mine.reports) {
-      for (const auto* r : book_.reports_by(e.node))
+      for (const auto& r : book_.reports_by(e.node))
         p.news_reports.emplace(r->observer, r->subject);
       want.observers.push_back(e.node);
     }
@@ -572,11 +589,9 @@ void membership::state::on_digest(const node_id& from, peer& p,
       send(e.node, verdict_message{e.incarnation}, out);
     }
   }
-  const auto& all = book_.members();
-  for (auto i = all.lower_bound(m.first);
-       i != all.end() && !(m.last < i->first); ++i)
-    if (named.count(i->first) == 0)
-      p.news_records.insert(i->first);
+  for (const auto& node : book_.within(m.first, m.last))
+    if (named.count(node) == 0)
+      p.news_records.insert(node);
   if (!want.records.empty() || !want.observers.empty())
     send(from, want, out);
 }
@@ -586,7 +601,7 @@ void membership::state::on_want(peer& p, const want_message& m) {
     if (is_member(node))
       p.news_records.insert(node);
   for (const auto& observer : m.observers)
-    for (const auto* r : book_.reports_by(observer))
+    for (const auto& r : book_.reports_by(observer))
       p.news_reports.emplace(r->observer, r->subject);
 }
 

@@ -59,7 +59,10 @@ membership::state::state(membership_config config, random_source& random,
     own_.address = cfg_.advertise;
   else if (!cfg_.listen.is_wildcard())
     own_.address = cfg_.listen;
-  restore(now);
+  if (cfg_.settled)
+    restore_settled(now);
+  else
+    restore(now);
 }
 
 membership::state::peer& membership::state::peer_of(const node_id& node) {
@@ -91,24 +94,50 @@ void membership::state::restore(time_point now) {
     }
     book_.put_trusted(std::move(d));
   }
-  joined_ = book_.members().size() > 1;
+  cfg_.persisted_members = {};
+  begin_with_members(now);
+}
+
+void membership::state::restore_settled(time_point now) {
+  BANYAN_ASSERT(cfg_.settled->order == cfg_.order);
+  book_.put_settled(*cfg_.settled);
+  cfg_.settled.reset();
+  if (const auto* mine = book_.find(self_)) {
+    restored_ = mine->record().incarnation;
+    if (mine->record().boot == cfg_.boot) {
+      own_ = mine->record();
+      cfg_.disk_incarnation = wanted_ = pending_ = restored_;
+    } else {
+      raise(restored_);
+    }
+  }
+  begin_with_members(now);
+}
+
+void membership::state::begin_with_members(time_point now) {
+  joined_ = book_.size() > 1;
   if (links_all())
-    for (const auto& [node, m] : book_.members())
+    book_.each([&](const node_id& node, const auto&) {
       if (node != self_)
         peer_of(node).since = now;
+    });
 }
 
 void membership::state::encode_members(bytes& out) const {
   writer w{out};
-  w.array(2).uint(persisted_version).array(book_.members().size());
-  for (const auto& [node, m] : book_.members())
-    m.document.encode(w);
+  w.array(2).uint(persisted_version).array(book_.size());
+  book_.each([&](const node_id&, const auto& m) { m.document().encode(w); });
 }
 
 void membership::state::start(time_point now, membership_effects& out) {
   started_ = now;
   digest_at_ = now + cfg_.digest_interval;
   revisit_at_ = now + cfg_.revisit_interval;
+  if (running()) { // settled members: this boot goes on
+    out.emplace_back(incarnation_ready{own_.incarnation});
+    begin_links(now, out);
+    return;
+  }
   raise(cfg_.disk_incarnation);
   // The incarnation was on disk before any record with it.
   if (cfg_.disk_incarnation < restored_) {
@@ -141,6 +170,10 @@ void membership::state::incarnation_persisted(incarnation value, time_point now,
     ++counters_.refutations;
     return;
   }
+  begin_links(now, out);
+}
+
+void membership::state::begin_links(time_point now, membership_effects& out) {
   for (const auto& s : cfg_.seeds)
     out.emplace_back(want_seed{s.at, s.pinned});
   for (auto& [node, p] : peers_) {
@@ -155,7 +188,7 @@ void membership::state::sign_own() {
   ++own_.number;
   auto d = member_document::make(cfg_.key, cfg_.mesh, own_);
   if (const auto* before = book_.find(self_))
-    d.admitted = before->document.admitted;
+    d.admitted = before->document().admitted;
   book_.put_trusted(std::move(d));
   flood_record(self_, self_);
   members_dirty_ = true;
@@ -192,10 +225,10 @@ void membership::state::own_record_met(const member_document& d,
   const auto& r = d.record;
   if (r.boot == cfg_.boot) {
     const auto* mine = book_.find(self_);
-    if (running() && mine != nullptr && !mine->document.admitted && d.admitted
+    if (running() && mine != nullptr && !mine->document().admitted && d.admitted
         && is_member(d.admitted->sponsor)
         && cfg_.verify->genuine(*d.admitted, cfg_.mesh, self_)) {
-      auto admitted = mine->document;
+      auto admitted = mine->document();
       admitted.admitted = d.admitted;
       book_.put_trusted(std::move(admitted));
       members_dirty_ = true;
@@ -360,7 +393,7 @@ void membership::state::finish(time_point now, membership_effects& out) {
 
 duration membership::state::persist_interval() const {
   constexpr std::size_t at_once = 256;
-  const auto members = std::max(book_.members().size(), at_once);
+  const auto members = std::max(book_.size(), at_once);
   return cfg_.persist_interval * std::int64_t(members) / std::int64_t(at_once);
 }
 
@@ -424,6 +457,20 @@ void membership::on_frame(const node_id& from, channel on, const_bytes payload,
                           time_point now, membership_effects& out) {
   s_->begin(now);
   if (s_->frame(from, on, payload, now, out))
+    s_->finish(now, out);
+}
+
+void membership::on_message(const node_id& from, const membership_message& m,
+                            time_point now, membership_effects& out) {
+  s_->begin(now);
+  s_->message(from, m, now, out);
+  s_->finish(now, out);
+}
+
+void membership::on_beat(const node_id& from, const beat_message& m,
+                         time_point now, membership_effects& out) {
+  s_->begin(now);
+  if (s_->beat(from, m, now, out))
     s_->finish(now, out);
 }
 
@@ -509,8 +556,12 @@ std::optional<member_view> membership::find(const node_id& node) const {
 
 void membership::each(
     const std::function<void(const member_record&, member_state)>& f) const {
-  for (const auto& [node, m] : s_->book().members())
-    f(m.document.record, m.state);
+  s_->book().each(
+      [&](const node_id&, const auto& m) { f(m.record(), m.state); });
+}
+
+std::shared_ptr<const settled_members> membership::settled() const {
+  return s_->settled();
 }
 
 std::vector<node_id> membership::linked() const {

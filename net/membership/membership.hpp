@@ -1,8 +1,10 @@
 #pragma once
 #include "base/random.hpp"
 #include "net/membership/liveness.hpp"
+#include "net/membership/messages.hpp"
 #include "net/membership/record.hpp"
 #include "net/membership/rings.hpp"
+#include "net/membership/settled.hpp"
 #include "net/membership/verifier.hpp"
 
 #include <functional>
@@ -92,6 +94,19 @@ struct membership_config {
   /// @{
   std::shared_ptr<net::verifier> verify = std::make_shared<net::verifier>();
   std::shared_ptr<ring_order> order; ///< of this mesh
+  /// Instead of `persisted_members`. When this node's own record in it is of
+  /// `boot`, the node goes on from there: `start` says `incarnation_ready` at
+  /// once, signs nothing and tells nobody anything new. Else it boots as from
+  /// its disk.
+  ///
+  /// A simulation of a mesh that has settled makes a key and a record (with its
+  /// boot id, address, labels, an incarnation that isn't zero, and an admission
+  /// by the first) per node, puts all into one `settled_members`, gives each
+  /// core that, its order, one `remembering_verifier`, a `persist_interval` of
+  /// a day, and calls `start`; the links follow by `want_link`. A process that
+  /// stops leaves `membership::settled` for its next boot. What is on the wire
+  /// may be handed over decoded: `on_message`, `on_beat`.
+  std::shared_ptr<const settled_members> settled;
   /// @}
 };
 
@@ -263,6 +278,11 @@ public:
   /// A frame of channel `membership` or `beat`. A sign of life in itself.
   void on_frame(const node_id& from, channel on, const_bytes payload,
                 time_point now, membership_effects& out);
+  /// The same for a frame that was decoded already: for simulations.
+  void on_message(const node_id& from, const membership_message& m,
+                  time_point now, membership_effects& out);
+  void on_beat(const node_id& from, const beat_message& m, time_point now,
+               membership_effects& out);
   /// Any other input from a linked node: cheap enough for every record.
   void on_heard(const node_id& from, time_point now, membership_effects& out);
   /// The answer to a `probe_address`.
@@ -301,6 +321,9 @@ public:
   /// The same without a copy, for large meshes.
   void each(const std::function<void(const member_record& record,
                                      member_state state)>& f) const;
+  /// The members as they are now, for `membership_config::settled`; what this
+  /// node heard about them is left out. Where the order is shared only.
+  [[nodiscard]] std::shared_ptr<const settled_members> settled() const;
   /// Members with a link, ordered by node id.
   [[nodiscard]] std::vector<node_id> linked() const;
   /// Everybody observes everybody, in this node's view.

@@ -48,8 +48,16 @@ ring_order::index ring_order::add(const node_id& node) {
                                         });
     r.insert(where, {keys[ring], i});
   }
+  by_id_.insert(by_id_.begin() + std::ptrdiff_t(position(node)), i);
   nodes_.push_back(node);
   return i;
+}
+
+std::size_t ring_order::position(const node_id& node) const {
+  const auto at = std::lower_bound(
+      by_id_.begin(), by_id_.end(), node,
+      [&](index a, const node_id& n) { return nodes_[a] < n; });
+  return std::size_t(at - by_id_.begin());
 }
 
 std::optional<ring_order::index> ring_order::find(const node_id& node) const {
@@ -62,7 +70,10 @@ rings::rings(const mesh_id& mesh, std::shared_ptr<ring_order> order)
 }
 
 bool rings::set(const node_id& node, bool on) {
-  const auto i = order_->add(node);
+  return set(order_->add(node), on);
+}
+
+bool rings::set(index i, bool on) {
   if (on_.size() <= i)
     on_.resize(std::max<std::size_t>(order_->size(), i + 1));
   if (on_[i] == on)
@@ -75,36 +86,53 @@ bool rings::set(const node_id& node, bool on) {
 
 bool rings::has(const node_id& node) const {
   const auto i = order_->find(node);
-  return i && *i < on_.size() && on_[*i];
+  return i && has(*i);
 }
 
-rings::of_all rings::subjects(const node_id& node) const {
-  of_all out;
-  const auto i = order_->find(node);
-  const auto on = [this](ring_order::index n) {
-    return n < on_.size() && on_[n];
-  };
-  for (std::size_t ring = 0; i && ring < ring_count; ++ring)
-    out[ring] = order_->node(order_->next(ring, *i, on).value_or(*i));
+rings::numbers_of_all rings::subjects(index i) const {
+  numbers_of_all out;
+  const auto on = [this](index n) { return has(n); };
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    out[ring] = order_->next(ring, i, on).value_or(i);
   return out;
 }
 
-rings::of_all rings::observers(const node_id& node) const {
-  of_all out;
-  const auto i = order_->find(node);
-  const auto on = [this](ring_order::index n) {
-    return n < on_.size() && on_[n];
-  };
-  for (std::size_t ring = 0; i && ring < ring_count; ++ring)
-    out[ring] = order_->node(order_->prev(ring, *i, on).value_or(*i));
+rings::numbers_of_all rings::observers(index i) const {
+  numbers_of_all out;
+  const auto on = [this](index n) { return has(n); };
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    out[ring] = order_->prev(ring, i, on).value_or(i);
   return out;
 }
 
-unsigned rings::places(const node_id& observer, const node_id& subject) const {
+unsigned rings::places(index observer, index subject) const {
   if (observer == subject || !has(observer) || !has(subject))
     return 0;
   const auto all = observers(subject);
   return unsigned(std::count(all.begin(), all.end(), observer));
+}
+
+rings::of_all rings::named(const numbers_of_all& numbers) const {
+  of_all out;
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    out[ring] = order_->node(numbers[ring]);
+  return out;
+}
+
+rings::of_all rings::subjects(const node_id& node) const {
+  const auto i = order_->find(node);
+  return i ? named(subjects(*i)) : of_all{};
+}
+
+rings::of_all rings::observers(const node_id& node) const {
+  const auto i = order_->find(node);
+  return i ? named(observers(*i)) : of_all{};
+}
+
+unsigned rings::places(const node_id& observer, const node_id& subject) const {
+  const auto o = order_->find(observer);
+  const auto s = order_->find(subject);
+  return o && s ? places(*o, *s) : 0;
 }
 
 } // namespace banyan::net

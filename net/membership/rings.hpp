@@ -19,7 +19,7 @@ inline constexpr std::size_t full_mesh_max = 17;
 
 /// The places of all nodes that were ever met, on or off the rings. A place is
 /// a hash of mesh id and node id, ties go by node id: the same everywhere.
-/// Only grows: 140 bytes a node. One thread; the cores of a simulation share
+/// Only grows: 150 bytes a node. One thread; the cores of a simulation share
 /// one.
 class ring_order {
 public:
@@ -32,6 +32,12 @@ public:
   [[nodiscard]] std::optional<index> find(const node_id& node) const;
   [[nodiscard]] const node_id& node(index i) const { return nodes_[i]; }
   [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+  /// @name All of them in the order of their ids
+  /// @{
+  /// The position of the first that isn't below `node`.
+  [[nodiscard]] std::size_t position(const node_id& node) const;
+  [[nodiscard]] index at_position(std::size_t p) const { return by_id_[p]; }
+  /// @}
 
   /// The first behind `from` for which `on(index)` holds, round the ring;
   /// `from` itself last of all, and none if it doesn't hold for that either.
@@ -74,6 +80,7 @@ private:
   std::vector<node_id> nodes_;
   std::vector<std::array<std::uint32_t, ring_count>> keys_;
   std::unordered_map<node_id, index> numbers_;
+  std::vector<index> by_id_;
   std::array<std::vector<place>, ring_count> rings_;
 };
 
@@ -81,7 +88,9 @@ private:
 /// observes its successor on every ring. On all rings or on none.
 class rings {
 public:
+  using index = ring_order::index;
   using of_all = std::array<node_id, ring_count>;
+  using numbers_of_all = std::array<index, ring_count>;
 
   /// Without an order of others' this one makes its own.
   rings(const mesh_id& mesh, std::shared_ptr<ring_order> order);
@@ -104,7 +113,19 @@ public:
   [[nodiscard]] unsigned places(const node_id& observer,
                                 const node_id& subject) const;
 
+  /// @name The same by number
+  /// @{
+  [[nodiscard]] ring_order& order() const noexcept { return *order_; }
+  bool set(index i, bool on);
+  [[nodiscard]] bool has(index i) const { return i < on_.size() && on_[i]; }
+  [[nodiscard]] numbers_of_all subjects(index i) const;
+  [[nodiscard]] numbers_of_all observers(index i) const;
+  [[nodiscard]] unsigned places(index observer, index subject) const;
+  /// @}
+
 private:
+  [[nodiscard]] of_all named(const numbers_of_all& numbers) const;
+
   std::shared_ptr<ring_order> order_;
   std::vector<bool> on_;
   std::size_t size_ = 0;

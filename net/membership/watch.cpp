@@ -7,7 +7,7 @@ namespace banyan::net {
 namespace {
 
 bool has_left(const member_book::member& m) {
-  return m.document.record.word == member_word::left;
+  return m.record().word == member_word::left;
 }
 
 } // namespace
@@ -61,7 +61,7 @@ std::optional<member_view> membership::state::view(const node_id& node) const {
   if (m == nullptr)
     return std::nullopt;
   member_view v;
-  v.record = m->document.record;
+  v.record = m->record();
   v.state = m->state;
   v.accusers = m->accusers;
   v.linked = v.heard = node == self_;
@@ -76,8 +76,17 @@ std::optional<member_view> membership::state::view(const node_id& node) const {
 
 std::vector<member_view> membership::state::views() const {
   std::vector<member_view> all;
-  for (const auto& [node, m] : book_.members())
-    all.push_back(*view(node));
+  all.reserve(book_.size());
+  book_.each(
+      [&](const node_id& node, const auto&) { all.push_back(*view(node)); });
+  return all;
+}
+
+std::shared_ptr<const settled_members> membership::state::settled() const {
+  BANYAN_ASSERT(cfg_.order);
+  auto all = std::make_shared<settled_members>();
+  all->order = cfg_.order;
+  book_.each([&](const node_id&, const auto& m) { all->put(m.held); });
   return all;
 }
 
@@ -150,7 +159,7 @@ void membership::state::link_up(const link_info& link, time_point now,
   auto& p = peer_of(link.node);
   const auto* m = book_.find(link.node);
   const auto before =
-      p.link ? p.link->boot : (m ? m->document.record.boot : link.boot);
+      p.link ? p.link->boot : (m ? m->record().boot : link.boot);
   if (link.boot != before)
     p.own_told_at = long_ago; // that was another boot
   p.link = link;
@@ -162,16 +171,16 @@ void membership::state::link_up(const link_info& link, time_point now,
   p.hears_told = 0;
   p.far_needs = true;
   const auto* mine = book_.find(self_);
-  send(link.node, hello_message{mine->document, link.remote}, out);
+  send(link.node, hello_message{mine->document(), link.remote}, out);
   if (m == nullptr)
     return; // its hello says who it is
-  const auto& record = m->document.record;
+  const auto& record = m->record();
   if (link.boot != record.boot) {
     if (record.incarnation < link.incarnation) {
       if (before != link.boot)
         restarted(link.node, p, now, out);
     } else {
-      tell_own_record(link.node, p, m->document, record.address, now, out);
+      tell_own_record(link.node, p, m->document(), record.address, now, out);
     }
   }
   if (p.rival && p.rival->record.boot != link.boot) {
@@ -265,7 +274,7 @@ void membership::state::watch(time_point now, membership_effects& out) {
     if (p.link && p.saw == sight::heard && m->state == member_state::dead
         && p.told_at + membership_patience <= now) {
       p.told_at = now;
-      send(node, verdict_message{m->document.record.incarnation}, out);
+      send(node, verdict_message{m->record().incarnation}, out);
     }
     reconcile_report(node, p, now);
     close_idle(node, p, *m, now, out);
@@ -321,7 +330,7 @@ void membership::state::issue_report(const node_id& node, bool down) {
   r.observer = self_;
   r.subject = node;
   r.observer_incarnation = own_.incarnation;
-  r.subject_incarnation = book_.find(node)->document.record.incarnation;
+  r.subject_incarnation = book_.find(node)->record().incarnation;
   r.number = ++report_number_;
   r.down = down;
   r.sign(cfg_.key, cfg_.mesh);

@@ -14,11 +14,11 @@ constexpr std::size_t all_dialled_max = 2 * full_mesh_max;
 
 bool membership::state::needs_link(const node_id& node,
                                    const member_book::member& m) const {
-  if (m.document.record.word == member_word::left)
+  if (m.record().word == member_word::left)
     return false;
   if (links_all())
     return m.state != member_state::dead || node == revisited_
-           || book_.members().size() <= all_dialled_max;
+           || book_.size() <= all_dialled_max;
   if (around_.count(node) > 0 || node == revisited_)
     return true;
   const auto i = peers_.find(node);
@@ -37,7 +37,7 @@ void membership::state::want(const node_id& node, membership_effects& out) {
   auto& p = peer_of(node);
   if (m == nullptr || !running())
     return;
-  const auto& at = m->document.record.address;
+  const auto& at = m->record().address;
   if (!needs_link(node, *m)) {
     if (std::exchange(p.wanted, false))
       out.emplace_back(unwant_link{node});
@@ -71,9 +71,10 @@ void membership::state::rewire(time_point now, membership_effects& out) {
     return; // members are wanted as they come
   const auto before = std::exchange(around_, {});
   if (wired_full_) {
-    for (const auto& [node, m] : book_.members())
+    book_.each([&](const node_id& node, const auto& m) {
       if (node != self_ && needs_link(node, m))
         around_.insert(node);
+    });
   } else {
     subjects_ = rings.subjects(self_);
     observers_ = rings.observers(self_);
@@ -104,7 +105,7 @@ void membership::state::rewire(time_point now, membership_effects& out) {
 /// nothing now, and must not count when it is put there again.
 void membership::state::take_back_unplaced() {
   std::vector<node_id> unplaced;
-  for (const auto* r : book_.reports_by(self_))
+  for (const auto& r : book_.reports_by(self_))
     if (r->down && book_.on_rings().has(r->subject)
         && !book_.observes(self_, r->subject))
       unplaced.push_back(r->subject);
@@ -152,7 +153,6 @@ void membership::state::close_idle(const node_id& node, peer& p,
 /// Dials one dead member now and then: what was cut off from this side counts
 /// this side as dead too, and neither is on the other's rings.
 void membership::state::revisit(time_point now, membership_effects& out) {
-  const auto& all = book_.members();
   if (!revisited_.is_none()
       && revisit_at_ <= now + cfg_.revisit_interval - cfg_.revisit_patience) {
     const auto node = std::exchange(revisited_, node_id{});
@@ -161,16 +161,15 @@ void membership::state::revisit(time_point now, membership_effects& out) {
   if (now < revisit_at_)
     return;
   revisit_at_ = now + cfg_.revisit_interval;
-  if (links_all() && all.size() <= all_dialled_max)
+  if (links_all() && book_.size() <= all_dialled_max)
     return;
   // Anybody, who is most often alive: so one dead member among many is visited
   // once per interval, not by everybody.
-  auto i = all.lower_bound(node_id{random_.array<node_id::size>()});
-  if (i == all.end())
-    i = all.begin();
-  if (i->second.state != member_state::dead)
+  const auto drawn = node_id{random_.array<node_id::size>()};
+  const auto node = book_.after(drawn).value_or(*book_.after(node_id{}));
+  if (book_.find(node)->state != member_state::dead)
     return;
-  revisited_ = i->first;
+  revisited_ = node;
   auto& p = peer_of(revisited_);
   if (!p.link)
     see(revisited_, p, sight::unheard, now);
@@ -183,17 +182,16 @@ void membership::state::revisit(time_point now, membership_effects& out) {
 /// so too while fewer than a majority of the places do.
 void membership::state::keep_evidence() {
   constexpr int looked_at = 64;
-  const auto& all = book_.members();
   std::vector<node_id> unproved;
-  auto i = all.upper_bound(evidence_at_);
-  for (int n = 0; n < looked_at && i != all.end(); ++n, ++i) {
-    evidence_at_ = i->first;
-    if (i->second.state == member_state::dead
-        && book_.lacks_evidence(self_, i->first))
-      unproved.push_back(i->first);
+  for (int n = 0; n < looked_at; ++n) {
+    const auto next = book_.after(evidence_at_);
+    evidence_at_ = next.value_or(node_id{});
+    if (!next)
+      break;
+    if (book_.find(*next)->state == member_state::dead
+        && book_.lacks_evidence(self_, *next))
+      unproved.push_back(*next);
   }
-  if (i == all.end())
-    evidence_at_ = node_id{};
   if (!leaving_)
     for (const auto& node : unproved)
       issue_report(node, true);

@@ -64,6 +64,7 @@ public:
   [[nodiscard]] std::vector<member_view> views() const;
   [[nodiscard]] std::optional<member_view> view(const node_id& node) const;
   [[nodiscard]] const member_book& book() const { return book_; }
+  [[nodiscard]] std::shared_ptr<const settled_members> settled() const;
   [[nodiscard]] std::vector<node_id> linked() const;
   /// Everybody observes everybody.
   [[nodiscard]] bool full() const { return book_.on_rings().full(); }
@@ -74,6 +75,10 @@ public:
   /// due can then only be due later than asked for.
   bool frame(const node_id& from, channel on, const_bytes payload,
              time_point now, membership_effects& out);
+  bool beat(const node_id& from, const beat_message& m, time_point now,
+            membership_effects& out);
+  void message(const node_id& from, const membership_message& m, time_point now,
+               membership_effects& out);
 
   enum class sight : std::uint8_t { unheard, heard, silent, gone };
 
@@ -110,9 +115,8 @@ public:
     std::set<std::pair<node_id, node_id>> news_reports; ///< observer, subject
     time_point news_sent = long_ago;
 
-    std::optional<member_document>
-        applicant;                        ///< a hello that waits for a ration
-    std::optional<member_document> rival; ///< another boot of the same node
+    shared_document applicant; ///< a hello that waits for a ration
+    shared_document rival;     ///< another boot of the same node
     address rival_at;
     time_point told_at = long_ago;     ///< a verdict
     time_point own_told_at = long_ago; ///< its own record of another boot
@@ -134,6 +138,9 @@ public:
 
   // membership.cpp
   void restore(time_point now);
+  void restore_settled(time_point now);
+  void begin_with_members(time_point now);
+  void begin_links(time_point now, membership_effects& out);
   void sign_own();
   void raise(incarnation above);
   void own_record_met(const member_document& d, const address& seen,

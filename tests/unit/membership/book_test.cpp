@@ -215,9 +215,9 @@ TEST(admission_rule, needs_the_countersignature_of_a_member) {
 TEST(admission_rule, is_given_once_per_node) {
   book_of b{3};
   EXPECT_EQ(b.book->put(b.document(2, 2, 1), b.now), put_outcome::replaced);
-  EXPECT_EQ(b.book->find(b.id(2))->document.admitted->sponsor, b.id(0));
+  EXPECT_EQ(b.book->find(b.id(2))->document().admitted->sponsor, b.id(0));
   EXPECT_EQ(b.book->put(b.document(2, 3, 1, 1), b.now), put_outcome::replaced);
-  EXPECT_EQ(b.book->find(b.id(2))->document.admitted->sponsor, b.id(0));
+  EXPECT_EQ(b.book->find(b.id(2))->document().admitted->sponsor, b.id(0));
 }
 
 TEST(admission_rule, is_rationed_per_sponsor) {

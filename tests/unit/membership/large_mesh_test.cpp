@@ -1,5 +1,6 @@
 // Meshes too large for everybody to watch everybody, on a virtual network and
 // clock. BANYAN_NODES=N adds a run with N nodes; 512 take a minute.
+#include "net/membership/book.hpp"
 #include "net/membership/messages.hpp"
 #include "tests/unit/membership/mesh.hpp"
 
@@ -304,6 +305,32 @@ TEST_P(large_mesh, churn_costs_each_node_a_few_copies_of_it) {
   // its neighbours say, which is the less for each the more there are.
   const double local = 4e5 / double(m.size());
   EXPECT_LE(each, 4.0 * (ring_count * 150 + 350) + local);
+}
+
+TEST(settled_mesh, goes_on_without_a_word_about_members) {
+  mesh m{84};
+  m.found_settled(64);
+  EXPECT_TRUE(m.agreed());
+  for (std::size_t i = 0; i < m.size(); ++i) {
+    EXPECT_EQ(m.core(i).counters().records_new, 0U);
+    EXPECT_EQ(m.core(i).counters().digests, 0U);
+    EXPECT_EQ(m.core(i).own().incarnation, incarnation{1});
+    EXPECT_GE(m.core(i).linked().size(), ring_count);
+  }
+  m.kill(7);
+  EXPECT_TRUE(
+      m.run_until([&] { return m.all_see(7, member_state::dead); }, 10s, 5ms));
+  m.kill(8);
+  m.run_for(1s);
+  m.start(7); // with what it knew; an incarnation higher
+  ASSERT_TRUE(m.run_until([&] { return m.agreed(); }, 10s, 10ms));
+  EXPECT_EQ(m.core(7).own().incarnation, incarnation{2});
+  EXPECT_TRUE(
+      m.run_until([&] { return m.all_see(8, member_state::dead); }, 10s, 5ms));
+}
+
+TEST(settled_mesh, a_member_costs_a_core_few_bytes) {
+  EXPECT_LE(sizeof(member_book::member), 24U);
 }
 
 TEST(growing_mesh, goes_from_full_to_rings_and_back) {

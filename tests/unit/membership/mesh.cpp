@@ -1,9 +1,8 @@
 #include "tests/unit/membership/mesh.hpp"
 
-#include "crypto/hash.hpp"
+#include "net/membership/remembering_verifier.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace banyan::net::testing {
 
@@ -46,6 +45,7 @@ void mesh::start(std::size_t i, std::optional<std::size_t> seed,
   cfg.boot = m.boot;
   cfg.disk_incarnation = m.disk;
   cfg.persisted_members = m.members_on_disk;
+  cfg.settled = m.settled;
   cfg.listen = m.at;
   if (seed)
     cfg.seeds.push_back({machines_[*seed]->at, std::nullopt});
@@ -71,46 +71,49 @@ void mesh::found(std::size_t n) {
   run_for(1s); // the beats know their rhythm
 }
 
-namespace {
-
-/// What the nodes of one simulation verified, each thing once.
-class remembering final : public verifier {
-public:
-  bool genuine(const member_document& d, const mesh_id& mesh) override {
-    return once(hash_of({d.body, d.by.view(), mesh.view()}),
-                [&] { return d.verify(mesh); });
-  }
-  bool genuine(const admission& a, const mesh_id& mesh,
-               const node_id& node) override {
-    return once(
-        hash_of({a.sponsor.view(), a.by.view(), mesh.view(), node.view()}),
-        [&] { return a.verify(mesh, node); });
-  }
-  bool genuine(const report& r, const mesh_id& mesh) override {
-    bytes b;
-    writer w{b};
-    r.encode(w);
-    return once(hash_of({b, mesh.view()}), [&] { return r.verify(mesh); });
-  }
-
-private:
-  template <class Check>
-  bool once(const digest& what, Check check) {
-    const auto i = known_.find(what);
-    return i != known_.end() ? i->second : (known_[what] = check());
-  }
-  std::unordered_map<digest, bool> known_;
-};
-
-} // namespace
-
-void mesh::found_again(std::size_t n) {
-  every = [shared = std::make_shared<remembering>(),
+void mesh::share_all() {
+  every = [shared = std::make_shared<remembering_verifier>(mesh_),
            order = std::make_shared<ring_order>(mesh_)](auto& cfg) {
     cfg.verify = shared;
     cfg.order = order;
     cfg.admissions_burst = 10'000;
   };
+}
+
+void mesh::found_settled(std::size_t n) {
+  share_all();
+  auto all = std::make_shared<settled_members>();
+  all->order = std::make_shared<ring_order>(mesh_);
+  every = [shared = every, order = all->order](auto& cfg) {
+    shared(cfg);
+    cfg.order = order;
+  };
+  for (std::size_t i = 0; i < n; ++i) {
+    add();
+    member_record r;
+    r.node = id(i);
+    r.incarnation = incarnation{1};
+    r.number = 1;
+    r.address = machines_[i]->at;
+    r.boot = boot_id{random_.array<16>()};
+    auto d = member_document::make(machines_[i]->key, mesh_, r);
+    if (i > 0)
+      d.admitted = admission::make(machines_[0]->key, mesh_, id(i));
+    all->put(std::make_shared<const member_document>(std::move(d)));
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    auto& m = *machines_[i];
+    m.disk = incarnation{1};
+    m.settled = all;
+    start(i, std::nullopt,
+          [&](auto& cfg) { m.boot = cfg.boot = all->members[i]->record.boot; });
+    run_for(1s / std::int64_t(n)); // their beats come at different times
+  }
+  run_for(5s);
+}
+
+void mesh::found_again(std::size_t n) {
+  share_all();
   bytes known;
   writer w{known};
   w.array(2).uint(1).array(n);
@@ -463,7 +466,10 @@ void mesh::end_links(std::size_t i, link_end why) {
 }
 
 void mesh::kill(std::size_t i) {
-  machines_[i]->core.reset();
+  auto& m = *machines_[i];
+  if (m.core && m.settled)
+    m.settled = m.core->settled();
+  m.core.reset();
   end_links(i, link_end::end_of_stream);
 }
 

@@ -26,6 +26,7 @@ public:
     boot_id boot;
     incarnation disk;
     bytes members_on_disk;
+    std::shared_ptr<const settled_members> settled; ///< or these
     address at;
     bool frozen = false;
     std::vector<std::function<void()>> held; ///< what arrived meanwhile
@@ -60,6 +61,8 @@ public:
   /// `n` machines that know each other from before, all started within a
   /// second; runs until each holds all the others' records of this boot.
   void found_again(std::size_t n);
+  /// `n` machines that go on with each other, as if they had never stopped.
+  void found_settled(std::size_t n);
   /// Each running node holds the present record of each other, as alive.
   bool agreed();
   void run_for(duration d);
@@ -120,6 +123,7 @@ public:
   std::uint64_t trace = 0; ///< a hash of all that happened
 
 private:
+  void share_all();
   struct task {
     time_point at;
     std::uint64_t order;

@@ -42,10 +42,8 @@ public:
     report r;
     r.observer = id(observer);
     r.subject = id(subject);
-    r.observer_incarnation =
-        book->find(id(observer))->document.record.incarnation;
-    r.subject_incarnation =
-        book->find(id(subject))->document.record.incarnation;
+    r.observer_incarnation = book->find(id(observer))->record().incarnation;
+    r.subject_incarnation = book->find(id(subject))->record().incarnation;
     r.number = ++number;
     r.down = down;
     r.sign(keys[observer], mesh);
@@ -333,16 +331,18 @@ TEST(counting_on_rings, of_what_was_touched_is_the_count_of_all) {
     }
     // The ranges of a book that came by all this at once.
     ring_book fresh{b.keys.size(), seed};
-    const auto& all = b.book->members();
-    for (const auto& [node, m] : all)
-      fresh.book->put_trusted(m.document);
-    for (const auto& [node, m] : all)
-      for (const auto& [observer, r] : m.reports)
-        fresh.book->put(r);
+    b.book->each([&](const node_id&, const auto& m) {
+      fresh.book->put_trusted(m.document());
+    });
+    b.book->each([&](const node_id& node, const auto&) {
+      for (const auto& r : b.book->reports_about(node))
+        fresh.book->put(*r);
+    });
     b.count();
     fresh.count();
-    const bool same = std::all_of(all.begin(), all.end(), [&](const auto& m) {
-      return fresh.book->find(m.first)->state == m.second.state;
+    bool same = true;
+    b.book->each([&](const node_id& node, const auto& m) {
+      same = same && fresh.book->find(node)->state == m.state;
     });
     if (same) { // who is dead depends on the way there
       EXPECT_EQ(b.book->ranges(), fresh.book->ranges()) << seed;
