@@ -167,6 +167,12 @@ struct frame_writer {
   void operator()(const pin_wanted& f) {
     write_body(head(w, control_kind::pin_wanted, 3), f);
   }
+  void operator()(const hardware_challenge& f) {
+    write_body(head(w, control_kind::challenge, 4), f);
+  }
+  void operator()(const hardware_answer& f) {
+    write_body(head(w, control_kind::challenge_answer, 4), f);
+  }
   void operator()(const recovery_told& f) {
     head(w, control_kind::recovery, 1).blob(f.document.encode());
   }
@@ -522,6 +528,10 @@ bool decode(const_bytes in, control_frame& out) {
     return take<pinned_replicas>(r, 1, count, out);
   case control_kind::pin_wanted:
     return take<pin_wanted>(r, 3, count, out);
+  case control_kind::challenge:
+    return take<hardware_challenge>(r, 4, count, out);
+  case control_kind::challenge_answer:
+    return take<hardware_answer>(r, 4, count, out);
   case control_kind::recovery:
     return take<recovery_told>(r, 1, count, out);
   case control_kind::standings:

@@ -2,6 +2,7 @@
 #include "actors/docs/app_documents.hpp"
 #include "actors/pure/directory.hpp"
 #include "actors/pure/door_wire.hpp"
+#include "actors/pure/hardware/challenge_wire.hpp"
 #include "actors/pure/home_wire.hpp"
 #include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
@@ -64,6 +65,10 @@ enum class control_kind : std::uint8_t {
   instance = 37,  ///< the sender serves a stateless app, or no more
   load = 38,      ///< how loaded the sender is
   distances = 39, ///< how far the sender measures others to be
+
+  // What hardware is there (hardware/challenge_wire.hpp).
+  challenge = 49,        ///< please prove what you claim
+  challenge_answer = 50, ///< the proof, or why not now
 
   // Where voters are at home (home_wire.hpp).
   pinned = 53,    ///< the sender's replicas that an operator put there: all
@@ -234,7 +239,7 @@ using control_frame = std::variant<
     operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
     logs_wanted, logs_held, event_told, secret_wanted, secret_key,
     version_ready, version_word, instance_word, node_load, distances_told,
-    pinned_replicas, pin_wanted>;
+    pinned_replicas, pin_wanted, hardware_challenge, hardware_answer>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

@@ -205,6 +205,31 @@ void membership::state::set_own(std::uint8_t tier,
     sign_own();
 }
 
+void membership::state::set_doubts(std::vector<member_doubt> doubts) {
+  BANYAN_ASSERT(doubts.size() <= member_record::doubts_max);
+  if (own_.doubts == doubts)
+    return;
+  own_.doubts = std::move(doubts);
+  if (running())
+    sign_own();
+}
+
+std::vector<node_id> membership::state::observers(const node_id& node) const {
+  std::vector<node_id> out;
+  const auto& rings = book_.on_rings();
+  if (!rings.full()) {
+    if (rings.has(node))
+      for (const auto& o : rings.observers(node))
+        if (o != node && std::find(out.begin(), out.end(), o) == out.end())
+          out.push_back(o);
+    return out;
+  }
+  for (const auto& [other, m] : book_.members())
+    if (book_.observes(other, node))
+      out.push_back(other);
+  return out;
+}
+
 void membership::state::leave(time_point now, membership_effects& out) {
   if (!running() || leaving_)
     return;
@@ -520,6 +545,17 @@ void membership::set_own(std::uint8_t tier, const node_capacity& capacity,
   s_->begin(now);
   s_->set_own(tier, capacity);
   s_->finish(now, out);
+}
+
+void membership::set_doubts(std::vector<member_doubt> doubts, time_point now,
+                            membership_effects& out) {
+  s_->begin(now);
+  s_->set_doubts(std::move(doubts));
+  s_->finish(now, out);
+}
+
+std::vector<node_id> membership::observers(const node_id& node) const {
+  return s_->observers(node);
 }
 
 void membership::leave(time_point now, membership_effects& out) {

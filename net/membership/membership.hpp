@@ -307,6 +307,10 @@ public:
   /// New hardware figures for the own record.
   void set_own(std::uint8_t tier, const node_capacity& capacity, time_point now,
                membership_effects& out);
+  /// Whose claims this node found false, for the own record: ascending, at most
+  /// `member_record::doubts_max`.
+  void set_doubts(std::vector<member_doubt> doubts, time_point now,
+                  membership_effects& out);
   /// Signs `left` and tells everybody; flush the links, then stop.
   void leave(time_point now, membership_effects& out);
 
@@ -330,6 +334,9 @@ public:
   [[nodiscard]] bool full() const;
   /// Empty for a node that is no member. This node itself is alive.
   [[nodiscard]] std::optional<member_state> state_of(const node_id& n) const;
+  /// Who watches that member, in this node's present view: in a full mesh
+  /// everybody else, above that its predecessors on the rings; each once.
+  [[nodiscard]] std::vector<node_id> observers(const node_id& node) const;
   /// This node hears it now.
   [[nodiscard]] bool hears(const node_id& node) const;
   /// `observer` said in its last beat that it hears `subject`.

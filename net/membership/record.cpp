@@ -23,6 +23,7 @@ enum record_key : std::int64_t {
   key_tier = 10,
   key_capacity = 11,
   key_features = 12,
+  key_doubts = 17,
 };
 constexpr std::size_t record_keys = 13;
 constexpr std::size_t record_keys_max = 32;
@@ -44,7 +45,30 @@ std::string label(reader& r) {
   return std::string{text};
 }
 
+void read_doubts(reader& r, std::vector<member_doubt>& out) {
+  auto n = r.array(member_record::doubts_max);
+  r.require(n > 0); // canonical: none, no key
+  for (; n > 0 && r.ok(); --n) {
+    member_doubt d;
+    r.require(r.array(2) == 2);
+    const auto start = r.blob(d.node.size());
+    r.require(start.size() == d.node.size());
+    if (!r.ok())
+      return;
+    std::copy(start.begin(), start.end(), d.node.begin());
+    d.tier = static_cast<std::uint8_t>(r.uint(UINT8_MAX));
+    r.require(out.empty() || out.back().node < d.node); // each once
+    out.push_back(d);
+  }
+}
+
 } // namespace
+
+member_doubt::start member_doubt::start_of(const node_id& node) noexcept {
+  start out{};
+  std::copy_n(node.view().begin(), out.size(), out.begin());
+  return out;
+}
 
 bool valid_label(std::string_view text) noexcept {
   return text.size() <= member_record::label_bytes_max
@@ -54,7 +78,7 @@ bool valid_label(std::string_view text) noexcept {
 }
 
 void member_record::encode(writer& w) const {
-  w.map(record_keys);
+  w.map(record_keys + (doubts.empty() ? 0 : 1));
   w.uint(key_node).id(node);
   w.uint(key_incarnation).id(incarnation);
   w.uint(key_number).uint(number);
@@ -70,6 +94,11 @@ void member_record::encode(writer& w) const {
   w.uint(capacity.cores).uint(capacity.weight);
   w.uint(capacity.memory_mib).uint(capacity.disk_mib);
   w.uint(key_features).uint(features);
+  if (doubts.empty())
+    return;
+  w.uint(key_doubts).array(doubts.size());
+  for (const auto& d : doubts)
+    w.array(2).blob(d.node).uint(d.tier);
 }
 
 bool member_record::decode(const_bytes in, member_record& out) {
@@ -129,6 +158,9 @@ bool member_record::decode(const_bytes in, member_record& out) {
       break;
     case key_features:
       out.features = r.uint();
+      break;
+    case key_doubts:
+      read_doubts(r, out.doubts);
       break;
     default:
       r.skip();

@@ -5,10 +5,12 @@
 #include "net/link/address.hpp"
 #include "net/link/link_table.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace banyan::net {
 
@@ -34,11 +36,25 @@ struct node_capacity {
   }
 };
 
+/// A member whose claim of a tier the author of a record found false.
+struct member_doubt {
+  /// The first bytes of its id: nobody makes a key that has the same.
+  using start = std::array<std::uint8_t, 8>;
+  start node{};
+  std::uint8_t tier = 0; ///< that it saw proven
+
+  [[nodiscard]] static start start_of(const node_id& node) noexcept;
+  friend bool operator==(const member_doubt& a, const member_doubt& b) {
+    return a.node == b.node && a.tier == b.tier;
+  }
+};
+
 /// One member as it describes itself. Ordered by (incarnation, number): a boot
 /// or a refutation raises the first, any other change the second.
 struct member_record {
   static constexpr std::size_t label_bytes_max = 64; ///< region, zone, target
   static constexpr std::size_t encoded_bytes_max = 1024;
+  static constexpr std::size_t doubts_max = 16;
 
   node_id node;
   banyan::incarnation incarnation;
@@ -52,6 +68,8 @@ struct member_record {
   std::uint8_t tier = 0;
   node_capacity capacity;
   std::uint64_t features = 0;
+  /// By node, ascending; counted only where this node observes that one.
+  std::vector<member_doubt> doubts;
 
   /// True when this one replaces `other`, a record of the same node.
   /// Canonical msgpack: a map, so that newer versions may add keys.

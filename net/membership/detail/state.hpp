@@ -30,6 +30,8 @@ public:
   void own_key_met(const boot_id& boot, const address& at,
                    membership_effects& out);
   void set_own(std::uint8_t tier, const node_capacity& capacity);
+  void set_doubts(std::vector<member_doubt> doubts);
+  [[nodiscard]] std::vector<node_id> observers(const node_id& node) const;
   void leave(time_point now, membership_effects& out);
   void tick(time_point now, membership_effects& out);
   /// Ends every call from outside: counts, sends, asks for what is due.

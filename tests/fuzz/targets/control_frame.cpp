@@ -151,6 +151,16 @@ struct bounds {
     }
   }
   void operator()(const pin_wanted& f) const { group(f.group); }
+  void operator()(const hardware_challenge& f) const {
+    BANYAN_ASSERT(f.size > 0
+                  && f.size <= (f.kind == challenge_kind::memory
+                                    ? hardware_challenge::mib_max
+                                    : hardware_challenge::kib_max));
+  }
+  void operator()(const hardware_answer& f) const {
+    BANYAN_ASSERT(f.data.size()
+                  <= std::size_t{hardware_challenge::kib_max} * 1024);
+  }
   static void group(const group_id& g) { BANYAN_ASSERT(g.shard < shards_max); }
 };
 
@@ -267,7 +277,11 @@ std::vector<bytes> seeds() {
       distances_told{},
       pinned_replicas{{g}},
       pinned_replicas{},
-      pin_wanted{g, replica}};
+      pin_wanted{g, replica},
+      hardware_challenge{1, challenge_kind::memory, {}, 64},
+      hardware_challenge{1, challenge_kind::bandwidth, {}, 512},
+      hardware_answer{1, challenge_outcome::done, {}, {1, 2}},
+      hardware_answer{1, challenge_outcome::later, {}, {}}};
   std::vector<bytes> out;
   for (const auto& f : frames)
     out.push_back(encoded_control(f));

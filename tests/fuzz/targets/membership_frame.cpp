@@ -41,6 +41,8 @@ void run(const_bytes in) {
     BANYAN_ASSERT(member_record::decode(once, again));
     BANYAN_ASSERT(!again.newer_than(r) && !r.newer_than(again));
     BANYAN_ASSERT(again.capacity == r.capacity && again.address == r.address);
+    BANYAN_ASSERT(again.doubts == r.doubts);
+    BANYAN_ASSERT(r.doubts.size() <= member_record::doubts_max);
   }
 }
 
@@ -99,6 +101,8 @@ std::vector<bytes> seeds() {
   b.needed = false;
   out.push_back(encode(b));
   out.push_back(own.body);
+  r.doubts = {{{1}, 0}, {{2}, 3}};
+  out.push_back(member_document::make(key, mesh, r).body);
   return out;
 }
 

@@ -238,6 +238,42 @@ TEST(local_health_rule, a_stalled_observer_accuses_nobody) {
   EXPECT_TRUE(m.run_until([&] { return m.settled(); }, 10s));
 }
 
+TEST(doubts, reach_everybody_with_the_record_and_are_taken_back) {
+  mesh m{41};
+  m.found(4);
+  for (const auto& doubts :
+       {std::vector<member_doubt>{{member_doubt::start_of(m.id(2)), 1}},
+        std::vector<member_doubt>{}}) {
+    m.call(1, [&](auto& c, auto& out) { c.set_doubts(doubts, m.now, out); });
+    EXPECT_TRUE(m.run_until(
+        [&] {
+          for (std::size_t n = 0; n < 4; ++n)
+            if (m.core(n).find(m.id(1))->record.doubts != doubts)
+              return false;
+          return true;
+        },
+        5s));
+  }
+}
+
+TEST(observers, are_all_others_in_a_full_mesh_and_ring_places_above) {
+  for (const std::size_t n : {5, 24}) {
+    mesh m{42};
+    m.found_again(n);
+    const auto& subject = m.id(2);
+    const auto all = m.core(0).observers(subject);
+    EXPECT_EQ(std::set<node_id>(all.begin(), all.end()).size(), all.size());
+    EXPECT_EQ(std::count(all.begin(), all.end(), subject), 0);
+    EXPECT_EQ(m.core(1).observers(subject), all); // of one view, one answer
+    if (n == 5) {
+      EXPECT_EQ(all.size(), 4U);
+    } else {
+      EXPECT_GE(all.size(), 2U);
+      EXPECT_LE(all.size(), ring_count);
+    }
+  }
+}
+
 TEST(reports_rule, make_the_other_observers_ping_at_once) {
   mesh m{12};
   m.found(4);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace banyan::net {
 namespace {
 
@@ -62,6 +64,38 @@ TEST_F(records, come_back_as_they_were) {
   EXPECT_EQ(back.record.region, "eu-north");
   EXPECT_EQ(back.record.capacity.memory_mib, 16384U);
   EXPECT_EQ(back.body, d.body);
+}
+
+TEST_F(records, doubts_come_back_and_cost_nothing_while_there_are_none) {
+  auto r = sample();
+  const auto without = encoded(r);
+  r.doubts = {{{1, 2, 3}, 0}, {member_doubt::start_of(other.id()), 2}};
+  std::sort(r.doubts.begin(), r.doubts.end(),
+            [](const auto& a, const auto& b) { return a.node < b.node; });
+  const auto with = encoded(r);
+  EXPECT_GT(with.size(), without.size());
+  member_record back;
+  ASSERT_TRUE(member_record::decode(with, back));
+  EXPECT_EQ(back.doubts, r.doubts);
+  ASSERT_TRUE(member_record::decode(without, back = {}));
+  EXPECT_TRUE(back.doubts.empty());
+}
+
+TEST_F(records, doubts_that_no_honest_member_writes_are_refused) {
+  const auto refused = [&](std::vector<member_doubt> doubts) {
+    auto r = sample();
+    r.doubts = std::move(doubts);
+    member_record back;
+    return !member_record::decode(encoded(r), back);
+  };
+  EXPECT_TRUE(refused({{{2}, 0}, {{1}, 0}})); // not in order
+  EXPECT_TRUE(refused({{{2}, 0}, {{2}, 1}})); // twice
+  std::vector<member_doubt> many;
+  for (std::uint8_t i = 0; i <= member_record::doubts_max; ++i)
+    many.push_back({{i}, 0});
+  EXPECT_TRUE(refused(many));
+  many.pop_back();
+  EXPECT_FALSE(refused(many));
 }
 
 TEST_F(records, are_ordered_by_incarnation_then_number) {

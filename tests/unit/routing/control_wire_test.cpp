@@ -74,6 +74,10 @@ owner_id owner(std::uint8_t n) {
   return owner_id{std::array<std::uint8_t, 32>{n}};
 }
 
+challenge_nonce nonce_of_9() {
+  return challenge_nonce{std::array<std::uint8_t, 32>{9}};
+}
+
 version_word word_of_3() {
   version_word f;
   f.group = shard_3;
@@ -142,6 +146,11 @@ std::vector<control_frame> one_of_each() {
       distances_told{{{node(1), 250us}, {node(2), 80ms}}},
       pinned_replicas{{{app(1), 0}, {app(1), 3}, {app(2), 1}}},
       pin_wanted{shard_3, at(1).replica},
+      hardware_challenge{5, challenge_kind::memory, nonce_of_9(), 256},
+      hardware_challenge{6, challenge_kind::bandwidth, nonce_of_9(), 1024},
+      hardware_answer{5, challenge_outcome::done, module(3), {}},
+      hardware_answer{6, challenge_outcome::done, module(3), {1, 2, 3}},
+      hardware_answer{7, challenge_outcome::unable, {}, {}},
       word_of_3()};
 }
 
