@@ -217,16 +217,17 @@ void membership::state::set_doubts(std::vector<member_doubt> doubts) {
 std::vector<node_id> membership::state::observers(const node_id& node) const {
   std::vector<node_id> out;
   const auto& rings = book_.on_rings();
-  if (!rings.full()) {
-    if (rings.has(node))
-      for (const auto& o : rings.observers(node))
-        if (o != node && std::find(out.begin(), out.end(), o) == out.end())
-          out.push_back(o);
-    return out;
-  }
-  for (const auto& [other, m] : book_.members())
-    if (book_.observes(other, node))
-      out.push_back(other);
+  if (rings.full())
+    book_.each([&](const node_id& other, const auto&) {
+      if (book_.observes(other, node))
+        out.push_back(other);
+    });
+  else if (rings.has(node))
+    for (const auto& o : rings.observers(node))
+      if (o != node)
+        out.push_back(o);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

@@ -335,7 +335,7 @@ public:
   /// Empty for a node that is no member. This node itself is alive.
   [[nodiscard]] std::optional<member_state> state_of(const node_id& n) const;
   /// Who watches that member, in this node's present view: in a full mesh
-  /// everybody else, above that its predecessors on the rings; each once.
+  /// everybody else, above that its predecessors on the rings; by node id.
   [[nodiscard]] std::vector<node_id> observers(const node_id& node) const;
   /// This node hears it now.
   [[nodiscard]] bool hears(const node_id& node) const;
