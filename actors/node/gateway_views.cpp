@@ -340,7 +340,18 @@ bytes view_status(const node_context& ctx, duration uptime) {
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
-  w.map(11).text("node").text(to_string(ctx.self()));
+  w.map(12).text("node").text(to_string(ctx.self()));
+  w.text("join");
+  if (const auto join = ctx.members->joining()) {
+    w.map(3).text("from");
+    if (join->giver.is_none())
+      w.nil();
+    else
+      w.text(to_string(join->giver));
+    w.text("have").uint(join->have).text("total").uint(join->total);
+  } else {
+    w.nil();
+  }
   w.text("mesh").text(ctx.settings.mesh_name);
   w.text("version").text(ctx.settings.version);
   w.text("region").text(ctx.settings.region);

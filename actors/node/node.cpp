@@ -387,6 +387,8 @@ void node_shell::carry(net::member_changed& e) {
   ctx_.regions[e.node] = m->record.region;
   if (e.from && *e.from == e.to)
     return;
+  if (!e.from && members_->joining())
+    return; // one of many; how many, `join_progress` says
   ctx_.log(log_level::info, "member " + short_string(e.node) + " at "
                                 + to_string(m->record.address) + " is "
                                 + net::to_string(e.to));
@@ -440,6 +442,46 @@ void node_shell::carry(net::cloned& e) {
                    + ". A copied data directory needs a key of its own: stop "
                      "one of the two and remove its DIR/node.key and "
                      "everything else in DIR");
+}
+
+void node_shell::carry(net::join_progress& e) {
+  const auto who = short_string(e.giver);
+  if (!e.done) {
+    ctx_.log(log_level::info,
+             e.giver.is_none()
+                 ? "joining: nobody gives the members; trying others"
+                 : "joining at " + who + ": " + std::to_string(e.have) + " of "
+                       + (e.total == 0 ? "?" : std::to_string(e.total))
+                       + " members");
+    return;
+  }
+  ctx_.log(log_level::info, "joined: " + std::to_string(e.total)
+                                + " members from " + who + ", compared with "
+                                + std::to_string(e.witnesses) + " others");
+  if (e.unconfirmed > 0)
+    ctx_.log(log_level::warning,
+             std::to_string(e.unconfirmed)
+                 + " members were named by one peer only and don't count until "
+                   "another names them");
+  if (e.withheld > 0)
+    ctx_.log(log_level::warning, "peer " + who + " did not name "
+                                     + std::to_string(e.withheld)
+                                     + " members that others know");
+  std::vector<net::address> known;
+  members_->each([&](const net::member_record& record, net::member_state) {
+    known.push_back(record.address);
+  });
+  links_->set_known(known);
+}
+
+void node_shell::carry(net::members_damaged& e) {
+  ctx_.log(log_level::warning,
+           "the members that were kept on disk are damaged: "
+               + (e.kept == 0 && e.lost == 0
+                      ? std::string{"none of them can be read"}
+                      : std::to_string(e.kept) + " can be read, "
+                            + std::to_string(e.lost) + " can't")
+               + "; the mesh tells the rest, once a peer of it is met");
 }
 
 void node_shell::carry(net::misbehaved& e) {

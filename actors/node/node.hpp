@@ -98,6 +98,8 @@ private:
   void carry(net::rolled_back_suspected& e);
   void carry(net::rolled_back& e);
   void carry(net::cloned& e);
+  void carry(net::join_progress& e);
+  void carry(net::members_damaged& e);
   void carry(net::misbehaved& e);
 
   node_context& ctx_;

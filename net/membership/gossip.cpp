@@ -11,8 +11,6 @@ constexpr std::size_t record_overhead = 64 + 32 + 64 + 24;
 constexpr std::size_t report_bytes = 32 + 32 + 64 + 3 * 9 + 12;
 constexpr std::size_t digest_entries_per_frame = 200;
 constexpr duration dial_back_interval = 1s;
-/// How long a newcomer believes the one that it joined at.
-constexpr duration join_patience = 60s;
 /// A view that keeps changing is compared every so many times only.
 constexpr int views_compared = 5;
 /// Of the ranges that two views differ in, so many are compared at once.
@@ -107,12 +105,16 @@ void membership::state::message(const node_id& from,
   if (const auto* news = std::get_if<news_message>(&message)) {
     on_news(from, *news, now, out);
   } else if (const auto* sum = std::get_if<summary_message>(&message)) {
-    if (sum->hash != book_.summary())
+    if (!full())
+      send_summary(from, out); // as those on the rings compare
+    else if (sum->hash != book_.summary())
       send_digest(from, lowest_id(), highest_id(), out);
   } else if (const auto* root = std::get_if<root_message>(&message)) {
     on_root(from, *root, now, out);
   } else if (const auto* ranges = std::get_if<ranges_message>(&message)) {
     on_ranges(from, *p, *ranges, out);
+  } else if (joining_frame(from, message, now, out)) {
+    return;
   } else if (const auto* digest = std::get_if<digest_message>(&message)) {
     on_digest(from, *p, *digest, now, out);
   } else if (const auto* want = std::get_if<want_message>(&message)) {
@@ -275,8 +277,9 @@ put_outcome membership::state::take_record(const node_id& from,
   }
   const auto* held = book_.find(node);
   const auto before = held ? held->record() : member_record{};
-  const auto outcome =
-      book_.put(d, now, from == join_from_ && now < join_until_);
+  const auto outcome = book_.put(d, now,
+                                 held == nullptr && from != self_
+                                     && join_.second_names(from, node, now));
   switch (outcome) {
   case put_outcome::added:
   case put_outcome::replaced: {
@@ -285,6 +288,7 @@ put_outcome membership::state::take_record(const node_id& from,
     members_dirty_ = true;
     waiting_.erase(node);
     if (outcome == put_outcome::added) {
+      pages_.added(node);
       note_member(node, now, out);
     } else {
       if (auto* p = links_all() ? &peer_of(node) : find_peer(node))
@@ -469,10 +473,14 @@ void membership::state::send_news(const node_id& to, peer& p, time_point now,
 
 void membership::state::send_summary(const node_id& to,
                                      membership_effects& out) {
+  if (join_.active())
+    return; // it knows that they differ
   if (full())
     send(to, summary_message{book_.summary()}, out);
   else
-    send(to, root_message{book_.root()}, out);
+    send(to,
+         root_message{book_.root(), static_cast<std::uint32_t>(book_.size())},
+         out);
 }
 
 void membership::state::send_digest(const node_id& to, const node_id& first,
@@ -499,21 +507,17 @@ void membership::state::send_digest(const node_id& to, const node_id& first,
 void membership::state::on_root(const node_id& from, const root_message& m,
                                 time_point now, membership_effects& out) {
   if (m.hash == book_.root()) {
-    if (from == join_from_)
-      join_from_ = node_id{};
     joined_ = true;
     return;
   }
-  if (!joined_ && full()) {
-    joined_ = true;
-    join_from_ = from;
-    join_until_ = now + join_patience;
-  }
+  if (wants_to_join(m))
+    return join_at(from, now, out);
+  if (join_.active())
+    return;
   // While news is on its way two views differ for a moment: no need to compare
   // them. But where there always is some, what was missed has to come too.
   const bool changing = now < changed_at_ + cfg_.digest_interval;
-  if (changing && now < compared_at_ + views_compared * cfg_.digest_interval
-      && from != join_from_)
+  if (changing && now < compared_at_ + views_compared * cfg_.digest_interval)
     return;
   compared_at_ = now;
   ++counters_.digests;

@@ -11,6 +11,13 @@ namespace {
 constexpr std::size_t probes_max = 8;
 constexpr std::uint64_t persisted_version = 1;
 
+joiner::limits join_limits(const membership_config& cfg) {
+  joiner::limits l;
+  l.members_max = cfg.members_max;
+  l.believed_max = cfg.admissions_burst;
+  return l;
+}
+
 } // namespace
 
 const char* to_string(member_state s) noexcept {
@@ -46,7 +53,9 @@ const char* to_string(evidence e) noexcept {
 membership::state::state(membership_config config, random_source& random,
                          time_point now)
     : cfg_{std::move(config)}, random_{random}, self_{cfg_.key.id()},
-      started_{now}, book_{self_, cfg_.mesh, cfg_}, health_{cfg_.liveness} {
+      started_{now}, book_{self_, cfg_.mesh, cfg_}, health_{cfg_.liveness},
+      join_{self_, cfg_.mesh, *cfg_.verify, random_, join_limits(cfg_)},
+      pages_{page_giver::limits{}} {
   own_.node = self_;
   own_.boot = cfg_.boot;
   own_.region = cfg_.region;
@@ -78,13 +87,19 @@ membership::state::peer* membership::state::find_peer(const node_id& node) {
 /// verified, but not to be whole: anything odd is left out.
 void membership::state::restore(time_point now) {
   reader r{cfg_.persisted_members};
-  if (cfg_.persisted_members.empty() || r.array(2) != 2
-      || r.uint() != persisted_version)
+  if (cfg_.persisted_members.empty())
     return;
-  for (auto n = r.array(cfg_.members_max); n > 0 && r.ok(); --n) {
+  if (r.array(2) != 2 || r.uint() != persisted_version) {
+    damaged_.emplace();
+    return;
+  }
+  const auto count = r.array(cfg_.members_max);
+  std::size_t kept = 0;
+  for (auto n = count; n > 0 && r.ok(); --n) {
     member_document d;
     if (!member_document::decode(r, d) || !cfg_.verify->genuine(d, cfg_.mesh))
       continue;
+    ++kept;
     if (d.record.node == self_) {
       restored_ = d.record.incarnation;
       raise(restored_);
@@ -94,6 +109,8 @@ void membership::state::restore(time_point now) {
     }
     book_.put_trusted(std::move(d));
   }
+  if (kept < count || !r.done())
+    damaged_ = members_damaged{kept, count - kept};
   cfg_.persisted_members = {};
   begin_with_members(now);
 }
@@ -133,12 +150,15 @@ void membership::state::start(time_point now, membership_effects& out) {
   started_ = now;
   digest_at_ = now + cfg_.digest_interval;
   revisit_at_ = now + cfg_.revisit_interval;
+  seek_at_ = now + cfg_.liveness.grace;
   if (running()) { // settled members: this boot goes on
     out.emplace_back(incarnation_ready{own_.incarnation});
     begin_links(now, out);
     return;
   }
   raise(cfg_.disk_incarnation);
+  if (damaged_)
+    out.emplace_back(*damaged_);
   // The incarnation was on disk before any record with it.
   if (cfg_.disk_incarnation < restored_) {
     rolled_back_told_ = true;
@@ -363,6 +383,7 @@ void membership::state::tick(time_point now, membership_effects& out) {
   if (!running())
     return;
   watch(now, out);
+  step_joining(now, out);
   if (digest_at_ <= now) {
     digest_at_ = now + cfg_.digest_interval;
     std::vector<node_id> linked;
@@ -378,8 +399,9 @@ void membership::state::tick(time_point now, membership_effects& out) {
     if (!linked.empty())
       send_summary(linked[random_.below(linked.size())], out);
     revisit(now, out);
+    seek(now, out);
     if (!links_all())
-      forget_strangers();
+      forget_strangers(out);
     if (!full())
       keep_evidence();
   }
@@ -387,12 +409,14 @@ void membership::state::tick(time_point now, membership_effects& out) {
 
 void membership::state::finish(time_point now, membership_effects& out) {
   // What the rings say of this node may make it report, and a report counts.
-  while (count_dirty_ || wired_ != book_.on_rings().version()) {
+  while (count_dirty_
+         || (wired_ != book_.on_rings().version() && !join_.taking())) {
     if (count_dirty_) {
       changed_at_ = now;
       recount(now, out);
     }
-    rewire(now, out);
+    if (!join_.taking())
+      rewire(now, out);
   }
   tell_rolled_back(now, out);
   if (own_.incarnation < wanted_ && pending_ < wanted_
@@ -429,7 +453,7 @@ time_point membership::state::next_due() const {
     due = raised_at_ + cfg_.refute_interval;
   if (!running())
     return due;
-  due = std::min({due, digest_at_, watch_due()});
+  due = std::min({due, digest_at_, watch_due(), joining_due()});
   if (!cloned_told_)
     due = std::min(due, rolled_back_at_);
   for (const auto& [node, p] : peers_)
@@ -599,6 +623,10 @@ void membership::each(
 
 std::shared_ptr<const settled_members> membership::settled() const {
   return s_->settled();
+}
+
+std::optional<join_progress> membership::joining() const {
+  return s_->joining();
 }
 
 std::vector<node_id> membership::linked() const {

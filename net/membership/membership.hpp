@@ -202,6 +202,24 @@ struct cloned {
   address ours;
   address theirs;
 };
+/// How far a joining has come, once a second and at its end. A joining is the
+/// taking of all members of a large mesh, page by page.
+struct join_progress {
+  node_id giver;                   ///< from whom; none while nobody gives
+  std::size_t have = 0, total = 0; ///< members; verified, and as far as known
+  /// @name At the end
+  /// @{
+  bool done = false;
+  unsigned witnesses = 0;      ///< who were asked what they know, too
+  std::size_t unconfirmed = 0; ///< named by one only: left out until a second
+  std::size_t withheld = 0;    ///< known to the witnesses, not to the giver
+  /// @}
+};
+/// What the last boot kept of the members was damaged; the rest is used.
+struct members_damaged {
+  std::size_t kept = 0;
+  std::size_t lost = 0; ///< as far as can be told; zero: unreadable as a whole
+};
 /// A peer sent what no honest peer sends. Counted; the link may be closed.
 struct misbehaved {
   node_id node;
@@ -214,7 +232,8 @@ using membership_effect =
                  cut_link, close_link, probe_address, persist_incarnation,
                  incarnation_ready, persist_members, advertised, peer_silent,
                  peer_gone, peer_back, beat_heard, member_changed,
-                 rolled_back_suspected, rolled_back, cloned, misbehaved>;
+                 rolled_back_suspected, rolled_back, cloned, join_progress,
+                 members_damaged, misbehaved>;
 using membership_effects = std::vector<membership_effect>;
 
 /// A member, as `members()` shows it.
@@ -328,6 +347,8 @@ public:
   /// The members as they are now, for `membership_config::settled`; what this
   /// node heard about them is left out. Where the order is shared only.
   [[nodiscard]] std::shared_ptr<const settled_members> settled() const;
+  /// While this node takes the members of a large mesh: how far it has come.
+  [[nodiscard]] std::optional<join_progress> joining() const;
   /// Members with a link, ordered by node id.
   [[nodiscard]] std::vector<node_id> linked() const;
   /// Everybody observes everybody, in this node's view.

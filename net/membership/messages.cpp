@@ -31,6 +31,19 @@ std::vector<node_id> take_ids(reader& r, std::size_t max) {
   return ids;
 }
 
+void put(writer& w, const range_hashes& hashes) {
+  w.array(hashes.size());
+  for (const auto h : hashes)
+    w.uint(h);
+}
+
+void take(reader& r, range_hashes& hashes) {
+  if (!r.require(r.array(hashes.size()) == hashes.size()))
+    return;
+  for (auto& h : hashes)
+    h = r.uint();
+}
+
 /// What follows the kind, and how many elements that is.
 struct packer {
   writer& w;
@@ -80,12 +93,36 @@ struct packer {
     w.array(3).uint(m.kind).uint(m.token).boolean(m.reached);
   }
   void operator()(const root_message& m) const {
-    w.array(2).uint(m.kind).uint(m.hash);
+    w.array(m.members ? 3 : 2).uint(m.kind).uint(m.hash);
+    if (m.members)
+      w.uint(*m.members);
   }
   void operator()(const ranges_message& m) const {
-    w.array(2).uint(m.kind).array(m.hashes.size());
-    for (const auto h : m.hashes)
-      w.uint(h);
+    w.array(2).uint(m.kind);
+    put(w, m.hashes);
+  }
+  void operator()(const page_wanted_message& m) const {
+    w.array(3).uint(m.kind).uint(m.first);
+    if (m.ranges)
+      w.blob(*m.ranges);
+    else
+      w.nil();
+  }
+  void operator()(const page_message& m) const {
+    w.array(5).uint(m.kind).uint(m.first).uint(m.total);
+    w.array(m.records.size());
+    for (const auto& d : m.records)
+      d.encode(w);
+    w.array(m.reports.size());
+    for (const auto& x : m.reports)
+      x.encode(w);
+  }
+  void operator()(const roll_message& m) const {
+    w.array(3).uint(m.kind).uint(m.salt);
+    if (m.hashes)
+      put(w, *m.hashes);
+    else
+      w.nil();
   }
 };
 
@@ -93,6 +130,7 @@ struct packer {
 struct unpacker {
   reader& r;
   std::size_t& taken; ///< elements of the frame's array, with the kind
+  std::size_t elements;
 
   void operator()(unknown_message&) { taken = 1; }
   void operator()(hello_message& m) {
@@ -155,15 +193,42 @@ struct unpacker {
     m.reached = r.boolean();
   }
   void operator()(root_message& m) {
-    taken = 2;
+    taken = elements > 2 ? 3 : 2;
     m.hash = r.uint();
+    if (elements > 2)
+      m.members = static_cast<std::uint32_t>(r.uint(UINT32_MAX));
   }
   void operator()(ranges_message& m) {
     taken = 2;
-    if (!r.require(r.array(m.hashes.size()) == m.hashes.size()))
-      return;
-    for (auto& h : m.hashes)
-      h = r.uint();
+    take(r, m.hashes);
+  }
+  void operator()(page_wanted_message& m) {
+    taken = 3;
+    m.first = static_cast<std::uint32_t>(r.uint(pages_records_max));
+    if (r.peek() == reader::kind::nil)
+      return r.nil();
+    const auto set = r.blob(range_set{}.size());
+    if (r.require(set.size() == range_set{}.size()))
+      std::copy(set.begin(), set.end(), m.ranges.emplace().begin());
+  }
+  void operator()(page_message& m) {
+    taken = 5;
+    m.first = static_cast<std::uint32_t>(r.uint(pages_records_max));
+    m.total = static_cast<std::uint32_t>(r.uint(pages_records_max));
+    for (auto n = r.array(page_records_max); n > 0 && r.ok(); --n)
+      if (!member_document::decode(r, m.records.emplace_back()))
+        return;
+    for (auto n = r.array(page_reports_max); n > 0 && r.ok(); --n)
+      if (!report::decode(r, m.reports.emplace_back()))
+        return;
+  }
+  void operator()(roll_message& m) {
+    taken = 3;
+    m.salt = r.uint();
+    if (r.peek() == reader::kind::nil)
+      r.nil();
+    else
+      take(r, m.hashes.emplace());
   }
 };
 
@@ -207,7 +272,7 @@ bool decode(const_bytes in, membership_message& out) {
     return false;
   select(r.uint(), out);
   std::size_t taken = 0;
-  std::visit(unpacker{r, taken}, out);
+  std::visit(unpacker{r, taken, elements}, out);
   if (!r.require(taken <= elements))
     return false;
   for (auto i = taken; i < elements; ++i)

@@ -3,6 +3,7 @@
 #include "net/membership/record.hpp"
 
 #include <array>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -18,6 +19,9 @@ inline constexpr std::size_t news_reports_max = 1024;
 inline constexpr std::size_t digest_entries_max = 1024;
 inline constexpr std::size_t want_ids_max = 1024;
 inline constexpr std::size_t heard_max = 4096;
+inline constexpr std::size_t page_records_max = 32; ///< all but the last
+inline constexpr std::size_t page_reports_max = 128;
+inline constexpr std::size_t pages_records_max = 1U << 20U; ///< in all pages
 inline constexpr std::size_t membership_frame_bytes_max =
     std::size_t{64} * 1024;
 /// @}
@@ -90,12 +94,40 @@ using range_hashes = std::array<std::uint64_t, 256>;
 struct root_message {
   static constexpr std::uint64_t kind = 10;
   std::uint64_t hash = 0;
+  /// How many the sender knows: whoever knows far fewer joins there.
+  std::optional<std::uint32_t> members{};
 };
 /// A receiver answers with digests of some ranges that differ, and with all
 /// that it holds of those where the sender holds nothing (zero).
 struct ranges_message {
   static constexpr std::uint64_t kind = 11;
   range_hashes hashes{};
+};
+/// @}
+/// A bit per range, the lowest of the first byte first.
+using range_set = std::array<std::uint8_t, 32>;
+/// @name Joining a large mesh (join.hpp)
+/// @{
+/// Asks for `page_records_max` members from `first` on, in the order in which
+/// the receiver knows them: sponsors first. With `ranges`: of those only.
+struct page_wanted_message {
+  static constexpr std::uint64_t kind = 12;
+  std::uint32_t first = 0;
+  std::optional<range_set> ranges;
+};
+/// Members and what they report. All pages but the last are full of members.
+struct page_message {
+  static constexpr std::uint64_t kind = 13;
+  std::uint32_t first = 0;
+  std::uint32_t total = 0;
+  std::vector<member_document> records;
+  std::vector<report> reports;
+};
+/// Asks, without hashes, for the hashes of the ids that the receiver knows.
+struct roll_message {
+  static constexpr std::uint64_t kind = 14;
+  std::uint64_t salt = 0;
+  std::optional<range_hashes> hashes;
 };
 /// @}
 /// A kind of a newer version.
@@ -105,7 +137,8 @@ using membership_message =
     std::variant<unknown_message, hello_message, news_message, summary_message,
                  digest_message, want_message, own_record_message,
                  verdict_message, dial_back_message, dial_back_result_message,
-                 root_message, ranges_message>;
+                 root_message, ranges_message, page_wanted_message,
+                 page_message, roll_message>;
 
 /// One beat. Small: 20 of them per second and peer.
 struct beat_message {

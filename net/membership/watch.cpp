@@ -209,7 +209,7 @@ void membership::state::link_down(const link_info& link, link_end why,
     return;
   }
   if (!links_all() && !needs_link(link.node, *m))
-    return forget_strangers();
+    return forget_strangers(out);
   switch (why) {
   case link_end::end_of_stream:
     mark_lost(link.node, *p, evidence::end_of_stream, now, out);

@@ -98,7 +98,7 @@ void membership::state::rewire(time_point now, membership_effects& out) {
     if (around_.count(node) == 0)
       want(node, out);
   take_back_unplaced();
-  forget_strangers();
+  forget_strangers(out);
 }
 
 /// What this node said of those whom it doesn't observe any more counts for
@@ -115,7 +115,7 @@ void membership::state::take_back_unplaced() {
 }
 
 /// Whoever has no link here and needs none is a member like all others.
-void membership::state::forget_strangers() {
+void membership::state::forget_strangers(membership_effects& out) {
   for (auto i = peers_.begin(); i != peers_.end();) {
     const auto& [node, p] = *i;
     const auto* m = book_.find(node);
@@ -126,6 +126,8 @@ void membership::state::forget_strangers() {
     }
     if (p.saw == sight::heard)
       ++hears_version_;
+    if (p.wanted)
+      out.emplace_back(unwant_link{node}); // it never answered
     i = peers_.erase(i);
   }
 }

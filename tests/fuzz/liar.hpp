@@ -30,7 +30,7 @@ public:
   void act(input& i) {
     const auto what = i.u8();
     const auto from = 1 + i.u8() % liars;
-    switch (what % (crowd_ > 0 ? 14 : 12)) {
+    switch (what % (crowd_ > 0 ? 17 : 12)) {
     case 0:
       frame(from, channel::membership, i.piece());
       break;
@@ -91,9 +91,39 @@ public:
     case 10:
       pass(std::chrono::milliseconds{i.u8() * 8});
       break;
-    case 12:
-      say(from, root_message{number(i)});
+    case 12: {
+      root_message m{number(i), {}};
+      if (i.u8() % 2 == 0)
+        m.members = i.u16();
+      say(from, m);
       break;
+    }
+    case 14: {
+      page_wanted_message m;
+      m.first = i.u8() % 4 * page_records_max;
+      if (i.u8() % 2 == 0)
+        m.ranges.emplace().fill(i.u8());
+      say(from, m);
+      break;
+    }
+    case 15: {
+      page_message m;
+      m.first = i.u8() % 4 * page_records_max;
+      m.total = i.u16();
+      for (auto n = i.u8() % page_records_max; n > 0; --n)
+        m.records.push_back(document(i));
+      if (i.u8() % 2 == 0)
+        m.reports.push_back(told(i));
+      say(from, m);
+      break;
+    }
+    case 16: {
+      roll_message m{number(i), {}};
+      if (i.u8() % 2 == 0)
+        m.hashes.emplace()[i.u8()] = number(i);
+      say(from, m);
+      break;
+    }
     case 13: {
       ranges_message m;
       for (auto n = i.u8() % 8; n > 0; --n)

@@ -111,6 +111,11 @@ outcome status(const session& s) {
     t.row({"members", m["alive"].shown() + " alive, " + m["suspect"].shown()
                           + " suspect, " + m["dead"].shown() + " dead, "
                           + m["left"].shown() + " left"});
+    if (const auto& join = v["join"]; !join.is_nil())
+      t.row({"joining",
+             join["have"].shown() + " of "
+                 + (join["total"].uint() == 0 ? "?" : join["total"].shown())
+                 + " members"});
     t.row({"groups", g["leading"].shown() + " leading, "
                          + g["following"].shown() + " following, "
                          + g["learning"].shown() + " learning"});

@@ -1,7 +1,9 @@
 #pragma once
 #include "net/membership/book.hpp"
+#include "net/membership/join.hpp"
 #include "net/membership/membership.hpp"
 #include "net/membership/messages.hpp"
+#include "net/membership/pages.hpp"
 
 #include <array>
 #include <map>
@@ -12,10 +14,11 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in four files: membership.cpp has the node
+/// The inside of `membership`, in five files: membership.cpp has the node
 /// itself (incarnation, own record, clones) and the calls from outside,
 /// watch.cpp liveness, evidence and reports, gossip.cpp the frames, wiring.cpp
-/// whom it keeps links with, and where news goes.
+/// whom it keeps links with, and where news goes, joining.cpp how it gets to
+/// know a large mesh.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -68,6 +71,7 @@ public:
   [[nodiscard]] const member_book& book() const { return book_; }
   [[nodiscard]] std::shared_ptr<const settled_members> settled() const;
   [[nodiscard]] std::vector<node_id> linked() const;
+  [[nodiscard]] std::optional<join_progress> joining() const;
   /// Everybody observes everybody.
   [[nodiscard]] bool full() const { return book_.on_rings().full(); }
   [[nodiscard]] bool links_all() const { return cfg_.link_all || full(); }
@@ -166,7 +170,7 @@ public:
                   time_point now, membership_effects& out);
   void revisit(time_point now, membership_effects& out);
   void keep_evidence();
-  void forget_strangers();
+  void forget_strangers(membership_effects& out);
   /// Its silence is this node's business.
   [[nodiscard]] bool awaited(const node_id& node, const peer& p) const;
   [[nodiscard]] std::set<node_id> passed_on_to(std::uint64_t item) const;
@@ -231,6 +235,24 @@ public:
   void bad_frame(const node_id& from, const char* what,
                  membership_effects& out);
 
+  // joining.cpp
+  [[nodiscard]] bool wants_to_join(const root_message& m) const;
+  void join_at(const node_id& giver, time_point now, membership_effects& out);
+  /// False: it is none of those.
+  bool joining_frame(const node_id& from, const membership_message& m,
+                     time_point now, membership_effects& out);
+  void give_pages(time_point now, membership_effects& out);
+  void step_joining(time_point now, membership_effects& out);
+  [[nodiscard]] time_point joining_due() const;
+  void tell_progress(membership_effects& out) const;
+  void carry_out(join_orders&& orders, time_point now, membership_effects& out);
+  void take_joined(member_document&& d, time_point now,
+                   membership_effects& out);
+  void joined(const join_done& done, time_point now, membership_effects& out);
+  void dial_for_now(const node_id& node, time_point now,
+                    membership_effects& out);
+  void seek(time_point now, membership_effects& out);
+
   membership_config cfg_;
   random_source& random_;
   node_id self_;
@@ -265,11 +287,17 @@ public:
   time_point changed_at_ = long_ago;  ///< this view, by news
   time_point compared_at_ = long_ago; ///< with one that differed
   node_id evidence_at_;               ///< how far `keep_evidence` has come
-  /// A newcomer to a large mesh takes the members from one that it is linked
-  /// with, as they are there.
-  bool joined_ = false;
-  node_id join_from_;
-  time_point join_until_ = long_ago;
+  /// @}
+  /// @name Joining
+  /// @{
+  joiner join_;
+  page_giver pages_;
+  bool joined_ = false;   ///< it has compared its members with a large mesh's
+  bool rejoined_ = false; ///< in this boot
+  time_point join_told_at_ = long_ago;
+  time_point seek_at_{};
+  duration seek_wait_{};
+  std::optional<members_damaged> damaged_;
   /// @}
   std::uint64_t report_number_ = 0;
   std::map<node_id, member_document> waiting_; ///< for their sponsors

@@ -26,6 +26,10 @@ void run(const_bytes in) {
       for (const auto& d : n->records)
         BANYAN_ASSERT(d.body.size() <= member_record::encoded_bytes_max);
     }
+    if (const auto* p = std::get_if<page_message>(&m)) {
+      BANYAN_ASSERT(p->records.size() <= page_records_max);
+      BANYAN_ASSERT(p->reports.size() <= page_reports_max);
+    }
     if (!std::holds_alternative<unknown_message>(m))
       stable<membership_message>(in);
   }
@@ -85,7 +89,13 @@ std::vector<bytes> seeds() {
         membership_message{dial_back_message{5, {"10.0.0.1", 7600}}},
         membership_message{dial_back_result_message{5, true}},
         membership_message{root_message{78}},
-        membership_message{ranges_message{{1, 0, ~0ULL}}}})
+        membership_message{root_message{79, 10'000}},
+        membership_message{ranges_message{{1, 0, ~0ULL}}},
+        membership_message{page_wanted_message{32, {}}},
+        membership_message{page_wanted_message{0, range_set{1, 0, 255}}},
+        membership_message{page_message{0, 1, {own}, {down}}},
+        membership_message{roll_message{80, {}}},
+        membership_message{roll_message{80, range_hashes{1, 0, ~0ULL}}}})
     out.push_back(encode(m));
   beat_message b;
   b.number = 4;

@@ -172,17 +172,23 @@ TEST_F(records, every_frame_comes_back_and_no_cut_one_does) {
   digest.first = key.id();
   digest.last = key.id();
   digest.entries.push_back({key.id(), incarnation{3}, 7, 99, true});
-  const membership_message all[] = {hello_message{d, {"10.0.0.1", 4000}},
-                                    news_message{{d, d}, {sample_report()}},
-                                    summary_message{1U << 30},
-                                    digest,
-                                    want_message{{key.id()}, {other.id()}},
-                                    own_record_message{d, {}},
-                                    verdict_message{incarnation{5}},
-                                    dial_back_message{77, {"10.0.0.1", 7600}},
-                                    dial_back_result_message{77, true},
-                                    root_message{1ULL << 63},
-                                    ranges_message{{1, 0, ~0ULL}}};
+  const membership_message all[] = {
+      hello_message{d, {"10.0.0.1", 4000}},
+      news_message{{d, d}, {sample_report()}},
+      summary_message{1U << 30},
+      digest,
+      want_message{{key.id()}, {other.id()}},
+      own_record_message{d, {}},
+      verdict_message{incarnation{5}},
+      dial_back_message{77, {"10.0.0.1", 7600}},
+      dial_back_result_message{77, true},
+      root_message{1ULL << 63, 20'000},
+      ranges_message{{1, 0, ~0ULL}},
+      page_wanted_message{64, {}},
+      page_wanted_message{0, range_set{1, 255}},
+      page_message{32, 70, {d}, {sample_report()}},
+      roll_message{~0ULL, {}},
+      roll_message{7, range_hashes{1, ~0ULL}}};
   for (const auto& m : all) {
     const auto b = encode(m);
     membership_message back;
@@ -196,6 +202,9 @@ TEST_F(records, every_frame_comes_back_and_no_cut_one_does) {
     longer.push_back(0xc0);
     EXPECT_TRUE(decode(longer, back)) << m.index();
   }
+  membership_message old; // a root of a version before the count
+  EXPECT_TRUE(decode(encode(root_message{5}), old));
+  EXPECT_FALSE(std::get<root_message>(old).members);
   const bytes unknown{0x92, 0x63, 0x01};
   membership_message back;
   EXPECT_TRUE(decode(unknown, back));
