@@ -33,6 +33,7 @@ struct arguments {
   ls_options ls;
   move_options move;
   drain_options drain;
+  sim_options sim;
 };
 
 /// What the command line asked for.
@@ -56,6 +57,7 @@ public:
     backups();
     calls();
     machines();
+    simulations();
   }
 
   /// The code to exit with when nothing is to be done.
@@ -254,6 +256,40 @@ private:
                 "let groups go on with fewer voters where nobody else may take "
                 "a replica");
     d->add_flag("--cancel", a_.drain.cancel, "take it back");
+  }
+
+  void simulations() {
+    auto* c =
+        add(app_, "sim",
+            "thousands of nodes in virtual time, on this machine alone: "
+            "what becomes of a mesh when nodes die, freeze or are cut off",
+            [this](const session& s) {
+              a_.sim.terminal = ::isatty(STDERR_FILENO) == 1;
+              return simulate(s, a_.sim);
+            });
+    c->add_option("SCENARIO", a_.sim.scenario,
+                  "a TOML file (docs/scale.md); without one and without --at "
+                  "and --calm: single deaths, newcomers, churn, and the loss "
+                  "of a region");
+    c->add_option("--nodes", a_.sim.nodes, "how many, up to 20,000 (1,000)");
+    c->add_option("--regions", a_.sim.regions, "in how many regions (12)");
+    c->add_option("--latency", a_.sim.latency,
+                  "`planet`, where regions are cities (default), or `lan`");
+    c->add_option("--groups", a_.sim.groups,
+                  "groups of three voters in two regions or more, placed as "
+                  "peers place them (0)");
+    c->add_option("--loss", a_.sim.loss, "of all packets, in percent (0)");
+    c->add_option("--seed", a_.sim.seed,
+                  "the same seed, the same course of events (1)");
+    c->add_option("--length", a_.sim.length, "virtual time, as in 90s (60s)");
+    c->add_option("--at", a_.sim.events,
+                  "an event, as in '10s kill count=5', '20s churn percent=1 "
+                  "for=60s' or '30s region_loss region=tokyo'; may be "
+                  "repeated");
+    c->add_flag("--calm", a_.sim.calm, "nothing happens");
+    c->add_option("--csv", a_.sim.csv, "write a line per virtual second here");
+    c->add_flag("--strict", a_.sim.strict, "fail when a goal is missed");
+    c->add_option("--story", a_.sim.story, "play one with a plot of its own");
   }
 
   [[nodiscard]] bool chosen() const { return !app_.get_subcommands().empty(); }

@@ -1,7 +1,6 @@
 // Nodes of a swarm: their processes, what these are charged for, and what they
 // ask for.
 #include "actors/sim/detail/swarm_state.hpp"
-#include "base/codec.hpp"
 
 #include <algorithm>
 
@@ -9,7 +8,6 @@ namespace banyan::sim {
 
 namespace {
 
-constexpr std::uint64_t persisted_version = 1;
 constexpr duration parting = 100ms;   ///< between `left` and the end
 constexpr duration start_spread = 1s; ///< so that not all beat at once
 constexpr std::uint16_t port = 7600;
@@ -45,27 +43,25 @@ index swarm::state::add(std::size_t region) {
 
 void swarm::state::start(index i, const std::vector<index>& seeds) {
   BANYAN_ASSERT(!at(i).core);
-  boot(i, seeds, false);
+  at(i).boot = net::boot_id{network_.array<16>()};
+  boot(i, seeds);
 }
 
-void swarm::state::boot(index i, const std::vector<index>& seeds,
-                        bool settled) {
+void swarm::state::boot(index i, const std::vector<index>& seeds) {
   auto& m = at(i);
-  m.boot = net::boot_id{network_.array<16>()};
   net::membership_config cfg{m.key.clone()};
   cfg.mesh = mesh_;
   cfg.boot = m.boot;
   cfg.disk_incarnation = m.disk;
-  cfg.persisted_members = m.members_on_disk;
+  cfg.settled = m.members_on_disk;
+  cfg.persist_interval = 24h; // they leave `settled` for the next boot
   cfg.listen = address_of(i);
   cfg.region = cfg_.places.name(m.region);
-  cfg.zone = cfg.region + "-" + std::to_string(i % 3);
+  cfg.zone = zone_of(i);
   cfg.verify = verify_;
   cfg.order = order_;
   for (const auto s : seeds)
     cfg.seeds.push_back({address_of(s), std::nullopt});
-  if (settled)
-    cfg.admissions_burst = 10'000;
   if (cfg_.every)
     cfg_.every(cfg);
   ++m.life;
@@ -87,32 +83,41 @@ void swarm::state::boot(index i, const std::vector<index>& seeds,
 }
 
 void swarm::state::start_settled() {
-  bytes known;
-  writer w{known};
-  w.array(2).uint(persisted_version).array(machines_.size());
+  auto all = std::make_shared<net::settled_members>();
+  all->order = order_;
   for (index i = 0; i < machines_.size(); ++i) {
+    auto& m = at(i);
+    m.boot = net::boot_id{network_.array<16>()};
+    m.disk = incarnation{1};
     net::member_record r;
-    r.node = at(i).key.id();
-    r.incarnation = incarnation{1};
+    r.node = m.key.id();
+    r.incarnation = m.disk;
     r.number = 1;
+    r.boot = m.boot;
     r.address = address_of(i);
-    auto d = net::member_document::make(at(i).key, mesh_, r);
+    r.region = cfg_.places.name(m.region);
+    r.zone = zone_of(i);
+    auto d = net::member_document::make(m.key, mesh_, r);
     if (i > 0)
       d.admitted = net::admission::make(at(0).key, mesh_, r.node);
-    d.encode(w);
+    all->put(std::make_shared<const net::member_document>(std::move(d)));
   }
   for (index i = 0; i < machines_.size(); ++i) {
-    at(i).disk = incarnation{1};
-    at(i).members_on_disk = known;
+    at(i).members_on_disk = all;
     outside_.at(now() + network_.between(0ms, start_spread),
-                [this, i] { boot(i, {}, true); });
+                [this, i] { boot(i, {}); });
   }
   run_until(now() + start_spread);
+}
+
+std::string swarm::state::zone_of(index i) const {
+  return cfg_.places.name(at(i).region) + "-" + std::to_string(i % 3);
 }
 
 /// A process has run there and runs no more.
 void swarm::state::end_process(index i) {
   auto& m = at(i);
+  m.members_on_disk = m.core->settled();
   m.core.reset();
   ++m.life;
   m.frozen = false;
@@ -376,8 +381,6 @@ void swarm::state::carry_out(index i, net::membership_effects& effects,
       const auto subject = numbers_.at(c->node);
       note(std::uint64_t{i} << 32U | subject, std::uint64_t(c->to));
       set_opinion(i, subject, opinion_of(c->to), now);
-    } else if (auto* p = std::get_if<net::persist_members>(&effect)) {
-      at(i).members_on_disk = std::move(p->encoded);
     } else if (const auto* n = std::get_if<net::persist_incarnation>(&effect)) {
       event e;
       e.kind = what::persisted;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace banyan::cli {
 
@@ -191,6 +192,26 @@ struct query_options {
   std::optional<std::uint64_t> stale_ms; ///< none: linearizable
 };
 outcome query(const session& s, const query_options& o);
+/// @}
+
+/// @name A mesh that is made up; no peer is asked (sim.cpp)
+/// @{
+struct sim_options {
+  std::string scenario; ///< a TOML file; empty: what the other options say
+  std::optional<std::size_t> nodes, regions, groups;
+  std::optional<std::uint64_t> seed;
+  std::optional<double> loss; ///< in percent
+  std::string latency, length;
+  std::vector<std::string> events; ///< `--at`: added to the scenario's
+  bool calm = false;     ///< without the events that there are by default
+  bool strict = false;   ///< a goal that is missed is an error
+  std::string csv;       ///< a file to write, one line per virtual second
+  std::string story;     ///< one with a plot of its own, instead
+  bool terminal = false; ///< standard error is one
+};
+/// Prints the table at the end, or as far as it came when it was interrupted
+/// (`failed`). @returns `usage` for a bad scenario.
+outcome simulate(const session& s, const sim_options& o);
 /// @}
 
 /// Writes to standard output, with a newline at the end.

@@ -75,7 +75,7 @@ public:
     std::unique_ptr<net::membership> core;
     net::boot_id boot;
     incarnation disk;
-    bytes members_on_disk;
+    std::shared_ptr<const net::settled_members> members_on_disk;
     std::uint32_t region = 0;
     duration last_mile{};
     std::uint64_t life = 0; ///< goes up with each start and end
@@ -102,7 +102,8 @@ public:
   index add(std::size_t region);
   void start(index i, const std::vector<index>& seeds);
   void start_settled();
-  void boot(index i, const std::vector<index>& seeds, bool settled);
+  void boot(index i, const std::vector<index>& seeds);
+  [[nodiscard]] std::string zone_of(index i) const;
   void end_process(index i);
   void kill(index i);
   void unplug(index i);
@@ -170,7 +171,7 @@ public:
   seeded_random network_; ///< of the network
   mesh_id mesh_{std::array<std::uint8_t, 32>{7}};
   std::shared_ptr<shared_verifier> verify_ =
-      std::make_shared<shared_verifier>();
+      std::make_shared<shared_verifier>(mesh_);
   std::shared_ptr<net::ring_order> order_;
   std::vector<std::unique_ptr<machine>> machines_;
   std::unordered_map<node_id, index> numbers_;
