@@ -27,6 +27,21 @@ constexpr auto linger_time = 2s;          // close(): for what was written
 constexpr auto retry_accept_after = 50ms; // no descriptors, no memory
 constexpr int reads_per_event = 4;        // then the others' turn
 constexpr int accepts_per_event = 32;
+constexpr std::size_t names_max = 256; // remembered
+
+std::vector<detail::endpoint> by_the_system(const net::address& name) {
+  auto r = detail::resolve(name.host, name.port);
+  return r ? std::move(r.value()) : std::vector<detail::endpoint>{};
+}
+
+std::vector<detail::endpoint> by(const name_resolver& resolve,
+                                 const net::address& name) {
+  std::vector<detail::endpoint> out;
+  for (const auto& a : resolve(name))
+    if (const auto e = detail::literal(a.host, a.port))
+      out.push_back(*e);
+  return out;
+}
 
 stream_end end_of(int e) noexcept {
   switch (e) {
@@ -94,8 +109,8 @@ struct tcp_streams::core : std::enable_shared_from_this<core> {
     timer pause;
   };
 
-  core(asio_loop& l, workers& w, tcp_limits lim)
-      : loop{l}, work{w}, limits{lim},
+  core(asio_loop& l, workers& w, tcp_limits lim, name_resolver r)
+      : loop{l}, work{w}, limits{lim}, resolver{std::move(r)},
         tokens{static_cast<double>(lim.accepts_burst)}, refilled{l.now()} {}
 
   stream_ptr find(stream_id id) const {
@@ -128,6 +143,13 @@ struct tcp_streams::core : std::enable_shared_from_this<core> {
   }
 
   // -- dialling -------------------------------------------------------------
+
+  /// How often that name was dialled before.
+  std::size_t turn_of(const net::address& name) {
+    if (turns.size() >= names_max)
+      turns.clear();
+    return turns[to_string(name)]++;
+  }
 
   void dial_failed(const stream_ptr& s, stream_end why) {
     if (s->at != phase::dialling)
@@ -394,6 +416,8 @@ struct tcp_streams::core : std::enable_shared_from_this<core> {
   asio_loop& loop;
   workers& work;
   tcp_limits limits;
+  name_resolver resolver; ///< empty: the system
+  std::unordered_map<std::string, std::size_t> turns;
   net::stream_events* events = nullptr;
   std::unordered_map<std::uint64_t, stream_ptr> streams;
   std::vector<std::shared_ptr<listener>> listeners;
@@ -405,8 +429,9 @@ struct tcp_streams::core : std::enable_shared_from_this<core> {
                                                 // handed on before the next
 };
 
-tcp_streams::tcp_streams(asio_loop& l, workers& w, tcp_limits limits)
-    : core_{std::make_shared<core>(l, w, limits)} {
+tcp_streams::tcp_streams(asio_loop& l, workers& w, tcp_limits limits,
+                         name_resolver resolve)
+    : core_{std::make_shared<core>(l, w, limits, std::move(resolve))} {
 }
 
 tcp_streams::~tcp_streams() {
@@ -435,9 +460,13 @@ stream_id tcp_streams::dial(const net::address& to) {
   }
   auto found = std::make_shared<std::vector<detail::endpoint>>();
   const auto sent = core_->work.submit(
-      [found, to] {
-        if (auto r = detail::resolve(to.host, to.port))
-          found->assign(r->rbegin(), r->rend());
+      [found, to, turn = core_->turn_of(to), resolver = core_->resolver] {
+        auto all = resolver ? by(resolver, to) : by_the_system(to);
+        if (!all.empty())
+          std::rotate(all.begin(),
+                      all.begin() + std::ptrdiff_t(turn % all.size()),
+                      all.end());
+        found->assign(all.rbegin(), all.rend());
       },
       [c = core_, s, found] {
         s->to = std::move(*found);

@@ -4,7 +4,10 @@
 #include "net/io/workers.hpp"
 #include "net/link/streams.hpp"
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace banyan::io {
 
@@ -24,15 +27,23 @@ struct tcp_counters {
   std::size_t open = 0, inbound = 0;
 };
 
+/// The addresses of a name, best first, each an IPv4 or IPv6 literal; none if
+/// it has none. Called on a worker; may block.
+using name_resolver =
+    std::function<std::vector<net::address>(const net::address& name)>;
+
 /// Byte streams over TCP (net/link/streams.hpp says what they promise).
 ///
 /// All on the loop's thread, the destructor too, which tears every stream
-/// down. Names are resolved by a worker; when dialling, each address of a name
-/// gets an equal share of the time. `listen` alone resolves a name in place:
-/// it is called while a node starts.
+/// down. Names are resolved by a worker, by the system unless somebody else is
+/// named. When dialling, all addresses of a name are tried until one takes the
+/// connection, each with an equal share of the time; the next dial of that name
+/// begins with the next one, since what answers needn't be what was meant.
+/// `listen` alone resolves a name in place: it is called while a node starts.
 class tcp_streams final : public net::streams {
 public:
-  tcp_streams(asio_loop& l, workers& w, tcp_limits limits = {});
+  tcp_streams(asio_loop& l, workers& w, tcp_limits limits = {},
+              name_resolver resolve = {});
   ~tcp_streams() override;
 
   void set_events(net::stream_events& events) override;

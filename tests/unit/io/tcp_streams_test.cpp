@@ -126,6 +126,53 @@ TEST_F(TcpStreams, ANameWithoutAddressIsUnreachable) {
   EXPECT_EQ(at_client.all[id].dial_failed, stream_end::unreachable);
 }
 
+TEST_F(TcpStreams, TriesEachAddressOfAName) {
+  const auto at = listen();
+  const auto closed = server.listen({"127.0.0.1", 0}).value();
+  server.stop_listening();
+  const auto open = server.listen({"127.0.0.1", 0}).value();
+  tcp_streams named{
+      l, work, {}, [&](const address& name) {
+        EXPECT_EQ(name.host, "mesh.example");
+        EXPECT_EQ(name.port, 7600);
+        return std::vector<address>{at, {"not-a-literal", 1}, closed, open};
+      }};
+  recorder r;
+  named.set_events(r);
+  const auto id = named.dial({"mesh.example", 7600});
+  EXPECT_TRUE(wait([&] { return r.all[id].open; }));
+  EXPECT_EQ(r.all[id].remote, open);
+}
+
+TEST_F(TcpStreams, ANameWhoseAddressesAllRefuseIsRefused) {
+  const auto at = listen();
+  server.stop_listening();
+  tcp_streams named{l, work, {}, [&](const address&) {
+                      return std::vector<address>{at, at, at};
+                    }};
+  recorder r;
+  named.set_events(r);
+  const auto id = named.dial({"mesh.example", 7600});
+  EXPECT_TRUE(wait([&] { return r.all[id].dial_failed.has_value(); }));
+  EXPECT_EQ(r.all[id].dial_failed, stream_end::refused);
+}
+
+// One that takes connections and is no peer must not stand before the others.
+TEST_F(TcpStreams, TheNextDialOfANameBeginsWithItsNextAddress) {
+  const std::vector<address> all{listen(), listen(), listen()};
+  tcp_streams named{l, work, {}, [&](const address&) { return all; }};
+  recorder r;
+  named.set_events(r);
+  for (std::size_t n = 0; n < 4; ++n) {
+    const auto id = named.dial({"mesh.example", 7600});
+    EXPECT_TRUE(wait([&] { return r.all[id].open; }));
+    EXPECT_EQ(r.all[id].remote, all[n % 3]) << n;
+  }
+  const auto other = named.dial({"other.example", 7600});
+  EXPECT_TRUE(wait([&] { return r.all[other].open; }));
+  EXPECT_EQ(r.all[other].remote, all[0]);
+}
+
 TEST_F(TcpStreams, NobodyListeningIsRefused) {
   const auto at = listen();
   server.stop_listening();
