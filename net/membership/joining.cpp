@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t few_more = 8;
 constexpr duration dialled_for = 5s;
 constexpr std::size_t sought_at_once = 4;
-constexpr duration seek_first = 2s;
-constexpr duration seek_last = 32s;
+constexpr duration seek_first = 2s; // as at the start
+constexpr duration seek_last = 8s;
 
 } // namespace
 

@@ -296,7 +296,7 @@ public:
   bool rejoined_ = false; ///< in this boot
   time_point join_told_at_ = long_ago;
   time_point seek_at_{};
-  duration seek_wait_{};
+  duration seek_wait_ = 2s;
   std::optional<members_damaged> damaged_;
   /// @}
   std::uint64_t report_number_ = 0;
