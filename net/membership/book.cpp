@@ -27,6 +27,12 @@ std::uint64_t mix(std::uint64_t h, const_bytes b) noexcept {
   return h;
 }
 
+std::uint64_t hash_of_report(const report& r) {
+  auto h = mix(0, r.subject.view());
+  h = mix(mix(h, r.observer_incarnation.value()), r.number);
+  return mix(h, r.subject_incarnation.value());
+}
+
 } // namespace
 
 member_book::member_book(const node_id& self, const mesh_id& mesh,
@@ -228,16 +234,6 @@ void member_book::prune(index i) {
   }
 }
 
-namespace {
-
-std::uint64_t hash_of_report(const report& r) {
-  auto h = mix(0, r.subject.view());
-  h = mix(mix(h, r.observer_incarnation.value()), r.number);
-  return mix(h, r.subject_incarnation.value());
-}
-
-} // namespace
-
 void member_book::keep_report(index observer, index subject, shared_report r) {
   auto& all = reports_[subject];
   const auto held = std::lower_bound(
@@ -246,11 +242,13 @@ void member_book::keep_report(index observer, index subject, shared_report r) {
   const bool fresh = held == all.end() || (*held)->observer != r->observer;
   change_entry(observer, [&] {
     auto& its = words_[observer];
-    its.hash ^= hash_of_report(*r);
+    auto h = hash_of_report(*r);
     if (fresh)
       its.about.push_back(subject);
     else
-      its.hash ^= hash_of_report(**held);
+      h ^= hash_of_report(**held);
+    its.hash ^= h;
+    its.hash_living ^= is_dead(subject) ? 0 : h;
   });
   if (fresh)
     all.insert(held, std::move(r));
@@ -265,7 +263,9 @@ void member_book::drop_report(index observer, index subject) {
   });
   change_entry(observer, [&] {
     auto& its = words_.at(observer);
-    its.hash ^= hash_of_report(**held);
+    const auto h = hash_of_report(**held);
+    its.hash ^= h;
+    its.hash_living ^= is_dead(subject) ? 0 : h;
     its.about.erase(std::find(its.about.begin(), its.about.end(), subject));
     if (its.about.empty())
       words_.erase(observer);
@@ -303,7 +303,7 @@ report_outcome member_book::put(const report& r) {
   return report_outcome::stored;
 }
 
-digest_message::entry member_book::entry_of(index i) const {
+digest_message::entry member_book::entry_of(index i, bool of_all) const {
   digest_message::entry e;
   e.node = order_->node(i);
   if (const auto* m = at(i)) {
@@ -312,13 +312,14 @@ digest_message::entry member_book::entry_of(index i) const {
     e.dead = m->state == member_state::dead;
   }
   const auto its = words_.find(i);
-  e.reports = its == words_.end() ? 0 : its->second.hash;
+  if (its != words_.end())
+    e.reports = of_all ? its->second.hash : its->second.hash_living;
   return e;
 }
 
 digest_message::entry member_book::entry_of(const node_id& node) const {
   if (const auto i = order_->find(node))
-    return entry_of(*i);
+    return entry_of(*i, rings_.full());
   digest_message::entry e;
   e.node = node;
   return e;
@@ -330,18 +331,31 @@ std::uint64_t member_book::summary() const {
     const auto i = order_->at_position(p);
     if (at(i) == nullptr)
       continue;
-    const auto e = entry_of(i);
+    const auto e = entry_of(i, true);
     h = mix(mix(h, e.node.view()), e.incarnation.value());
     h = mix(mix(mix(h, e.number), e.reports), e.dead ? 1 : 0);
   }
   return h;
 }
 
+/// `i` became a dead one, or ceased to be one.
+void member_book::weigh_words_about(index i) {
+  const auto about = reports_.find(i);
+  if (about == reports_.end())
+    return;
+  for (const auto& r : about->second) {
+    const auto observer = number(r->observer);
+    change_entry(observer, [&] {
+      words_.at(observer).hash_living ^= hash_of_report(*r);
+    });
+  }
+}
+
 /// What the member adds to the hash of its range.
 std::uint64_t member_book::mark_of(index i) const {
   if (at(i) == nullptr)
     return 0;
-  const auto e = entry_of(i);
+  const auto e = entry_of(i, false);
   const auto h =
       mix(mix(mix(0, e.node.view()), e.incarnation.value()), e.number);
   return mix(mix(h, e.reports), e.dead ? 1 : 0);

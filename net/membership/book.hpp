@@ -118,6 +118,11 @@ public:
   /// that it is dead, and too few others in such places have.
   [[nodiscard]] bool lacks_evidence(const node_id& observer,
                                     const node_id& dead) const;
+  /// As many say that the dead one is dead as its places in this view take: a
+  /// newcomer who hears them counts it dead too.
+  [[nodiscard]] bool proved(const node_id& dead) const;
+  /// What reports say about the dead is left out above `full_mesh_max`: who
+  /// knows it dead needs them no more.
   [[nodiscard]] digest_message::entry entry_of(const node_id& node) const;
   [[nodiscard]] std::uint64_t summary() const;
   /// @name Views compared by range: the ids with one and the same first byte
@@ -137,7 +142,8 @@ private:
   /// What one member said, as an observer.
   struct words {
     std::vector<index> about;
-    std::uint64_t hash = 0;
+    std::uint64_t hash = 0;        ///< of all reports,
+    std::uint64_t hash_living = 0; ///< and of those not about the dead
   };
   struct by_id {
     const ring_order* order;
@@ -161,7 +167,11 @@ private:
   void prune(index i);
   void keep_report(index observer, index subject, shared_report r);
   void drop_report(index observer, index subject);
-  [[nodiscard]] digest_message::entry entry_of(index i) const;
+  void weigh_words_about(index i);
+  [[nodiscard]] bool is_dead(index i) const {
+    return members_[i].state == member_state::dead;
+  }
+  [[nodiscard]] digest_message::entry entry_of(index i, bool of_all) const;
   [[nodiscard]] std::uint64_t mark_of(index i) const;
   /// Does what changes the member's entry, and its range's hash with it. Not
   /// one such within another of the same member.

@@ -1,6 +1,8 @@
 #include "base/planted.hpp"
 #include "net/membership/book.hpp"
 
+#include <algorithm>
+
 namespace banyan::net {
 
 namespace {
@@ -22,22 +24,23 @@ bool member_book::observes(const node_id& observer,
   return rings_.full() || rings_.places(observer, subject) > 0;
 }
 
-bool member_book::lacks_evidence(const node_id& observer,
-                                 const node_id& dead) const {
+bool member_book::proved(const node_id& dead) const {
   const auto subject = number(dead);
-  const auto self = number(observer);
   unsigned places = 0;
   std::set<index> sayers; // as many as a death takes, not only places
-  bool placed = false;
-  for (const auto o : rings_.observers(subject)) {
+  for (const auto o : rings_.observers(subject))
     if (accuses(o, subject)) {
       ++places;
       sayers.insert(o);
     }
-    placed = placed || o == self;
-  }
-  return placed && (places < places_to_condemn || sayers.size() < 2)
-         && !accuses(self, subject);
+  return places >= places_to_condemn && sayers.size() >= 2;
+}
+
+bool member_book::lacks_evidence(const node_id& observer,
+                                 const node_id& dead) const {
+  const auto places = rings_.observers(dead);
+  return std::find(places.begin(), places.end(), observer) != places.end()
+         && !accuses(number(observer), number(dead)) && !proved(dead);
 }
 
 member_state member_book::judge(const member& m) const {
@@ -94,7 +97,11 @@ void member_book::judge_again(index i, std::vector<change>& out) {
   if (now == m.state)
     return;
   out.push_back({order_->node(i), m.state, now});
+  const bool weighs =
+      (m.state == member_state::dead) != (now == member_state::dead);
   change_entry(i, [&] { m.state = now; });
+  if (weighs)
+    weigh_words_about(i);
 }
 
 void member_book::count_full() {

@@ -13,8 +13,13 @@ constexpr std::size_t digest_entries_per_frame = 200;
 constexpr duration dial_back_interval = 1s;
 /// A view that keeps changing is compared every so many times only.
 constexpr int views_compared = 5;
-/// Of the ranges that two views differ in, so many are compared at once.
+/// Of the ranges that two views differ in, so many are compared at once; and
+/// where more of them differ, more is missing than what is on its way.
 constexpr std::size_t ranges_compared_max = 8;
+/// A range that has not changed for so many digest intervals.
+constexpr std::uint8_t ranges_calm = 2;
+/// Answers to deaths in one digest that this node knows nothing of.
+constexpr std::size_t deaths_asked_max = 16;
 
 node_id lowest_id(std::uint8_t range = 0) {
   std::array<std::uint8_t, node_id::size> id{};
@@ -369,11 +374,15 @@ void membership::state::on_news(const node_id& from, const news_message& m,
   for (const auto& r : m.reports) {
     if (r.observer == self_)
       continue;
+    const bool over = proved_dead(r.subject);
     switch (book_.put(r)) {
     case report_outcome::stored:
       ++counters_.reports_new;
       count_dirty_ = true;
-      flood_report(r, from);
+      if (!over)
+        flood_report(r, from);
+      if (!full())
+        recount(now, out); // the next ones may be about one who is dead by now
       if (auto* p = find_peer(r.subject); r.down && p != nullptr) {
         // Somebody misses it: look at once.
         if (p->link && p->pinged_at + cfg_.liveness.beat_group <= now) {
@@ -411,6 +420,14 @@ bool membership::state::needs(const node_id& to, const node_id& author,
   if (to == from || to == author)
     return false;
   return author == self_ || !hears(author, to);
+}
+
+/// On the rings a report about one that is dead, as others can be shown, is
+/// passed on no more.
+bool membership::state::proved_dead(const node_id& node) const {
+  const auto* m = book_.find(node);
+  return !full() && m != nullptr && m->state == member_state::dead
+         && book_.proved(node);
 }
 
 /// The author of an item tells everybody whom it is linked with; whoever has it
@@ -516,24 +533,47 @@ void membership::state::on_root(const node_id& from, const root_message& m,
     return;
   // While news is on its way two views differ for a moment: no need to compare
   // them. But where there always is some, what was missed has to come too.
-  const bool changing = now < changed_at_ + cfg_.digest_interval;
+  const bool changing = now < changed_at_ + cfg_.digest_interval && !far_apart_;
   if (changing && now < compared_at_ + views_compared * cfg_.digest_interval)
     return;
   compared_at_ = now;
   ++counters_.digests;
-  send(from, ranges_message{book_.ranges()}, out);
+  ranges_message mine{book_.ranges(), {}};
+  for (std::size_t i = 0; i < mine.hashes.size(); ++i)
+    if (range_moves(i))
+      mine.moving[i / 8] |= static_cast<std::uint8_t>(1U << i % 8);
+  send(from, mine, out);
+}
+
+/// Once per digest interval.
+void membership::state::look_at_ranges() {
+  for (std::size_t i = 0; i < ranges_seen_.size(); ++i) {
+    auto& calm = ranges_calm_[i];
+    calm = ranges_seen_[i] != book_.ranges()[i]
+               ? std::uint8_t{0}
+               : std::min<std::uint8_t>(calm + 1U, ranges_calm);
+  }
+  ranges_seen_ = book_.ranges();
+}
+
+bool membership::state::range_moves(std::size_t range) const {
+  return ranges_calm_[range] < ranges_calm
+         || ranges_seen_[range] != book_.ranges()[range];
 }
 
 void membership::state::on_ranges(const node_id& from, peer& p,
                                   const ranges_message& m,
                                   membership_effects& out) {
   std::vector<std::uint8_t> differing;
+  std::vector<std::uint8_t> calm; // of them
   for (std::size_t i = 0; i < m.hashes.size(); ++i) {
     const auto range = static_cast<std::uint8_t>(i);
     if (m.hashes[i] == book_.ranges()[i])
       continue;
     if (m.hashes[i] != 0) {
       differing.push_back(range);
+      if ((m.moving[i / 8] >> i % 8 & 1U) == 0 && !range_moves(i))
+        calm.push_back(range);
       continue;
     }
     for (const auto& node : book_.within(lowest_id(range), highest_id(range))) {
@@ -542,6 +582,9 @@ void membership::state::on_ranges(const node_id& from, peer& p,
         p.news_reports.emplace(r->observer, r->subject);
     }
   }
+  far_apart_ = differing.size() > ranges_compared_max;
+  if (!far_apart_)
+    differing = std::move(calm);
   // Others at other times: who draws them at random comes to all in the end.
   for (std::size_t n = 0; n < ranges_compared_max && n < differing.size();
        ++n) {
@@ -555,6 +598,7 @@ void membership::state::on_digest(const node_id& from, peer& p,
                                   membership_effects& out) {
   want_message want;
   std::set<node_id> named;
+  std::size_t asked = 0;
   for (const auto& e : m.entries) {
     if (e.node < m.first || m.last < e.node) {
       bad_frame(from, "a digest out of its range", out);
@@ -579,8 +623,17 @@ void membership::state::on_digest(const node_id& from, peer& p,
       p.news_records.insert(e.node);
     if (e.reports != mine.reports) {
       for (const auto& r : book_.reports_by(e.node))
-        p.news_reports.emplace(r->observer, r->subject);
+        if (full() || book_.find(r->subject)->state != member_state::dead)
+          p.news_reports.emplace(r->observer, r->subject);
       want.observers.push_back(e.node);
+    }
+    if (!full() && e.dead != mine.dead && e.incarnation == mine.incarnation) {
+      // Who knows it dead shows the other why, once it hears of the difference.
+      if (mine.dead)
+        for (const auto& r : book_.reports_about(e.node))
+          p.news_reports.emplace(r->observer, r->subject);
+      else if (e.node != self_ && asked++ < deaths_asked_max)
+        send_digest(from, e.node, e.node, out);
     }
     if (!e.dead || e.incarnation != mine.incarnation)
       continue;

@@ -396,6 +396,7 @@ void membership::state::tick(time_point now, membership_effects& out) {
         linked.push_back(node);
     }
     retry_waiting(now, out);
+    look_at_ranges();
     if (!linked.empty())
       send_summary(linked[random_.below(linked.size())], out);
     revisit(now, out);
@@ -428,7 +429,7 @@ void membership::state::finish(time_point now, membership_effects& out) {
   if (running()) {
     for (auto& [node, p] : peers_)
       if (p.link && (!p.news_records.empty() || !p.news_reports.empty())
-          && p.news_sent + cfg_.flood_interval <= now)
+          && p.news_sent + flood_interval() <= now)
         send_news(node, p, now, out);
     if (members_dirty_ && persisted_at_ + persist_interval() <= now) {
       members_dirty_ = false;
@@ -458,7 +459,7 @@ time_point membership::state::next_due() const {
     due = std::min(due, rolled_back_at_);
   for (const auto& [node, p] : peers_)
     if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
-      due = std::min(due, p.news_sent + cfg_.flood_interval);
+      due = std::min(due, p.news_sent + flood_interval());
   if (members_dirty_)
     due = std::min(due, persisted_at_ + persist_interval());
   return due;

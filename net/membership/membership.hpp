@@ -67,6 +67,7 @@ struct membership_config {
   /// Members whose sponsor is not known yet, kept in the hope of it.
   std::size_t waiting_max = 64;
   duration flood_interval = 10ms; ///< at most one frame of news per peer and
+  duration flood_interval_rings = 40ms; ///< the same in a large mesh
   std::size_t frame_bytes_max =
       std::size_t{16} * 1024; ///< so large; more waits
   duration digest_interval = 1s;

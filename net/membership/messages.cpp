@@ -98,8 +98,9 @@ struct packer {
       w.uint(*m.members);
   }
   void operator()(const ranges_message& m) const {
-    w.array(2).uint(m.kind);
+    w.array(3).uint(m.kind);
     put(w, m.hashes);
+    w.blob(m.moving);
   }
   void operator()(const page_wanted_message& m) const {
     w.array(3).uint(m.kind).uint(m.first);
@@ -201,6 +202,12 @@ struct unpacker {
   void operator()(ranges_message& m) {
     taken = 2;
     take(r, m.hashes);
+    if (!r.ok() || elements < 3)
+      return;
+    taken = 3;
+    const auto moving = r.blob(m.moving.size());
+    if (r.require(moving.size() == m.moving.size()))
+      std::copy(moving.begin(), moving.end(), m.moving.begin());
   }
   void operator()(page_wanted_message& m) {
     taken = 3;

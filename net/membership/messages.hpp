@@ -86,6 +86,8 @@ struct dial_back_result_message {
   std::uint64_t token = 0;
   bool reached = false;
 };
+/// A bit per range, the lowest of the first byte first.
+using range_set = std::array<std::uint8_t, 32>;
 /// One hash per range of node ids: those with one and the same first byte.
 using range_hashes = std::array<std::uint64_t, 256>;
 /// @name Above `full_mesh_max` members, instead of `summary`
@@ -102,10 +104,10 @@ struct root_message {
 struct ranges_message {
   static constexpr std::uint64_t kind = 11;
   range_hashes hashes{};
+  /// Those that have changed of late: if they differ, then for a moment only.
+  range_set moving{};
 };
 /// @}
-/// A bit per range, the lowest of the first byte first.
-using range_set = std::array<std::uint8_t, 32>;
 /// @name Joining a large mesh (join.hpp)
 /// @{
 /// Asks for `page_records_max` members from `first` on, in the order in which

@@ -211,6 +211,12 @@ public:
   void on_ranges(const node_id& from, peer& p, const ranges_message& m,
                  membership_effects& out);
   void send_summary(const node_id& to, membership_effects& out);
+  void look_at_ranges();
+  [[nodiscard]] bool range_moves(std::size_t range) const;
+  [[nodiscard]] bool proved_dead(const node_id& node) const;
+  [[nodiscard]] duration flood_interval() const {
+    return full() ? cfg_.flood_interval : cfg_.flood_interval_rings;
+  }
   void on_dial_back(const node_id& from, peer& p, const dial_back_message& m,
                     time_point now, membership_effects& out);
   put_outcome take_record(const node_id& from, const member_document& d,
@@ -286,7 +292,13 @@ public:
   time_point revisit_at_{};           ///< the next one
   time_point changed_at_ = long_ago;  ///< this view, by news
   time_point compared_at_ = long_ago; ///< with one that differed
-  node_id evidence_at_;               ///< how far `keep_evidence` has come
+  range_hashes ranges_seen_{};        ///< a digest interval ago, or less
+  /// By range: for so many intervals it has not changed.
+  std::array<std::uint8_t, 256> ranges_calm_{};
+  /// The last view that it was compared with was another in many ranges: more
+  /// than what is on its way.
+  bool far_apart_ = false;
+  node_id evidence_at_; ///< how far `keep_evidence` has come
   /// @}
   /// @name Joining
   /// @{

@@ -14,14 +14,17 @@ std::size_t mesh::add() {
   const auto i = machines_.size();
   machines_.push_back(std::make_unique<machine>(identity::generate(random_)));
   machines_[i]->at = {"10.0.0." + std::to_string(i + 1), 7600};
+  enlist(i);
   return i;
 }
 
 std::size_t mesh::index_of(const node_id& node, std::size_t from) const {
   auto found = machines_.size();
-  for (std::size_t i = 0; i < machines_.size(); ++i)
-    if (machines_[i]->key.id() == node
-        && (found == machines_.size() || linked(from, i)))
+  const auto all = by_id_.find(node);
+  if (all == by_id_.end())
+    return found;
+  for (const auto i : all->second)
+    if (found == machines_.size() || linked(from, i))
       found = i; // of two clones, the one with the link
   return found;
 }
@@ -31,6 +34,7 @@ std::size_t mesh::clone_of(std::size_t original, const address& elsewhere) {
   auto& m = *machines_[original];
   machines_.push_back(std::make_unique<machine>(m.key.clone()));
   machines_[i]->at = elsewhere;
+  enlist(i);
   machines_[i]->disk = m.disk;
   machines_[i]->members_on_disk = m.members_on_disk;
   return i;
@@ -255,6 +259,8 @@ void mesh::carry_out(std::size_t i, membership_effects effects) {
       const auto l = links_.find(k);
       ++frames;
       frame_bytes += f->payload.size();
+      const auto kind = f->channel == channel::beat ? 0U : f->payload[1];
+      bytes_by_kind[std::min<std::size_t>(kind, 23)] += f->payload.size();
       if (l == links_.end() || cut_between(i, to))
         continue;
       auto& clear = i == k.first ? l->second.clear_a : l->second.clear_b;
@@ -411,8 +417,8 @@ void mesh::connect(std::size_t from, std::size_t to) {
   const auto k = key_of(from, to);
   // One link per node pair: of two clones, the later one has it.
   for (const auto& [near, far] : {std::pair{from, to}, std::pair{to, from}})
-    for (std::size_t other = 0; other < size(); ++other)
-      if (other != far && id(other) == id(far) && linked(near, other)) {
+    for (const auto other : by_id_[id(far)])
+      if (other != far && linked(near, other)) {
         const auto old = key_of(near, other);
         end_link(old,
                  near == old.first ? link_end::replaced : link_end::goodbye,

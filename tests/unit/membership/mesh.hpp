@@ -6,6 +6,7 @@
 #include <memory>
 #include <queue>
 #include <set>
+#include <unordered_map>
 
 namespace banyan::net::testing {
 
@@ -120,6 +121,8 @@ public:
 
   std::uint64_t frames = 0;
   std::uint64_t frame_bytes = 0;
+  /// The same by kind of frame; beats under 0.
+  std::array<std::uint64_t, 24> bytes_by_kind{};
   std::uint64_t trace = 0; ///< a hash of all that happened
 
 private:
@@ -132,6 +135,7 @@ private:
       return at != o.at ? o.at < at : o.order < order;
     }
   };
+  void enlist(std::size_t i) { by_id_[id(i)].push_back(i); }
   using pair = std::pair<std::size_t, std::size_t>;
   struct stream {
     link_id id;
@@ -163,6 +167,7 @@ private:
   seeded_random random_;
   mesh_id mesh_{std::array<std::uint8_t, 32>{7}};
   std::vector<std::unique_ptr<machine>> machines_;
+  std::unordered_map<node_id, std::vector<std::size_t>> by_id_;
   std::priority_queue<task> tasks_;
   std::uint64_t order_ = 0;
   std::uint64_t links_made_ = 0;

@@ -183,7 +183,7 @@ TEST_F(records, every_frame_comes_back_and_no_cut_one_does) {
       dial_back_message{77, {"10.0.0.1", 7600}},
       dial_back_result_message{77, true},
       root_message{1ULL << 63, 20'000},
-      ranges_message{{1, 0, ~0ULL}},
+      ranges_message{{1, 0, ~0ULL}, {7}},
       page_wanted_message{64, {}},
       page_wanted_message{0, range_set{1, 255}},
       page_message{32, 70, {d}, {sample_report()}},

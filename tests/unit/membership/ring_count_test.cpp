@@ -378,6 +378,41 @@ TEST(ranges_of_views, are_equal_for_equal_views_however_they_came_about) {
   EXPECT_EQ(a.book->ranges(), b.book->ranges());
 }
 
+TEST(ranges_of_views, leave_out_what_is_said_about_the_dead) {
+  ring_book a{80};
+  ring_book b{80};
+  const auto s = a.well_observed();
+  const auto o = a.observers(s);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_FALSE(a.book->proved(a.id(s)));
+    a.down(o[i].first, s);
+    b.down(o[7 - i].first, s);
+  }
+  ASSERT_EQ(a.state(s), member_state::dead);
+  EXPECT_TRUE(a.book->proved(a.id(s)));
+  EXPECT_EQ(a.book->ranges(), b.book->ranges()); // five of eight, whichever
+  EXPECT_NE(a.book->summary(), b.book->summary());
+  const auto before = a.book->ranges();
+  a.down(o[5].first, s);
+  EXPECT_EQ(a.book->ranges(), before);
+  a.book->put_trusted(a.document(o[0].first, 7)); // no proof any more
+  a.count();
+  a.book->put_trusted(a.document(o[1].first, 7));
+  a.count();
+  EXPECT_EQ(a.state(s), member_state::dead);
+  EXPECT_FALSE(a.book->proved(a.id(s)));
+  a.book->put_trusted(a.document(s, 2)); // it lives, and nobody accuses it
+  a.count();
+  ring_book fresh{80};
+  for (const auto& [i, inc] :
+       {std::pair<std::size_t, std::uint64_t>{o[0].first, 7},
+        {o[1].first, 7},
+        {s, 2}})
+    fresh.book->put_trusted(fresh.document(i, inc));
+  fresh.count();
+  EXPECT_EQ(a.book->ranges(), fresh.book->ranges());
+}
+
 TEST(ranges_of_views, name_the_members_that_differ) {
   ring_book a{80};
   ring_book b{80};
