@@ -93,6 +93,10 @@ private:
         [this](const session& s) { return init(s, a_.name); })
         ->add_option("NAME", a_.name, "what the mesh is called")
         ->required();
+    add(app_, "bench",
+        "measure this machine: its tier in a mesh, and what keeps it from the "
+        "next",
+        [this](const session& s) { return bench(s, !a_.data.empty()); });
     auto* keygen = app_.add_subcommand("keygen", "make a key: node or client");
     keygen->require_subcommand(1);
     add(*keygen, "node", "a node's identity, in advance",

@@ -27,6 +27,9 @@ outcome init(const session& s, const std::string& name);
 outcome keygen_node(const session& s, const std::string& file);
 /// `mesh_file` empty: the only NAME.mesh of the current folder.
 outcome keygen_client(const session& s, const std::string& mesh_file);
+/// Measures this machine and the file system of the data directory (bench.cpp);
+/// unless that was given by name, it need not be there yet.
+outcome bench(const session& s, bool data_given);
 /// @}
 
 /// @name Looks (look.cpp)

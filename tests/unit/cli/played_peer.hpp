@@ -60,7 +60,8 @@ protected:
 
   run_result banyan(std::vector<std::string> args,
                     const std::string& input = "") {
-    args.insert(args.begin(), {BANYAN_PROGRAM, "--data", dir.path()});
+    args.insert(args.begin(),
+                {BANYAN_PROGRAM, "--data", data.empty() ? dir.path() : data});
     banyan::test::put(dir / "in", input);
     const auto pid = start(args);
     int status = 0;
@@ -71,6 +72,7 @@ protected:
   }
 
   banyan::test::folder dir;
+  std::filesystem::path data; ///< another one than `dir`, when given
 
 private:
   struct handler final : io::http_handler {
