@@ -528,7 +528,7 @@ void membership::state::on_root(const node_id& from, const root_message& m,
     return;
   }
   if (wants_to_join(m))
-    return join_at(from, now, out);
+    return join_at(from, m.members.value_or(0), now, out);
   if (join_.active())
     return;
   // While news is on its way two views differ for a moment: no need to compare

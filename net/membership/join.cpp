@@ -83,7 +83,8 @@ void joiner::reset() {
   result_ = {};
 }
 
-void joiner::begin(const node_id& giver, time_point now, join_orders& out) {
+void joiner::begin(const node_id& giver, std::size_t members, time_point now,
+                   join_orders& out) {
   if (active())
     return;
   reset();
@@ -92,16 +93,16 @@ void joiner::begin(const node_id& giver, time_point now, join_orders& out) {
   dials_ = 0;
   dial_at_ = now + limits_.dial_interval / 2;
   phase_ = phase::paging;
-  sources_.push_back({giver, {}, {}, 0, {}, now, {}});
+  sources_.push_back({giver, {}, {}, 0, {}, 1, now, {}});
+  sources_[0].expected = static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(members, 1, limits_.members_max));
   ask_on(sources_[0], now, out);
 }
 
-/// Asks for one page while it isn't known how many there are, then for as many
-/// as may be on their way.
+/// For as many as may be on their way.
 void joiner::ask_on(teller& s, time_point now, join_orders& out) {
-  const std::size_t ahead = s.total ? limits_.pages_ahead : 1;
-  while (s.asked.size() < ahead
-         && (s.total ? s.next < *s.total : s.next == 0)) {
+  const auto until = std::max(s.total.value_or(s.expected), 1U);
+  while (s.asked.size() < limits_.pages_ahead && s.next < until) {
     if (s.asked.empty())
       s.heard_at = now;
     s.asked.insert(s.next);
@@ -222,7 +223,7 @@ void joiner::on_roll(const node_id& from, const roll_message& m, time_point now,
       || rolls_asked_.erase(from) == 0 || sources_.size() >= sources_max
       || refused_.count(from) > 0)
     return;
-  sources_.push_back({from, {}, {}, 0, {}, now, *m.hashes});
+  sources_.push_back({from, {}, {}, 0, {}, 1, now, *m.hashes});
   if (rolls() >= witnesses_wanted)
     compare(now, out);
 }
@@ -274,7 +275,7 @@ void joiner::choose_giver(const std::vector<node_id>& linked, time_point now,
     return;
   }
   sources_.push_back(
-      {others[random_.below(others.size())], {}, {}, 0, {}, now, {}});
+      {others[random_.below(others.size())], {}, {}, 0, {}, 1, now, {}});
   ask_on(sources_[0], now, out);
 }
 

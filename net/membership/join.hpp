@@ -85,7 +85,7 @@ public:
     /// So few members are taken on the word of one: as many as it could have
     /// let in itself at once.
     std::size_t believed_max = 64;
-    std::size_t pages_ahead = 24;     ///< asked for and not here yet
+    std::size_t pages_ahead = 64;     ///< asked for and not here yet
     std::size_t verified_at_once = 8; ///< documents; two signatures each
     std::size_t taken_at_once = 128;
     std::size_t reports_at_once = 12;
@@ -110,8 +110,10 @@ public:
   /// Whoever gives the members; none while nobody does.
   [[nodiscard]] const node_id& giver() const noexcept;
 
-  /// Joins at `giver`, a linked member. Ignored while active.
-  void begin(const node_id& giver, time_point now, join_orders& out);
+  /// Joins at `giver`, a linked member that says it knows so many; zero: it
+  /// doesn't say. Ignored while active.
+  void begin(const node_id& giver, std::size_t members, time_point now,
+             join_orders& out);
   void on_page(const node_id& from, const page_message& m, time_point now,
                join_orders& out);
   void on_roll(const node_id& from, const roll_message& m, time_point now,
@@ -138,6 +140,7 @@ private:
     std::set<std::uint32_t> asked;
     std::uint32_t next = 0;
     std::optional<std::uint32_t> total;
+    std::uint32_t expected = 1; ///< before the first page says
     time_point heard_at{};
     std::optional<range_hashes> roll; ///< of a witness
     [[nodiscard]] bool complete() const {

@@ -28,12 +28,12 @@ bool membership::state::wants_to_join(const root_message& m) const {
          && *m.members > mine + mine / 8 + cfg_.admissions_burst;
 }
 
-void membership::state::join_at(const node_id& giver, time_point now,
-                                membership_effects& out) {
+void membership::state::join_at(const node_id& giver, std::size_t members,
+                                time_point now, membership_effects& out) {
   rejoined_ = true;
   join_told_at_ = now;
   join_orders orders;
-  join_.begin(giver, now, orders);
+  join_.begin(giver, members, now, orders);
   carry_out(std::move(orders), now, out);
   tell_progress(out);
 }

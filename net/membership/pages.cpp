@@ -117,7 +117,8 @@ void page_giver::step(const member_book& book, time_point now,
                        limits_.bytes_at_once);
   }
   budget_at_ = now;
-  while (!waiting_.empty() && budget_ > 0) {
+  for (std::size_t n = 0;
+       n < limits_.answers_at_once && !waiting_.empty() && budget_ > 0; ++n) {
     auto [by, what] = std::move(waiting_.front());
     waiting_.pop_front();
     if (const auto i = waiting_of_.find(by); --i->second == 0)

@@ -20,8 +20,9 @@ public:
   struct limits {
     double bytes_per_second = 4.0 * 1024 * 1024;
     double bytes_at_once = 2.0 * 1024 * 1024;
-    std::size_t waiting_max = 512;
-    std::size_t waiting_of_one = 32;
+    std::size_t waiting_max = 1024;
+    std::size_t waiting_of_one = 80;
+    std::size_t answers_at_once = 8; ///< in one turn
     duration remembered = 60s;
   };
   struct answer {

@@ -243,7 +243,8 @@ public:
 
   // joining.cpp
   [[nodiscard]] bool wants_to_join(const root_message& m) const;
-  void join_at(const node_id& giver, time_point now, membership_effects& out);
+  void join_at(const node_id& giver, std::size_t members, time_point now,
+               membership_effects& out);
   /// False: it is none of those.
   bool joining_frame(const node_id& from, const membership_message& m,
                      time_point now, membership_effects& out);

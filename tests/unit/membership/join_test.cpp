@@ -120,7 +120,8 @@ protected:
     else
       m.pages.asked(newcomer.id(), std::get<roll_message>(ask.what), now);
     std::vector<page_giver::answer> answers;
-    m.pages.step(m.book, now, answers);
+    while (m.pages.deadline() <= now)
+      m.pages.step(m.book, now, answers);
     for (auto& a : answers) {
       if (lie)
         lie(ask.to, a.what);
@@ -155,7 +156,7 @@ protected:
   }
   void begin(std::size_t giver) {
     join_orders out;
-    j.begin(id(giver), now, out);
+    j.begin(id(giver), 0, now, out);
     carry(std::move(out));
   }
 
@@ -202,6 +203,19 @@ TEST_F(joining, verifies_in_slices_and_asks_for_a_bounded_number_of_pages) {
   EXPECT_LE(most_verified, 16U); // of 50 µs
   EXPECT_LE(most_waiting, joiner::limits{}.pages_ahead);
   EXPECT_GE(verify.signatures, 600U); // and all of them
+}
+
+TEST_F(joining, asks_for_no_more_pages_at_once_because_one_says_there_are) {
+  for (std::size_t i = 0; i < 3; ++i)
+    knows(i, 300);
+  join_orders out;
+  j.begin(id(0), 1U << 30U, now, out);
+  carry(std::move(out));
+  EXPECT_EQ(asked.size(), 1000 / page_records_max + 1); // of `members_max`
+  run();
+  ASSERT_TRUE(done);
+  EXPECT_EQ(taken.size(), 300U);
+  EXPECT_TRUE(blamed.empty());
 }
 
 TEST_F(joining, tells_how_far_it_is) {
@@ -463,7 +477,11 @@ TEST(pages, name_sponsors_before_those_whom_they_let_in) {
   const time_point now{1h};
   for (std::uint32_t first = 0; first < 300; first += page_records_max)
     m.pages.asked(all().keys[5].id(), page_wanted_message{first, {}}, now);
-  m.pages.step(m.book, now, answers);
+  while (m.pages.deadline() <= now) {
+    const auto before = answers.size();
+    m.pages.step(m.book, now, answers);
+    EXPECT_LE(answers.size(), before + page_giver::limits{}.answers_at_once);
+  }
   std::set<node_id> named;
   std::size_t early = 0;
   for (const auto& a : answers)
