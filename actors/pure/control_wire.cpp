@@ -161,6 +161,19 @@ struct frame_writer {
   void operator()(const distances_told& f) {
     write_body(head(w, control_kind::distances, 1), f);
   }
+  void operator()(const view_wanted& f) {
+    write_body(head(w, control_kind::view_wanted, 2), f);
+  }
+  void operator()(const view_told& f) {
+    head(w, control_kind::view_told, 1);
+    encode(f.view, out);
+  }
+  void operator()(const instances_told& f) {
+    write_body(head(w, control_kind::instances, 2), f);
+  }
+  void operator()(const documents_sum& f) {
+    write_body(head(w, control_kind::documents_sum, 2), f);
+  }
   void operator()(const pinned_replicas& f) {
     write_body(head(w, control_kind::pinned, 1), f);
   }
@@ -464,6 +477,8 @@ bool decode(const_bytes in, control_frame& out) {
     return take<secret_proof>(r, 3, count, out);
   case control_kind::view:
     return count == 2 && decode(body, out.emplace<group_view>());
+  case control_kind::view_told:
+    return count == 2 && decode(body, out.emplace<view_told>().view);
   case control_kind::documents:
     return take<documents_held>(r, 1, count, out);
   case control_kind::document:
@@ -524,6 +539,12 @@ bool decode(const_bytes in, control_frame& out) {
     return take<node_load>(r, 3, count, out);
   case control_kind::distances:
     return take<distances_told>(r, 1, count, out);
+  case control_kind::view_wanted:
+    return take<view_wanted>(r, 2, count, out);
+  case control_kind::instances:
+    return take<instances_told>(r, 2, count, out);
+  case control_kind::documents_sum:
+    return take<documents_sum>(r, 2, count, out);
   case control_kind::pinned:
     return take<pinned_replicas>(r, 1, count, out);
   case control_kind::pin_wanted:

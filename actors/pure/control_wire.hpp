@@ -4,6 +4,7 @@
 #include "actors/pure/door_wire.hpp"
 #include "actors/pure/hardware/challenge_wire.hpp"
 #include "actors/pure/home_wire.hpp"
+#include "actors/pure/keepers_wire.hpp"
 #include "actors/pure/module_wire.hpp"
 #include "actors/pure/moves_wire.hpp"
 #include "actors/pure/operator_wire.hpp"
@@ -65,6 +66,12 @@ enum class control_kind : std::uint8_t {
   instance = 37,  ///< the sender serves a stateless app, or no more
   load = 38,      ///< how loaded the sender is
   distances = 39, ///< how far the sender measures others to be
+
+  // Where not everybody is linked with everybody (keepers_wire.hpp).
+  view_wanted = 40,   ///< who leads this group, or serves this app?
+  view_told = 41,     ///< the answer, not from the leader itself
+  instances = 42,     ///< the answer for a stateless app
+  documents_sum = 43, ///< over the documents that the sender holds
 
   // What hardware is there (hardware/challenge_wire.hpp).
   challenge = 49,        ///< please prove what you claim
@@ -239,7 +246,8 @@ using control_frame = std::variant<
     operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
     logs_wanted, logs_held, event_told, secret_wanted, secret_key,
     version_ready, version_word, instance_word, node_load, distances_told,
-    pinned_replicas, pin_wanted, hardware_challenge, hardware_answer>;
+    pinned_replicas, pin_wanted, hardware_challenge, hardware_answer,
+    view_wanted, view_told, instances_told, documents_sum>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

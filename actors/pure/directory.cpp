@@ -55,6 +55,10 @@ void decode_replicas(reader& r, std::vector<replica_view>& out) {
   }
 }
 
+bool is_later(const group_view& v, const group_view& than) {
+  return v.term != than.term ? than.term < v.term : than.number < v.number;
+}
+
 } // namespace
 
 void encode(const group_view& v, bytes& out) {
@@ -115,8 +119,12 @@ void directory::remove_app(const app_id& id) {
   const auto gone = hidden_.find(id);
   const auto shards =
       gone == hidden_.end() ? shown->second.shards : gone->second.shards;
-  for (std::uint32_t s = 0; s < shards; ++s)
+  for (std::uint32_t s = 0; s < shards; ++s) {
     views_.erase(group_id{id, s});
+    told_views_.erase(group_id{id, s});
+    doubted_.erase(group_id{id, s});
+  }
+  ++views_changed_;
   if (gone != hidden_.end())
     hidden_.erase(gone);
   else
@@ -166,13 +174,34 @@ bool directory::put_view(const group_view& v) {
                    : v.group.shard >= a->shards)
     return false;
   const auto [at, fresh] = views_.try_emplace(v.group, v);
-  if (fresh)
-    return true;
-  const auto& old = at->second;
-  if (v.term < old.term || (v.term == old.term && v.number <= old.number))
+  const bool hearsay = !fresh && told_views_.erase(v.group) != 0;
+  if (!fresh && !hearsay && !is_later(v, at->second))
     return false;
+  doubted_.erase(v.group);
   at->second = v;
+  ++views_changed_;
   return true;
+}
+
+bool directory::put_told(const group_view& v) {
+  const auto* a = find_app(v.group.app);
+  if (a == nullptr || v.group.shard >= a->shards)
+    return false;
+  const auto [at, fresh] = views_.try_emplace(v.group, v);
+  if (!fresh && doubted_.erase(v.group) == 0 && !is_later(v, at->second))
+    return false;
+  const bool same = !fresh && at->second.leader.node == v.leader.node
+                    && at->second.term == v.term
+                    && at->second.number == v.number;
+  told_views_.insert(v.group);
+  at->second = v;
+  ++views_changed_;
+  return !same;
+}
+
+void directory::doubt(const group_id& g) {
+  if (views_.count(g) != 0)
+    doubted_.insert(g);
 }
 
 const group_view* directory::view(const group_id& g) const {
@@ -266,6 +295,19 @@ std::uint64_t directory::instance_number(const app_id& of,
     return 0;
   const auto n = s->second.numbers.find(node);
   return n == s->second.numbers.end() ? 0 : n->second;
+}
+
+void directory::put_instances_told(
+    const app_id& of, const std::map<node_id, std::uint64_t>& nodes,
+    const std::function<bool(const node_id&)>& spare) {
+  if (find_app(of) == nullptr)
+    return;
+  for (const auto& node : std::set<node_id>{instances(of)})
+    if (nodes.count(node) == 0 && !spare(node))
+      put_instance(of, node, false);
+  for (const auto& [node, number] : nodes)
+    if (!spare(node))
+      put_instance(of, node, true, number);
 }
 
 } // namespace banyan

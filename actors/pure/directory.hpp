@@ -84,8 +84,21 @@ public:
 
   /// Above so many views, those of unknown apps are refused.
   static constexpr std::size_t unknown_views_max = 20'000;
-  /// True when `v` is news: a later term, or a later number of the same.
+  /// True when `v` is news: a later term, or a later number of the same. From
+  /// its leader; takes the place of whatever others said.
   bool put_view(const group_view& v);
+  /// The same at second hand: never instead of what its leader said, unless
+  /// that is in doubt or older. Of known apps only.
+  bool put_told(const group_view& v);
+  /// Who asked the leader of that view was disappointed: whatever is told next
+  /// counts.
+  void doubt(const group_id& g);
+  /// Of a view that there is: its leader didn't say it to this node.
+  [[nodiscard]] bool at_second_hand(const group_id& g) const {
+    return told_views_.count(g) != 0;
+  }
+  /// Goes up with each change of the views.
+  [[nodiscard]] std::uint64_t views_changed() const { return views_changed_; }
   /// Null until a leader has announced itself.
   [[nodiscard]] const group_view* view(const group_id& g) const;
   template <class F>
@@ -120,6 +133,11 @@ public:
   /// Of the version that the instance there runs; 0: none is known.
   [[nodiscard]] std::uint64_t instance_number(const app_id& of,
                                               const node_id& node) const;
+  /// Where instances serve, from somebody who should know it: all of them, but
+  /// for nodes that `spare` holds for, which speak for themselves.
+  void put_instances_told(const app_id& of,
+                          const std::map<node_id, std::uint64_t>& nodes,
+                          const std::function<bool(const node_id&)>& spare);
 
   /// Who is in this node's region; without it everybody is.
   void set_nearness(std::function<bool(const node_id&)> near) {
@@ -142,6 +160,9 @@ private:
   std::map<app_id, app> hidden_; ///< behind one with a smaller id in `apps_`
   std::unordered_map<app_id, std::string> names_;
   std::unordered_map<group_id, group_view> views_;
+  std::set<group_id> told_views_; ///< of those, at second hand
+  std::set<group_id> doubted_;    ///< likewise
+  std::uint64_t views_changed_ = 0;
   std::unordered_map<app_id, served> served_;
   std::unordered_map<node_id, std::set<app_id>> told_; ///< who serves what
 };

@@ -30,12 +30,15 @@ inline constexpr feature_bits instance_secrets = 1U << 4;
 /// Answers control frame 49, a challenge of its hardware, and says in its member
 /// record whose claims it found false. Who lacks the bit isn't challenged.
 inline constexpr feature_bits hardware = 1U << 7;
+/// Answers who leads a group that it keeps the view of, and compares documents
+/// by their sum: control frames 40 to 43. No log asks for it.
+inline constexpr feature_bits keepers = 1U << 8;
 } // namespace feature
 
 /// All that this build knows.
 inline constexpr feature_bits features_known =
     feature::versions | feature::stateless | feature::backups
-    | feature::instance_secrets | feature::hardware;
+    | feature::instance_secrets | feature::hardware | feature::keepers;
 
 /// Whether whoever knows `known` may meet what needs `needed`.
 constexpr bool knows(feature_bits known, feature_bits needed) noexcept {

@@ -554,6 +554,14 @@ void membership::use_link(const node_id& node, time_point now,
   s_->finish(now, out);
 }
 
+bool membership::release_link(const node_id& node, time_point now,
+                              membership_effects& out) {
+  s_->begin(now);
+  const bool released = s_->release_link(node, now, out);
+  s_->finish(now, out);
+  return released;
+}
+
 void membership::set_shares_group(const node_id& node, bool shares) {
   s_->set_shares_group(node, shares);
 }

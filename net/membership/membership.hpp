@@ -317,6 +317,10 @@ public:
   /// Something is to be sent to that member: makes a link if there is none, and
   /// keeps it until `link_idle` after the last such call.
   void use_link(const node_id& node, time_point now, membership_effects& out);
+  /// Takes `use_link` back, to make room for other links: closes the link, or
+  /// dials no more. False: it is needed for something else, and stays.
+  bool release_link(const node_id& node, time_point now,
+                    membership_effects& out);
   /// Whether the two share a group: then beats go faster.
   void set_shares_group(const node_id& node, bool shares);
   /// The hash of the (group, term) pairs that this node leads and `node` has a

@@ -60,6 +60,28 @@ void membership::state::use_link(const node_id& node, time_point now,
   want(node, out);
 }
 
+bool membership::state::release_link(const node_id& node, time_point now,
+                                     membership_effects& out) {
+  auto* p = find_peer(node);
+  const auto* m = book_.find(node);
+  if (p == nullptr || m == nullptr || links_all())
+    return false;
+  const auto used = std::exchange(p->used_until, long_ago);
+  if (needs_link(node, *m)) {
+    p->used_until = used;
+    return false;
+  }
+  if (std::exchange(p->wanted, false))
+    out.emplace_back(unwant_link{node});
+  p->idle_since = never;
+  if (p->link) {
+    p->link.reset();
+    see(node, *p, sight::unheard, now);
+    out.emplace_back(close_link{node});
+  }
+  return true;
+}
+
 /// After a change of the rings: other neighbours, perhaps.
 void membership::state::rewire(time_point now, membership_effects& out) {
   const auto& rings = book_.on_rings();

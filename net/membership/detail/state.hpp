@@ -51,6 +51,8 @@ public:
   /// True when that changed something.
   bool heard(const node_id& from, time_point now, membership_effects& out);
   void use_link(const node_id& node, time_point now, membership_effects& out);
+  bool release_link(const node_id& node, time_point now,
+                    membership_effects& out);
   void set_shares_group(const node_id& node, bool shares);
   void set_leads(const node_id& node, std::uint64_t hash);
   void set_oldest_fsync(std::optional<time_point> since) {

@@ -143,6 +143,12 @@ struct bounds {
     for (const auto& [to, rtt] : f.to)
       BANYAN_ASSERT(rtt >= 0s && rtt <= 60s);
   }
+  void operator()(const view_wanted&) const {}
+  void operator()(const view_told& f) const { (*this)(f.view); }
+  void operator()(const instances_told& f) const {
+    BANYAN_ASSERT(f.nodes.size() <= instances_told::nodes_max);
+  }
+  void operator()(const documents_sum&) const {}
   void operator()(const pinned_replicas& f) const {
     BANYAN_ASSERT(f.groups.size() <= pinned_replicas_max);
     for (std::size_t i = 0; i < f.groups.size(); ++i) {
@@ -274,6 +280,10 @@ std::vector<bytes> seeds() {
       instance_word{g.app, 3, true},
       node_load{1000, 12, 3400},
       distances_told{{{node, 300us}}},
+      view_wanted{g},
+      view_told{view},
+      instances_told{g.app, {{node, 3}}},
+      documents_sum{2, 1U << 31},
       distances_told{},
       pinned_replicas{{g}},
       pinned_replicas{},

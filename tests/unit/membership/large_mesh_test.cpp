@@ -510,6 +510,35 @@ TEST(used_links, are_made_when_asked_for_and_closed_when_idle) {
   EXPECT_EQ(m.all<peer_gone>(0).size(), 1U); // its partner knows at once
 }
 
+TEST(used_links, are_given_up_to_make_room_unless_something_else_needs_them) {
+  mesh m{79};
+  m.found_again(40);
+  m.run_for(60s);
+  std::size_t far = 1;
+  while (m.linked(0, far))
+    ++far;
+  m.call(0, [&](auto& c, auto& out) { c.use_link(m.id(far), m.now, out); });
+  ASSERT_TRUE(m.run_until([&] { return m.linked(0, far); }, 1s));
+  const auto release = [&](std::size_t n) {
+    bool released = false;
+    m.call(0, [&](auto& c, auto& out) {
+      released = c.release_link(m.id(n), m.now, out);
+    });
+    return released;
+  };
+  EXPECT_TRUE(release(far));
+  EXPECT_TRUE(m.run_until([&] { return !m.linked(0, far); }, 1s));
+  m.run_for(5s);
+  EXPECT_FALSE(m.linked(0, far));
+  std::size_t near = 1;
+  while (!m.linked(0, near))
+    ++near;
+  m.call(0, [&](auto& c, auto& out) { c.use_link(m.id(near), m.now, out); });
+  EXPECT_FALSE(release(near)); // a neighbour on a ring
+  m.run_for(5s);
+  EXPECT_TRUE(m.linked(0, near));
+}
+
 INSTANTIATE_TEST_SUITE_P(sizes, large_mesh, ::testing::ValuesIn(sizes()));
 
 } // namespace

@@ -20,6 +20,50 @@ TEST(directory, a_later_term_or_number_is_news) {
   EXPECT_EQ(d.leader(group), node(3));
 }
 
+TEST(directory, what_others_say_of_a_leader_counts_less_than_its_own_word) {
+  directory d;
+  EXPECT_FALSE(d.put_told(view_of(group, 5, 1))); // of no app that is known
+  d.put_app(one_group(1, "ledger"));
+  EXPECT_TRUE(d.put_told(view_of(group, 900, 1, 3)));
+  EXPECT_TRUE(d.at_second_hand(group));
+  EXPECT_FALSE(d.put_told(view_of(group, 6, 2, 3))); // it is older
+  EXPECT_TRUE(d.put_view(view_of(group, 6, 2, 3)));  // its own word
+  EXPECT_FALSE(d.at_second_hand(group));
+  EXPECT_FALSE(d.put_told(view_of(group, 6, 3, 3)));
+  EXPECT_EQ(d.leader(group), node(2));
+  EXPECT_TRUE(d.put_told(view_of(group, 7, 3, 1)));
+  EXPECT_EQ(d.leader(group), node(3));
+}
+
+TEST(directory, who_is_in_doubt_gives_way_to_whatever_is_told_next) {
+  directory d;
+  d.put_app(one_group(1, "ledger"));
+  ASSERT_TRUE(d.put_told(view_of(group, 900, 1, 3))); // a lie
+  EXPECT_FALSE(d.put_told(view_of(group, 6, 2, 3)));
+  const auto changed = d.views_changed();
+  d.doubt(group);
+  EXPECT_TRUE(d.put_told(view_of(group, 6, 2, 3)));
+  EXPECT_EQ(d.leader(group), node(2));
+  EXPECT_NE(d.views_changed(), changed);
+  EXPECT_FALSE(d.put_told(view_of(group, 5, 1, 3))); // no doubt is left
+}
+
+TEST(directory, instances_are_told_all_but_those_that_speak_for_themselves) {
+  directory d;
+  directory::app a = one_group(1, "hello");
+  a.stateless = true;
+  d.put_app(a);
+  const auto itself = [](const node_id& n) { return n == node(1); };
+  d.put_instance(app(1), node(1), true, 4);
+  d.put_instance(app(1), node(2), true, 4);
+  d.put_instances_told(app(1), {{node(1), 9}, {node(3), 5}}, itself);
+  EXPECT_EQ(d.instances(app(1)), (std::set<node_id>{node(1), node(3)}));
+  EXPECT_EQ(d.instance_number(app(1), node(1)), 4U);
+  EXPECT_EQ(d.instance_number(app(1), node(3)), 5U);
+  d.put_instances_told(app(2), {{node(3), 5}}, itself); // no app that is known
+  EXPECT_TRUE(d.instances(app(2)).empty());
+}
+
 TEST(directory, candidates_begin_with_the_leader_and_name_nobody_twice) {
   directory d;
   d.put_app(one_group(1, "ledger"));

@@ -1,0 +1,79 @@
+#include "actors/pure/link_waits.hpp"
+
+#include <algorithm>
+
+namespace banyan {
+namespace {
+
+constexpr duration told_again = std::chrono::seconds{5};
+/// What a frame costs beside its bytes.
+constexpr std::size_t frame_bytes = 64;
+
+} // namespace
+
+bool link_waits::put(const node_id& to, net::channel c, const_bytes payload,
+                     time_point now) {
+  const auto size = payload.size() + frame_bytes;
+  const auto at = nodes_.find(to);
+  const auto there = at == nodes_.end() ? 0 : at->second.bytes;
+  if (bytes_ + size > bytes_max || there + size > node_bytes_max)
+    return false;
+  auto& w = nodes_.try_emplace(to, waiting{now, 0, {}}).first->second;
+  w.bytes += size;
+  bytes_ += size;
+  w.frames.push_back({c, payload.copy()});
+  return true;
+}
+
+std::vector<waiting_frame> link_waits::take(const node_id& to) {
+  const auto at = nodes_.find(to);
+  if (at == nodes_.end())
+    return {};
+  auto out = std::move(at->second.frames);
+  bytes_ -= at->second.bytes;
+  nodes_.erase(at);
+  return out;
+}
+
+std::vector<node_id> link_waits::late(time_point now) const {
+  std::vector<node_id> out;
+  for (const auto& [node, w] : nodes_)
+    if (now >= w.since + patience)
+      out.push_back(node);
+  return out;
+}
+
+time_point link_waits::deadline() const {
+  auto at = never;
+  for (const auto& [node, w] : nodes_)
+    at = std::min(at, w.since + patience);
+  return at;
+}
+
+bool link_waits::used(const node_id& node, time_point now) {
+  if (uses_.size() >= uses_max && uses_.count(node) == 0)
+    uses_.erase(std::min_element(uses_.begin(), uses_.end(),
+                                 [](const auto& a, const auto& b) {
+                                   return a.second.at < b.second.at;
+                                 }));
+  const auto [at, fresh] = uses_.try_emplace(node, use{now, now});
+  at->second.at = now;
+  if (!fresh && now < at->second.told + told_again)
+    return false;
+  at->second.told = now;
+  return true;
+}
+
+std::vector<node_id> link_waits::idlest() const {
+  std::vector<std::pair<time_point, node_id>> all;
+  for (const auto& [node, u] : uses_)
+    if (nodes_.count(node) == 0)
+      all.emplace_back(u.at, node);
+  std::sort(all.begin(), all.end());
+  std::vector<node_id> out;
+  for (const auto& [at, node] : all)
+    out.push_back(node);
+  return out;
+}
+
+} // namespace banyan

@@ -1,0 +1,171 @@
+// Who keeps views, whom to ask, and what waits for a link.
+#include "actors/pure/keepers.hpp"
+#include "actors/pure/keepers_wire.hpp"
+#include "actors/pure/link_waits.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace banyan {
+namespace {
+
+using namespace std::chrono_literals;
+
+node_id node(std::uint32_t n) {
+  std::array<std::uint8_t, 32> a{};
+  std::uint64_t x = n + 1;
+  for (auto& b : a) { // as keys are: spread over all values
+    x = x * 6364136223846793005 + 1442695040888963407;
+    b = static_cast<std::uint8_t>(x >> 56);
+  }
+  return node_id{a};
+}
+
+group_id group(std::uint32_t shard) {
+  return {app_id{std::array<std::uint8_t, 32>{7}}, shard};
+}
+
+std::vector<node_id> keepers(const group_id& g,
+                             const std::vector<node_id>& all) {
+  keeper_choice k{g};
+  for (const auto& n : all)
+    k.offer(n);
+  return k.take();
+}
+
+std::vector<node_id> nodes(std::uint32_t n) {
+  std::vector<node_id> out;
+  for (std::uint32_t i = 0; i < n; ++i)
+    out.push_back(node(i));
+  return out;
+}
+
+TEST(keepers, are_eight_and_the_same_whatever_the_order_of_members) {
+  auto all = nodes(100);
+  const auto first = keepers(group(3), all);
+  ASSERT_EQ(first.size(), keepers_max);
+  std::reverse(all.begin(), all.end());
+  EXPECT_EQ(keepers(group(3), all), first);
+  EXPECT_NE(keepers(group(4), all), first);
+  EXPECT_EQ(keepers(group(3), nodes(5)).size(), 5U);
+}
+
+TEST(keepers, change_by_one_with_one_member_and_are_spread) {
+  const auto all = nodes(200);
+  std::map<node_id, int> kept;
+  for (std::uint32_t s = 0; s < 500; ++s) {
+    const auto before = keepers(group(s), all);
+    for (const auto& n : before)
+      ++kept[n];
+    auto fewer = all;
+    const auto gone = before[s % keepers_max];
+    fewer.erase(std::find(fewer.begin(), fewer.end(), gone));
+    const auto after = keepers(group(s), fewer);
+    std::size_t same = 0;
+    for (const auto& n : before)
+      same += std::find(after.begin(), after.end(), n) != after.end() ? 1 : 0;
+    EXPECT_EQ(same, keepers_max - 1);
+  }
+  for (const auto& n : all) { // 20 on average
+    EXPECT_GT(kept[n], 4);
+    EXPECT_LT(kept[n], 45);
+  }
+}
+
+TEST(view_questions, go_to_pair_after_pair_and_rest_when_answered) {
+  view_questions q;
+  time_point now{};
+  EXPECT_TRUE(q.want(group(1), now));
+  auto due = q.due(now);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].first, 0U);
+  EXPECT_TRUE(q.want(group(1), now)); // it is being asked
+  EXPECT_TRUE(q.due(now).empty());
+  now += view_questions::patience;
+  ASSERT_EQ(q.due(now).at(0).first, 2U);
+  q.answered(group(1), now);
+  EXPECT_FALSE(q.asks(group(1)));
+  EXPECT_FALSE(q.want(group(1), now)); // it was answered just now
+  now += view_questions::rest;
+  EXPECT_TRUE(q.want(group(1), now));
+  EXPECT_EQ(q.due(now).at(0).first, 0U);
+}
+
+TEST(view_questions, end_when_no_keeper_knows) {
+  view_questions q;
+  time_point now{};
+  ASSERT_TRUE(q.want(group(1), now));
+  std::size_t asked = 0;
+  while (q.asks(group(1))) {
+    asked += q.due(now).size();
+    ASSERT_LT(now, time_point{} + 10s);
+    now = std::max(now, q.deadline());
+  }
+  EXPECT_EQ(asked, keepers_max / view_questions::at_once);
+  now += view_questions::rest;
+  EXPECT_TRUE(q.due(now).empty());
+  EXPECT_EQ(q.deadline(), never); // nothing is left of it
+}
+
+TEST(link_waits, gives_frames_back_in_order_and_bounds_them) {
+  link_waits w;
+  const bytes small{1};
+  const time_point now{};
+  EXPECT_TRUE(w.put(node(1), net::channel::request, small, now));
+  EXPECT_TRUE(w.put(node(1), net::channel::group, bytes{2}, now));
+  EXPECT_TRUE(w.waits(node(1)));
+  EXPECT_EQ(w.deadline(), now + link_waits::patience);
+  const auto out = w.take(node(1));
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out[0].payload, small);
+  EXPECT_EQ(out[1].channel, net::channel::group);
+  EXPECT_FALSE(w.waits(node(1)));
+  const bytes large(link_waits::node_bytes_max - 1000);
+  std::uint32_t n = 0;
+  for (; w.put(node(n), net::channel::bulk, large, now); ++n)
+    EXPECT_FALSE(w.put(node(n), net::channel::bulk, large, now));
+  EXPECT_EQ(n, link_waits::bytes_max / link_waits::node_bytes_max);
+  EXPECT_TRUE(w.late(now).empty());
+  EXPECT_EQ(w.late(now + link_waits::patience).size(), n);
+}
+
+TEST(link_waits, names_the_idlest_and_says_use_now_and_then) {
+  link_waits w;
+  const time_point now{};
+  EXPECT_TRUE(w.used(node(1), now));
+  EXPECT_TRUE(w.used(node(2), now + 1s));
+  EXPECT_FALSE(w.used(node(1), now + 2s)); // it was told 2 s ago
+  EXPECT_EQ(w.idlest(), (std::vector<node_id>{node(2), node(1)}));
+  EXPECT_TRUE(w.put(node(2), net::channel::group, bytes{1}, now));
+  EXPECT_EQ(w.idlest(), std::vector<node_id>{node(1)}); // 2 is awaited
+  EXPECT_TRUE(w.used(node(1), now + 6s));
+  for (std::uint32_t n = 10; n < 10 + 2 * link_waits::uses_max; ++n)
+    w.used(node(n), now + 7s);
+  EXPECT_EQ(w.idlest().size(), link_waits::uses_max);
+}
+
+TEST(documents_sum, tells_apart_what_differs_in_any_order) {
+  const auto a = node(1);
+  const auto b = node(2);
+  documents_sum one;
+  one.add(a.view(), 1, false);
+  one.add(b.view(), 2, false);
+  documents_sum other;
+  other.add(b.view(), 2, false);
+  other.add(a.view(), 1, false);
+  EXPECT_EQ(one, other);
+  other = {};
+  other.add(b.view(), 2, true);
+  other.add(a.view(), 1, false);
+  EXPECT_FALSE(one == other);
+  other = {};
+  other.add(b.view(), 1, false);
+  other.add(a.view(), 2, false);
+  EXPECT_FALSE(one == other);
+}
+
+} // namespace
+} // namespace banyan
