@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -34,16 +35,116 @@ struct scored {
 };
 using placement_order = std::vector<scored>;
 
-placement_order ranked(const digest& group, const placement_need& need,
-                       const std::vector<candidate>& members) {
-  placement_order out;
+using chosen_list = std::vector<const candidate*>;
+
+chosen_list fitting(const placement_need& need,
+                    const std::vector<candidate>& members) {
+  chosen_list out;
   for (const auto& c : members)
     if (why_unfit(c, need) == unfit::none)
-      out.push_back({&c, score(group, c)});
+      out.push_back(&c);
+  return out;
+}
+
+/// How many places of one kind there are; who says nothing of its own is in one
+/// of its own.
+struct places {
+  std::set<std::string> hosts, zones, regions;
+  std::size_t unnamed_hosts = 0, unnamed_zones = 0;
+
+  void add(const candidate& c) {
+    if (c.host.empty())
+      ++unnamed_hosts;
+    else
+      hosts.insert(c.host);
+    if (c.zone.empty())
+      ++unnamed_zones;
+    else
+      zones.insert(c.region + '/' + c.zone);
+    if (!c.unverified)
+      regions.insert(c.region);
+  }
+  /// As much choice as there is among `all`, as far as the need goes; without
+  /// `all`: as much as there ever needs to be.
+  [[nodiscard]] bool enough(const places* all,
+                            const placement_need& need) const {
+    const auto as_much = [&](std::size_t here, std::size_t there,
+                             std::size_t wanted) {
+      return here >= (all == nullptr ? wanted : std::min(there, wanted));
+    };
+    return as_much(count(hosts, unnamed_hosts),
+                   all ? count(all->hosts, all->unnamed_hosts) : 0, need.voters)
+           && as_much(count(zones, unnamed_zones),
+                      all ? count(all->zones, all->unnamed_zones) : 0,
+                      need.voters)
+           && (need.regions_min < 2
+               || as_much(regions.size(), all ? all->regions.size() : 0,
+                          std::max(need.regions_min, 3U)));
+  }
+  static std::size_t count(const std::set<std::string>& named,
+                           std::size_t unnamed) {
+    return named.size() + unnamed;
+  }
+};
+
+/// Of many, those that a group is placed among: the first `width` behind the
+/// group's own place in the order of node ids, and further ones while they
+/// offer less choice than all do.
+chosen_list neighbourhood(const digest& group, const placement_need& need,
+                          chosen_list fit, std::size_t width) {
+  if (fit.size() <= small_mesh_max || width >= fit.size())
+    return fit;
+  const node_id place{group.array()};
+  const auto before = [&](const candidate* a, const candidate* b) {
+    const bool wraps_a = a->node < place;
+    const bool wraps_b = b->node < place;
+    return wraps_a != wraps_b ? wraps_b : a->node < b->node;
+  };
+  const auto at = [&](std::size_t n) {
+    return fit.begin() + static_cast<std::ptrdiff_t>(n);
+  };
+  std::optional<places> all;
+  places here;
+  std::size_t n = 0;
+  for (auto sorted = width;; sorted = std::min(sorted * 2, fit.size())) {
+    std::partial_sort(at(n), at(sorted), fit.end(), before);
+    while (n < sorted
+           && (n < width || !here.enough(all ? &*all : nullptr, need)))
+      here.add(*fit[n++]);
+    if (n < sorted || n == fit.size())
+      break;
+    if (here.enough(nullptr, need))
+      break;
+    if (!all) {
+      all.emplace();
+      for (const auto* c : fit)
+        all->add(*c);
+      if (here.enough(&*all, need))
+        break;
+    }
+  }
+  fit.resize(n);
+  return fit;
+}
+
+std::size_t usual_width(const placement_need& need) {
+  return std::max<std::size_t>(neighbourhood_nodes, need.voters);
+}
+
+placement_order ranked(const digest& group, const chosen_list& among) {
+  placement_order out;
+  for (const auto* c : among)
+    out.push_back({c, score(group, *c)});
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
     return a.score != b.score ? a.score > b.score : a.who->node < b.who->node;
   });
   return out;
+}
+
+placement_order ranked(const digest& group, const placement_need& need,
+                       const std::vector<candidate>& members) {
+  return ranked(group, neighbourhood(group, need, fitting(need, members),
+                                     usual_width(need)));
 }
 
 bool same_place(const std::string& a, const std::string& b) {
@@ -52,8 +153,6 @@ bool same_place(const std::string& a, const std::string& b) {
 bool same_zone(const candidate& a, const candidate& b) {
   return same_place(a.zone, b.zone) && a.region == b.region;
 }
-
-using chosen_list = std::vector<const candidate*>;
 
 /// Those that are sure.
 std::size_t regions_of(const chosen_list& chosen) {
@@ -338,18 +437,31 @@ next_candidate(const digest& group_hash, const placement_need& need,
   for (const auto& c : members)
     if (std::find(kept.begin(), kept.end(), c.node) != kept.end())
       chosen.push_back(&c);
-  auto order = ranked(group_hash, need, members);
+  auto fit = fitting(need, members);
   if (same_region)
-    order.erase(std::remove_if(order.begin(), order.end(),
-                               [&](const scored& s) {
-                                 return s.who->unverified
-                                        || s.who->region != *same_region;
-                               }),
-                order.end());
-  const auto* s = best(order, chosen, excluded, need);
-  if (s == nullptr)
-    return std::nullopt;
-  return s->who->node;
+    fit.erase(std::remove_if(fit.begin(), fit.end(),
+                             [&](const candidate* c) {
+                               return c->unverified
+                                      || c->region != *same_region;
+                             }),
+              fit.end());
+  // Further away only for what the neighbourhood doesn't have.
+  std::optional<node_id> found;
+  int crowd = 0;
+  const auto usual = usual_width(need);
+  for (auto width = usual;; width += width < 4 * usual ? 1 : width) {
+    const auto among = neighbourhood(group_hash, need, fit, width);
+    const auto order = ranked(group_hash, among);
+    if (const auto* s = best(order, chosen, excluded, need)) {
+      const int now = crowding(*s->who, chosen, regions_of(chosen), need);
+      if (!found || now < crowd) {
+        found = s->who->node;
+        crowd = now;
+      }
+    }
+    if ((found && crowd == 0) || among.size() == fit.size())
+      return found;
+  }
 }
 
 digest placement_hash(const_bytes app_nonce, std::uint32_t shard) {

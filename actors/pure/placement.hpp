@@ -49,6 +49,19 @@ enum class unfit : std::uint8_t {
 const char* to_string(unfit why) noexcept;
 [[nodiscard]] unfit why_unfit(const candidate& c, const placement_need& need);
 
+/// @name In large meshes
+/// A node shares groups with few others, whatever their number, so that it
+/// keeps few links: with more fitting members than `small_mesh_max` a group is
+/// placed among `neighbourhood_nodes` of them, which follow its own place in
+/// the order of node ids. Two nodes that far apart at most share groups: a node
+/// has up to eight partners on either side. What that costs in choice is made
+/// up for: as many machines, zones and (if they matter) regions as all members
+/// have are among them, or they are more.
+/// @{
+inline constexpr std::size_t small_mesh_max = 17;
+inline constexpr std::size_t neighbourhood_nodes = 9;
+/// @}
+
 /// Where a group goes, in placement order.
 struct placed {
   std::vector<node_id> nodes; ///< fewer than asked for: see `missing`
@@ -58,9 +71,9 @@ struct placed {
 
 /// Rendezvous hashing, weighted by capacity, over the members that satisfy the
 /// hard constraints; then diversity: no two voters on one node, zone or host
-/// while there is a choice, and as many regions as the spec says. A pure
-/// function: same members, same answer, everywhere; the order in which members
-/// are given does not matter.
+/// while there is a choice, and as many regions as the spec says; in large
+/// meshes among the group's neighbourhood. A pure function: same members, same
+/// answer, everywhere; the order in which members are given does not matter.
 placed place(const digest& group_hash, const placement_need& need,
              const std::vector<candidate>& members);
 

@@ -326,5 +326,110 @@ TEST_F(placing, the_next_candidate_is_of_the_same_region_first) {
   EXPECT_EQ(*near, members.back().node);
 }
 
+// ---- large meshes
+
+using partners_of = std::map<node_id, std::set<node_id>>;
+
+void note_partners(const std::vector<node_id>& group, partners_of& out) {
+  for (const auto& a : group)
+    for (const auto& b : group)
+      if (a != b)
+        out[a].insert(b);
+}
+
+TEST_F(placing, in_a_large_mesh_a_node_has_at_most_sixteen_partners) {
+  region("eu", 100, 100);
+  for (const std::uint32_t voters : {3U, 5U, 9U}) {
+    need.voters = voters;
+    partners_of partners;
+    std::map<node_id, std::size_t> held;
+    for (std::uint32_t s = 0; s < 2000; ++s) {
+      const auto p = group(s);
+      ASSERT_EQ(p.nodes.size(), voters);
+      note_partners(p.nodes, partners);
+      for (const auto& n : p.nodes)
+        ++held[n];
+    }
+    for (const auto& [node, with] : partners)
+      EXPECT_LE(with.size(), 16U);
+    EXPECT_EQ(held.size(), 100U); // nobody is left out
+    for (const auto& [node, n] : held)
+      EXPECT_LE(n, voters * 20U * 4); // four times the average
+  }
+}
+
+TEST_F(placing, in_a_large_mesh_diversity_is_as_it_was) {
+  for (const auto* r : {"eu", "us", "as"})
+    region(r, 40, 3);
+  need.regions_min = 2;
+  partners_of partners;
+  for (std::uint32_t s = 0; s < 300; ++s) {
+    const auto p = group(s);
+    EXPECT_EQ(distinct(p, &candidate::region), 3U);
+    EXPECT_EQ(distinct(p, &candidate::host), 3U);
+    note_partners(p.nodes, partners);
+  }
+  need.regions = {"us"}; // all of it is as large
+  need.regions_min = 0;
+  for (std::uint32_t s = 0; s < 100; ++s)
+    EXPECT_EQ(distinct(group(s), &candidate::zone), 3U);
+}
+
+TEST_F(placing, in_a_large_mesh_one_that_goes_moves_its_own_groups_only) {
+  region("eu", 100, 4);
+  std::vector<placed> before;
+  for (std::uint32_t s = 0; s < 500; ++s)
+    before.push_back(group(s));
+  const auto gone = members[17].node;
+  members.erase(members.begin() + 17);
+  std::size_t moved = 0;
+  for (std::uint32_t s = 0; s < 500; ++s) {
+    const auto now = group(s).nodes;
+    const auto& old = before[s].nodes;
+    std::size_t stay = 0;
+    for (const auto& n : old)
+      stay += std::count(now.begin(), now.end(), n) != 0 ? 1 : 0;
+    const bool had = std::count(old.begin(), old.end(), gone) != 0;
+    EXPECT_GE(stay, had ? 1U : 2U);
+    moved += stay < 3 ? 1 : 0;
+  }
+  EXPECT_LT(moved, 9U * 500 / 100 * 2);
+}
+
+TEST_F(placing, in_a_large_mesh_replacements_keep_to_the_neighbourhood) {
+  for (const std::size_t zones : {100U, 5U}) {
+    members.clear();
+    region("eu", 100, zones);
+    partners_of partners;
+    for (std::uint32_t s = 0; s < 1000; ++s) {
+      const auto hash = placement_hash(as_bytes("app"), s);
+      auto voters = group(s).nodes;
+      const auto lost = voters[s % 3];
+      voters.erase(voters.begin() + s % 3);
+      const auto next =
+          next_candidate(hash, need, members, voters, {lost}, "eu");
+      ASSERT_TRUE(next);
+      voters.push_back(*next);
+      note_partners(voters, partners);
+    }
+    // With few zones it is worth a step or two to find another one.
+    for (const auto& [node, with] : partners)
+      EXPECT_LE(with.size(), zones == 100 ? 16U : 24U);
+  }
+}
+
+TEST_F(placing, in_a_large_mesh_what_is_rare_is_found_far_away) {
+  region("eu", 300, 5);
+  const auto there = members[7].node;
+  members[7].region = "us";
+  const auto hash = placement_hash(as_bytes("app"), 3);
+  const auto next = next_candidate(hash, need, members, group(3).nodes, {},
+                                   std::string{"us"});
+  EXPECT_EQ(next, there);
+  need.regions_min = 2;
+  const auto all = group(3).nodes; // one of them is the only one elsewhere
+  EXPECT_EQ(std::count(all.begin(), all.end(), there), 1);
+}
+
 } // namespace
 } // namespace banyan
