@@ -44,7 +44,7 @@ std::vector<node_id> backup_service::sources_of(const group_id& g,
   });
   std::vector<node_id> out;
   for (const auto& r : all)
-    if (r.node == ctx_.self() || ctx_.members->hears(r.node))
+    if (ctx_.reaches(r.node))
       out.push_back(r.node);
   return out;
 }

@@ -1,5 +1,6 @@
 #include "actors/node/context.hpp"
 
+#include "actors/node/reach.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
@@ -148,14 +149,55 @@ std::uint64_t node_context::leads_hash(const node_id& leader,
   return sum;
 }
 
+bool node_context::full_mesh() const {
+  return members == nullptr || members->full();
+}
+
+bool node_context::is_linked(const node_id& who) const {
+  return links != nullptr && links->find(who) != nullptr;
+}
+
+bool node_context::reaches(const node_id& who) const {
+  if (who == self())
+    return true;
+  if (members == nullptr)
+    return false;
+  return members->hears(who)
+         || (!members->full() && !is_linked(who)
+             && members->state_of(who) == net::member_state::alive);
+}
+
+void node_context::use_link(const node_id& who) {
+  if (far != nullptr)
+    far->use(who);
+}
+
+void node_context::ask_view(const group_id& g, bool doubted) {
+  if (far != nullptr)
+    far->ask(g, doubted);
+}
+
 bool node_context::send(const node_id& to, net::channel c,
                         const_bytes payload) {
   if (links == nullptr)
     return false;
-  if (!links->send(to, c, payload)) {
+  if (const auto sent = links->send(to, c, payload); !sent) {
+    if (sent.error() == net::send_errc::not_linked && far != nullptr
+        && far->send(to, c, payload))
+      return true;
     ++counters.sends_refused;
     return false;
   }
+  if (far != nullptr)
+    far->used(to, c);
+  flush_links_later();
+  return true;
+}
+
+bool node_context::tell(const node_id& to, net::channel c,
+                        const_bytes payload) {
+  if (links == nullptr || !links->send(to, c, payload))
+    return false;
   flush_links_later();
   return true;
 }
@@ -172,6 +214,8 @@ void node_context::prove(const node_id& to, const group_id& g) {
 
 void node_context::send_group(const node_id& to, const group_id& g, bool bulk,
                               const_bytes frame) {
+  if (!is_linked(to)) // what is proved is proved on a link
+    return use_link(to);
   prove(to, g);
   send(to, bulk ? net::channel::bulk : net::channel::raft, frame);
 }
@@ -180,8 +224,8 @@ void node_context::broadcast(net::channel c, const_bytes payload) {
   if (links == nullptr)
     return;
   for (const auto& l : links->links())
-    if (l.role == link_role::peer)
-      send(l.node, c, payload);
+    if (l.role == link_role::peer && !tell(l.node, c, payload))
+      ++counters.sends_refused;
 }
 
 void node_context::answer_to(const node_id& router_of, std::uint64_t call,
@@ -204,12 +248,16 @@ void node_context::send_stream(const stream_frame& f) {
     return;
   }
   const auto leader = known.leader(to);
+  if (!leader || !reaches(*leader)) // it is sent again
+    ask_view(to, leader.has_value());
   if (!leader)
     return;
   if (*leader == self()) {
     tell_replica(to, stream_in{f});
     return;
   }
+  if (!is_linked(*leader))
+    return use_link(*leader);
   prove(*leader, f.is_ack ? f.to : f.from);
   bytes b;
   encode(f, b);
@@ -220,7 +268,9 @@ void node_context::publish(const group_view& v) {
   if (!known.put_view(v))
     return;
   caf::anon_send(router, view_in{v.group});
-  broadcast(net::channel::group, encoded_control(v));
+  if (full_mesh() || far == nullptr)
+    return broadcast(net::channel::group, encoded_control(v));
+  far->publish(v);
 }
 
 void node_context::event(event_kind k, std::string app_name, std::string text,

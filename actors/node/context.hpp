@@ -37,6 +37,7 @@ enum class standing : std::uint8_t; // actors/pure/uptime/policy.hpp
 namespace banyan::actors {
 
 class module_shell;
+class reach;
 struct instance_load;
 
 /// Where a node's app hosts come from: real ones, or the simulator's.
@@ -148,6 +149,7 @@ public:
   net::link_table* links = nullptr; ///< the node's
 
   module_shell* modules = nullptr; ///< the peer's; none before it begins
+  reach* far = nullptr;            ///< the node's: to whom there is no link
 
   directory known;   ///< apps: the supervisor; views: node and supervisor
   group_guard guard; ///< the node's
@@ -279,9 +281,28 @@ public:
   [[nodiscard]] const handler_info* handler(const std::string& app_name,
                                             std::string_view command) const;
 
+  /// @name Where not everybody is linked with everybody (reach.hpp)
+  /// @{
+  /// In this node's view everybody has a link with everybody.
+  [[nodiscard]] bool full_mesh() const;
+  /// It is this node, is heard on a link, or has none and is alive for all that
+  /// the mesh knows.
+  [[nodiscard]] bool reaches(const node_id& who) const;
+  [[nodiscard]] bool is_linked(const node_id& who) const;
+  /// Something will be sent to it soon: its link is made now, if it is missing.
+  void use_link(const node_id& who);
+  /// Asks who leads that group, or serves that app, unless it was asked just
+  /// now. `doubted`: what is known of it turned out to be wrong.
+  void ask_view(const group_id& g, bool doubted = false);
+  /// @}
+
   /// Queues a frame for a peer's link and sees that it leaves at the end of
-  /// this turn. False when there is no link or its lane is full: lost.
+  /// this turn. Without a link it waits until one is made, for what goes
+  /// between members that aren't linked all the time. False when it is lost:
+  /// the lane is full, or nothing can be made of that link.
   bool send(const node_id& to, net::channel c, const_bytes payload);
+  /// The same, but for who has a link only, and no reason to keep it.
+  bool tell(const node_id& to, net::channel c, const_bytes payload);
   /// Proves on the link to `to`, once, that this node belongs to `g`.
   void prove(const node_id& to, const group_id& g);
   /// A frame between replicas, after the proof that this link still lacks.
@@ -296,7 +317,8 @@ public:
   /// concerns a stateless app: to who makes calls of it.
   void send_stream(const stream_frame& f);
   /// What a leader here says of its group: for this node's tables, its router
-  /// and every peer.
+  /// and every peer; in a large mesh for the group's other nodes and its
+  /// keepers.
   void publish(const group_view& v);
   /// Notes what happened, for `banyan events` of every peer. `app_name` may be
   /// empty; `about`: the node that it happened to. It is no log line.

@@ -91,10 +91,10 @@ deploy_answer group_supervisor::plan_instances(
   for (const auto& n : chosen.nodes)
     nodes.push_back({n, {}});
   if (!s.secrets.empty())
-    for (const auto& n : place_instances(s, nonce,
-                                         static_cast<std::uint32_t>(
-                                             ctx_.members->members().size()))
-                             .nodes)
+    for (const auto& n :
+         place_instances(s, nonce,
+                         static_cast<std::uint32_t>(candidates(&s).size()))
+             .nodes)
       if (std::find(chosen.nodes.begin(), chosen.nodes.end(), n)
           == chosen.nodes.end())
         nodes.push_back({n, {}});
@@ -335,6 +335,9 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   const auto& app = m.app;
   if (halted_)
     return done({}, "this node's disk is being given up");
+  // In a large mesh not everybody has heard of it.
+  if (!ctx_.full_mesh() && ctx_.is_drained(ctx_.self()))
+    return done({}, "this node is drained");
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
   std::vector<store::documents::change> changes;
   std::map<std::uint32_t, replica_id> made;
@@ -431,7 +434,7 @@ bool group_supervisor::takes_in(time_point now) {
     const replica_ref self{ctx_.self(), r.id};
     // Where nobody leads, nothing is on its way.
     if (const auto* v = ctx_.known.view(g);
-        v != nullptr && ctx_.members->hears(v->leader.node)
+        v != nullptr && ctx_.reaches(v->leader.node)
         && ctx_.known.majority_alive(g)) { // a view outlives its quorum
       for (const auto& l : v->learners)
         if (l.who == self)

@@ -13,8 +13,6 @@
 namespace banyan::actors {
 namespace {
 
-/// In a mesh of so many members everybody may host everything.
-constexpr std::size_t full_mesh_max = 17;
 /// Of the time that a leader waits for a replica to be made.
 constexpr duration code_patience = 4s;
 /// Whoever was asked to host an app keeps its code for so long.
@@ -40,8 +38,8 @@ bool group_supervisor::may_host(const app_record& a) const {
   if (const auto i = instances_.find(a.id);
       i != instances_.end() && (i->second.placed || i->second.actor))
     return true;
-  if (ctx_.members == nullptr || ctx_.members->members().size() > full_mesh_max)
-    return false;
+  if (ctx_.members == nullptr || !ctx_.members->full())
+    return false; // where everybody is linked everybody may host everything
   // As others see it, whatever becomes of its link to itself.
   const auto me = ctx_.members->find(ctx_.self());
   if (!me)
@@ -127,7 +125,8 @@ void group_supervisor::end_waits(time_point now) {
 
 std::vector<candidate> group_supervisor::with_code(std::vector<candidate> all,
                                                    const app_spec& s) const {
-  if (s.modules.empty())
+  // In a large mesh few others say what they have: who is asked fetches it.
+  if (s.modules.empty() || !ctx_.full_mesh())
     return all;
   std::vector<candidate> have;
   for (const auto& c : all) {

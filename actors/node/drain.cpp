@@ -118,7 +118,7 @@ void operator_desk::tick_drain(time_point now) {
       group_standing up;
       for (const auto& x : v->voters) {
         replica_standing s;
-        s.reached = x.who.node == ctx.self() || ctx.members->hears(x.who.node);
+        s.reached = ctx.reaches(x.who.node);
         up.voters.push_back(s);
       }
       d.redundancy = redundancy_of(up);

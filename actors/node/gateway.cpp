@@ -6,6 +6,7 @@
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/gateway_answers.hpp"
 #include "actors/node/openapi.hpp"
+#include "actors/node/reach.hpp"
 #include "actors/pure/all_jobs.hpp"
 #include "base/codec.hpp"
 #include "crypto/secret.hpp"
@@ -137,6 +138,8 @@ void http_gateway::handle(io::http_request q, responder r) {
   }
   if (path[0] != "v1" || path.size() < 2)
     return not_found();
+  if (get && ask_first(q, r))
+    return;
   const auto& what = path[1];
   if (path.size() == 2 && get) {
     if (what == "openapi.json") {
@@ -212,6 +215,39 @@ void http_gateway::handle(io::http_request q, responder r) {
   if (path.size() == 6 && path[3] == "actors" && (get || q.method == "POST"))
     return app_call(q, r, get);
   not_found();
+}
+
+bool http_gateway::ask_first(io::http_request& q, const responder& r) {
+  constexpr std::size_t asked_max = 32; ///< each has keepers of its own
+  const auto& path = q.path;
+  const bool looks = path[1] == "apps"
+                     && (path.size() <= 3
+                         || (path.size() == 4
+                             && (path[3] == "risk" || path[3] == "why"
+                                 || path[3] == "_logs")));
+  if (asked_ || !looks || ctx_.full_mesh() || ctx_.far == nullptr)
+    return false;
+  const bool one = path.size() > 2;
+  std::vector<group_id> groups;
+  for (const auto& [name, app] : ctx_.known.apps())
+    for (std::uint32_t s = 0; s < app.shards && groups.size() < asked_max; ++s)
+      if (const group_id g{app.id, s};
+          one ? name == path[2]
+                    && (app.stateless || ctx_.known.view(g) == nullptr
+                        || ctx_.known.at_second_hand(g))
+              : !app.stateless && ctx_.known.view(g) == nullptr)
+        groups.push_back(g);
+  if (groups.empty())
+    return false;
+  ctx_.far->when_known(std::move(groups),
+                       [this,
+                        q = std::make_shared<io::http_request>(std::move(q)),
+                        r]() mutable {
+                         asked_ = true;
+                         handle(std::move(*q), r);
+                         asked_ = false;
+                       });
+  return true;
 }
 
 // ---- apps

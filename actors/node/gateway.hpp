@@ -37,6 +37,9 @@ public:
 
 private:
   using responder = io::http_responder;
+  /// Of a large mesh it is asked first who leads what this looks at; then the
+  /// request comes again. False: nothing is to be asked.
+  bool ask_first(io::http_request& q, const responder& r);
   // gateway_calls.cpp
   /// What every call begins with, once app, key and command are in `c`: whether
   /// these are names at all, who asks may, the door has room, and by when it is
@@ -100,6 +103,7 @@ private:
   event_streams events_;
   log_streams logs_;
   watch_streams watches_;
+  bool asked_ = false; ///< `ask_first`: it was, for the request that is served
 };
 
 /// @name What `GET` shows, as msgpack (gateway_views.cpp, gateway_metrics.cpp)

@@ -87,8 +87,8 @@ void http_metrics(const io::http_counters& c, metrics& add) {
       n(c.bad_requests));
   add("http_too_large_total", "counter",
       "requests with too large a header or body", n(c.too_large));
-  add("http_evicted_total", "counter",
-      "connections that made room for others", n(c.evicted));
+  add("http_evicted_total", "counter", "connections that made room for others",
+      n(c.evicted));
   add("http_cut_unsent_total", "counter",
       "connections cut since too many answers were unsent", n(c.cut_unsent));
   add("http_too_slow_total", "counter",
@@ -219,9 +219,14 @@ std::string view_metrics(const node_context& ctx, duration uptime,
   add("groups_leading", "gauge", "groups led here", n(r.leading));
   add("groups_following", "gauge", "groups followed here", n(r.following));
   add("groups_learning", "gauge", "groups learned here", n(r.learning));
+  std::size_t linked = 0;
+  for (const auto& l : ctx.links->links())
+    linked += l.role == link_role::peer ? 1 : 0;
+  add("links", "gauge", "peers that a link is up to", n(linked));
   std::size_t alive = 0;
-  for (const auto& m : ctx.members->members())
-    alive += m.state == net::member_state::alive ? 1 : 0;
+  ctx.members->each([&](const net::member_record&, net::member_state s) {
+    alive += s == net::member_state::alive ? 1 : 0;
+  });
   add("members_alive", "gauge", "members thought alive", n(alive));
   return add.take() + instance_metrics(ctx);
 }

@@ -12,9 +12,10 @@ namespace {
 std::optional<node_id> find_node(const node_context& ctx,
                                  const std::string& text, reply& why) {
   std::vector<node_id> fit;
-  for (const auto& m : ctx.members->members())
-    if (!text.empty() && to_string(m.record.node).rfind(text, 0) == 0)
-      fit.push_back(m.record.node);
+  ctx.members->each([&](const net::member_record& m, net::member_state) {
+    if (!text.empty() && to_string(m.node).rfind(text, 0) == 0)
+      fit.push_back(m.node);
+  });
   if (fit.size() == 1)
     return fit.front();
   why.status =

@@ -21,7 +21,7 @@ constexpr std::size_t hashes_max = 20'000;
 constexpr std::size_t excluded_shown = 100;
 
 bool is_up(const node_context& ctx, const node_id& n) {
-  return n == ctx.self() || ctx.members->hears(n);
+  return ctx.reaches(n);
 }
 
 duration takeover_of(const node_context& ctx, const std::string& name) {

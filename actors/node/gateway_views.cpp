@@ -28,6 +28,25 @@ roles roles_of(const node_context& ctx, const node_id& node) {
 
 namespace {
 
+/// Of all groups that this node knows of, a leader's replica once.
+std::unordered_map<node_id, std::uint64_t>
+replicas_by_node(const node_context& ctx) {
+  std::unordered_map<node_id, std::uint64_t> out;
+  for (const auto& [name, app] : ctx.known.apps())
+    for (std::uint32_t s = 0; s < app.shards; ++s)
+      if (const auto* v = ctx.known.view({app.id, s})) {
+        std::set<node_id> on;
+        if (!v->leader.node.is_none())
+          on.insert(v->leader.node);
+        for (const auto* list : {&v->voters, &v->learners})
+          for (const auto& r : *list)
+            on.insert(r.who.node);
+        for (const auto& n : on)
+          ++out[n];
+      }
+  return out;
+}
+
 const char* member_word(net::member_state s) {
   return net::to_string(s);
 }
@@ -57,9 +76,7 @@ group_health health_of(const node_context& ctx, const group_id& g) {
   const auto well = [&](const replica_view& r) {
     return ctx.state_of(g, r.who) == state_phase::whole;
   };
-  const auto alive = [&](const node_id& n) {
-    return n == ctx.self() || ctx.members->hears(n);
-  };
+  const auto alive = [&](const node_id& n) { return ctx.reaches(n); };
   std::size_t living = 0;
   std::size_t all = 0;
   if (v != nullptr) {
@@ -86,7 +103,7 @@ group_health health_of(const node_context& ctx, const group_id& g) {
 // As its leader sees its log, and as its own node sees its state.
 const char* replica_word(const node_context& ctx, const group_id& g,
                          const replica_view& r) {
-  if (r.who.node != ctx.self() && !ctx.members->hears(r.who.node))
+  if (!ctx.reaches(r.who.node))
     return "unreachable";
   switch (ctx.state_of(g, r.who)) {
   case state_phase::pending:
@@ -129,10 +146,11 @@ void modules_view(const node_context& ctx, writer& w, const app_spec& spec) {
   w.array(spec.modules.size());
   for (const auto& m : spec.modules) {
     std::vector<std::pair<node_id, std::uint16_t>> nodes;
-    for (const auto& member : ctx.members->members())
-      if (const auto n = ctx.modules->permille_at(member.record.node, m.hash);
-          n > 0 || member.record.target == m.target)
-        nodes.emplace_back(member.record.node, n);
+    ctx.members->each([&](const net::member_record& member, net::member_state) {
+      if (const auto n = ctx.modules->permille_at(member.node, m.hash);
+          n > 0 || (ctx.full_mesh() && member.target == m.target))
+        nodes.emplace_back(member.node, n);
+    });
     w.map(4).text("target").text(m.target);
     w.text("hash").text(to_hex(m.hash.view())).text("size").uint(m.size);
     w.text("nodes").array(nodes.size());
@@ -335,8 +353,8 @@ bytes view_moves(const node_context& ctx) {
 
 bytes view_status(const node_context& ctx, duration uptime) {
   std::map<net::member_state, std::uint64_t> count;
-  for (const auto& m : ctx.members->members())
-    ++count[m.state];
+  ctx.members->each(
+      [&](const net::member_record&, net::member_state s) { ++count[s]; });
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
@@ -378,25 +396,28 @@ bytes view_status(const node_context& ctx, duration uptime) {
 }
 
 bytes view_nodes(const node_context& ctx) {
-  const auto members = ctx.members->members();
+  const auto groups = replicas_by_node(ctx);
+  std::size_t count = 0;
+  ctx.members->each(
+      [&](const net::member_record&, net::member_state) { ++count; });
   bytes out;
   writer w{out};
-  w.array(members.size());
-  for (const auto& m : members) {
-    const auto r = roles_of(ctx, m.record.node);
-    w.map(11).text("node").text(to_string(m.record.node));
+  w.array(count);
+  ctx.members->each([&](const net::member_record& m, net::member_state state) {
+    const auto held = groups.find(m.node);
+    w.map(11).text("node").text(to_string(m.node));
     w.text("region_unverified");
-    w.boolean(ctx.region_claims.unverified().count(m.record.node) != 0);
-    w.text("address").text(to_string(m.record.address));
-    w.text("region").text(m.record.region).text("zone").text(m.record.zone);
-    w.text("tier").text(tier_name(m.record.tier));
-    w.text("state").text(member_word(m.state));
-    w.text("incarnation").id(m.record.incarnation);
+    w.boolean(ctx.region_claims.unverified().count(m.node) != 0);
+    w.text("address").text(to_string(m.address));
+    w.text("region").text(m.region).text("zone").text(m.zone);
+    w.text("tier").text(tier_name(m.tier));
+    w.text("state").text(member_word(state));
+    w.text("incarnation").id(m.incarnation);
     w.text("uptime").nil();
-    w.text("groups").uint(r.leading + r.following + r.learning);
+    w.text("groups").uint(held == groups.end() ? 0 : held->second);
     w.text("draining");
-    drain_view(w, ctx, m.record.node);
-  }
+    drain_view(w, ctx, m.node);
+  });
   return out;
 }
 

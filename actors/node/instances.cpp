@@ -1,6 +1,7 @@
 // Stateless apps on this node: which of them run here, and what others hear of
 // that.
 #include "actors/node/instance.hpp"
+#include "actors/node/reach.hpp"
 #include "actors/node/supervisor.hpp"
 
 #include <caf/all.hpp>
@@ -70,6 +71,8 @@ void group_supervisor::keep_instances(time_point now) {
       if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr) {
         auto& seat = seat_of(a);
         seat.placed = should_run(a, ctx_.self());
+        if (!seat.placed && seat.keeper.serving() != 0)
+          ctx_.ask_view({id, 0}); // who serves in its place
         seat.covered = seat.placed || seat.keeper.serving() == 0 || covered(a);
       }
   }
@@ -154,8 +157,10 @@ void group_supervisor::tell_instance_word(const app_id& id, instance_seat& seat,
   if (seat.actor)
     caf::anon_send(seat.actor, use_version{t.up ? t.number : 0});
   ctx_.known.put_instance(id, ctx_.self(), t.up, t.number);
-  ctx_.broadcast(net::channel::group,
-                 encoded_control(instance_word{id, t.number, t.up}));
+  const auto word = encoded_control(instance_word{id, t.number, t.up});
+  ctx_.broadcast(net::channel::group, word);
+  if (!ctx_.full_mesh() && ctx_.far != nullptr)
+    ctx_.far->tell_keepers({id, 0}, word);
   caf::anon_send(ctx_.router, view_in{{id, 0}});
   seat.load->serving = t.up ? t.number : 0;
   const auto text = "version " + std::to_string(t.number)
@@ -171,7 +176,7 @@ void group_supervisor::tell_instance_word(const app_id& id, instance_seat& seat,
 void group_supervisor::tell_instances(const node_id& to) {
   for (const auto& [id, seat] : instances_)
     if (const auto number = seat.keeper.serving(); number != 0)
-      ctx_.send(to, net::channel::group,
+      ctx_.tell(to, net::channel::group,
                 encoded_control(instance_word{id, number, true}));
 }
 

@@ -21,12 +21,12 @@ constexpr std::uint16_t load_change = 50;  ///< permille: worth telling at once
 std::uint64_t fingerprint(const net::membership& members) {
   std::uint64_t sum = 14695981039346656037U;
   const auto take = [&](std::uint64_t x) { sum = (sum ^ x) * 1099511628211U; };
-  for (const auto& m : members.members()) {
-    for (const auto b : m.record.node.array())
+  members.each([&](const net::member_record& r, net::member_state state) {
+    for (const auto b : r.node.array())
       take(b);
-    take(static_cast<std::uint64_t>(m.state));
-    take(m.record.incarnation.value());
-  }
+    take(static_cast<std::uint64_t>(state));
+    take(r.incarnation.value());
+  });
   return sum;
 }
 

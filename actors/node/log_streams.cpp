@@ -105,7 +105,7 @@ void log_streams::add_nodes(session& s) {
   if (const auto* app = ctx_.known.find_app(s.app))
     for (std::uint32_t shard = 0; shard < app->shards; ++shard)
       for (const auto& node : ctx_.known.candidates({app->id, shard}))
-        if (!node.is_none())
+        if (!node.is_none() && (ctx_.full_mesh() || ctx_.reaches(node)))
           s.merge.add(node);
 }
 

@@ -124,7 +124,7 @@ group_standing operator_desk::standing_of(const group_id& g,
       + "/" + std::to_string(g.shard);
   const auto* v = ctx.known.view(g);
   const auto reached = [&](const node_id& n) {
-    return n == ctx.self() || ctx.members->hears(n);
+    return ctx.reaches(n);
   };
   out.led =
       v != nullptr && !v->leader.node.is_none() && reached(v->leader.node);

@@ -81,12 +81,25 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   m.target = ctx.settings.target;
   m.capacity = s.capacity;
   m.liveness = s.liveness;
-  m.link_all =
-      true; // leaders tell what they lead to those they are linked with
   n->members_ = std::make_unique<net::membership>(std::move(m), ctx.random,
                                                   ctx.loop.now());
   ctx.links = n->links_.get();
   ctx.members = n->members_.get();
+  n->reach_ = std::make_unique<reach>(
+      ctx,
+      reach::wiring{[s = n.get()](const node_id& who) {
+                      s->member_input([&](auto& core, auto now, auto& out) {
+                        core.use_link(who, now, out);
+                      });
+                    },
+                    [s = n.get()](const node_id& who) {
+                      bool gone = false;
+                      s->member_input([&](auto& core, auto now, auto& out) {
+                        gone = core.release_link(who, now, out);
+                      });
+                      return gone;
+                    }});
+  ctx.far = n->reach_.get();
   // Those of an earlier boot too: no change tells of them, and ranks of an
   // election must be the same on every voter.
   n->members_->each([&](const net::member_record& known, net::member_state) {
@@ -97,6 +110,7 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
 }
 
 node_shell::~node_shell() {
+  ctx_.far = nullptr;
   ctx_.links = nullptr;
   ctx_.members = nullptr;
 }
@@ -124,6 +138,7 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
     return;
   member_input(
       [&](auto& m, auto now, auto& out) { m.on_link_up(info, now, out); });
+  links_changed_ = true;
   ctx_.known.forget_instances(info.node); // it says them anew
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
   if (ctx_.modules != nullptr)
@@ -136,6 +151,7 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
       caf::anon_send(actor, node_seen_in{info.node, info.incarnation});
   }
   tell_all_replicas(info.node, node_evidence::link_up);
+  reach_->on_link_up(info.node);
 }
 
 void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
@@ -154,6 +170,7 @@ void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
     ctx_.modules->on_peer_gone(info.node);
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, false});
+  reach_->on_link_down(info.node, why);
 }
 
 void node_shell::on_dial_failed(const net::dial_target& target,
@@ -168,6 +185,8 @@ void node_shell::on_dial_failed(const net::dial_target& target,
     member_input([&](auto& m, auto now, auto& out) {
       m.on_dial_failed(target.node, why, now, out);
     });
+  if (!target.node.is_none())
+    reach_->on_dial_failed(target.node);
 }
 
 void node_shell::on_own_key_met(const net::boot_id& boot,
@@ -225,6 +244,8 @@ void node_shell::arm() {
         [this] {
           members_due_ = never;
           refresh_leads();
+          refresh_known(ctx_.loop.now());
+          refresh_seeds(ctx_.loop.now());
           member_input(
               [](auto& m, auto now, auto& out) { m.on_tick(now, out); });
         },
@@ -264,8 +285,43 @@ void node_shell::refresh_leads() {
   const auto pending = ctx_.disk.log->oldest_pending();
   members_->set_oldest_fsync(
       pending == never ? std::nullopt : std::optional<time_point>{pending});
+  const auto views = ctx_.known.views_changed();
+  if (views == leads_of_ && !links_changed_)
+    return;
+  leads_of_ = views;
+  links_changed_ = false;
   for (const auto& node : members_->linked())
     members_->set_leads(node, ctx_.leads_hash(ctx_.self(), node));
+}
+
+/// In a large mesh once per second at most: somebody comes or goes all the
+/// time.
+void node_shell::refresh_known(time_point now) {
+  if (!known_changed_ || (!members_->full() && now < known_at_))
+    return;
+  known_changed_ = false;
+  known_at_ = now + 1s;
+  std::vector<net::address> known;
+  members_->each([&](const net::member_record& record, net::member_state) {
+    known.push_back(record.address);
+  });
+  links_->set_known(known);
+}
+
+/// In a large mesh nobody keeps a link with the peer that it joined at: all
+/// would. Who has lost all links looks for it again.
+void node_shell::refresh_seeds(time_point now) {
+  if (now < seeds_at_)
+    return;
+  seeds_at_ = now + 1s;
+  const bool wanted = members_->full() || members_->linked().empty();
+  if (std::exchange(seeds_wanted_, wanted) == wanted)
+    return;
+  for (const auto& s : start_.seeds)
+    if (wanted)
+      links_->want(s.at, s.pinned, now);
+    else
+      links_->unwant(s.at);
 }
 
 void node_shell::tell_all_replicas(const node_id& node, node_evidence what) {
@@ -397,11 +453,8 @@ void node_shell::carry(net::member_changed& e) {
                short_string(e.node) + " at " + to_string(m->record.address)
                    + " is " + net::to_string(e.to),
                std::nullopt, e.node);
-  std::vector<net::address> known;
-  members_->each([&](const net::member_record& record, net::member_state) {
-    known.push_back(record.address);
-  });
-  links_->set_known(known);
+  known_changed_ = true;
+  refresh_known(ctx_.loop.now());
 }
 
 void node_shell::carry(net::rolled_back_suspected&) {

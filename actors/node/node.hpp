@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/node/context.hpp"
+#include "actors/node/reach.hpp"
 #include "net/membership/membership.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -77,6 +78,8 @@ private:
   void on_client_call(const net::link_info& info, const_bytes payload);
   void tell_all_replicas(const node_id& node, node_evidence what);
   void refresh_leads();
+  void refresh_known(time_point now);
+  void refresh_seeds(time_point now);
 
   void carry(net::send_frame& e);
   void carry(net::want_link& e);
@@ -107,13 +110,19 @@ private:
   net::address bound_;
   std::unique_ptr<net::link_table> links_;
   std::unique_ptr<net::membership> members_;
+  std::unique_ptr<reach> reach_;
   net::membership_effects effects_;
   io::timer link_timer_;
   io::timer member_timer_;
   std::map<node_id, time_point> mismatches_;
   time_point links_due_ = never;
   time_point members_due_ = never;
-  bool flush_asked_ = false;
+  std::uint64_t leads_of_ = 0; ///< the views that peers were told of
+  bool links_changed_ = true;  ///< since then
+  bool known_changed_ = false; ///< whose addresses the link table knows
+  time_point known_at_{};
+  bool seeds_wanted_ = true;
+  time_point seeds_at_{};
   bool stopping_ = false;
   bool rollback_suspected_ = false;
 };

@@ -47,6 +47,7 @@ void node_shell::on_frames(const net::link_info& info,
       on_control(info, f.payload);
       break;
     case net::channel::request: {
+      reach_->heard(info.node);
       request_in in{info.node, {}};
       if (!decode(f.payload, in.frame)) {
         ++ctx_.counters.frames_bad;
@@ -150,6 +151,12 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
       ++ctx_.counters.frames_bad;
     else if (ctx_.known.put_view(*v))
       caf::anon_send(ctx_.router, view_in{v->group});
+  } else if (const auto* wanted = std::get_if<view_wanted>(&in.frame)) {
+    reach_->on_wanted(info.node, *wanted);
+  } else if (const auto* told_view = std::get_if<view_told>(&in.frame)) {
+    reach_->on_told(info.node, told_view->view);
+  } else if (const auto* serving = std::get_if<instances_told>(&in.frame)) {
+    reach_->on_instances(info.node, *serving);
   } else if (const auto* word = std::get_if<instance_word>(&in.frame)) {
     ctx_.known.put_instance(word->app, info.node, word->up, word->number);
     caf::anon_send(ctx_.router, view_in{{word->app, 0}});

@@ -26,8 +26,10 @@ void operator_desk::operate(operate_in& m) {
   case operator_wish::stop:
   case operator_wish::start:
     return stop_or_start(m);
-  case operator_wish::move:
-    return move(m);
+  case operator_wish::move: {
+    const auto app = m.app;
+    return s_.when_known(app, [this, m = std::move(m)]() mutable { move(m); });
+  }
   case operator_wish::drain:
   case operator_wish::keep:
     return drain_node(m);
@@ -96,6 +98,15 @@ void operator_desk::stop_or_start(operate_in& m) {
   tick_app_orders(s_.ctx_.loop.now());
 }
 
+/// As it is known here; asks who it is if that isn't known or is gone.
+std::optional<node_id> operator_desk::leader_of(const group_id& g) const {
+  auto& ctx = s_.ctx_;
+  const auto leader = ctx.known.leader(g);
+  if (!leader || !ctx.reaches(*leader))
+    ctx.ask_view(g, leader.has_value());
+  return leader;
+}
+
 void operator_desk::tick_app_orders(time_point now) {
   std::vector<std::pair<node_id, operator_order>> asks;
   std::vector<std::pair<app_order, bool>> ended;
@@ -105,7 +116,7 @@ void operator_desk::tick_app_orders(time_point now) {
       o.token = a.tokens[shard];
       o.what = static_cast<std::uint8_t>(a.what);
       o.group = {a.app, shard};
-      if (const auto leader = s_.ctx_.known.leader(o.group))
+      if (const auto leader = leader_of(o.group))
         asks.emplace_back(*leader, o);
     }
   for (const auto& [whom, o] : asks)
@@ -244,7 +255,7 @@ void operator_desk::tick_moves(time_point now) {
     if (m.next > now)
       continue;
     m.next = now + ask_again;
-    if (const auto leader = s_.ctx_.known.leader(m.order.group))
+    if (const auto leader = leader_of(m.order.group))
       asks.emplace_back(*leader, m.order);
   }
   for (const auto token : silent) {
@@ -274,7 +285,7 @@ void operator_desk::drain_node(operate_in& m) {
   o.order.from = m.from;
   o.order.force = m.force;
   o.until = ctx.loop.now() + m.deadline;
-  if (m.from != ctx.self() && !ctx.members->hears(m.from))
+  if (!ctx.reaches(m.from))
     return m.done(refused(
         reply_status::conflict,
         "node " + short_string(m.from)

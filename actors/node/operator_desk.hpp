@@ -70,6 +70,7 @@ private:
   void stop_or_start(operate_in& m);
   void move(operate_in& m);
   void drain_node(operate_in& m);
+  [[nodiscard]] std::optional<node_id> leader_of(const group_id& g) const;
   void tick_app_orders(time_point now);
   void tick_moves(time_point now);
   void tick_node_orders(time_point now);

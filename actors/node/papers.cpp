@@ -160,8 +160,9 @@ void group_supervisor::adopt(const app_papers& p, const node_id* from,
     name_modules();
     for (const auto& l : ctx_.links->links())
       if (l.role == link_role::peer && l.node != source)
-        tell_papers(l.node, record->papers);
+        tell_papers(l.node, record->papers); // who has them passes them no more
     if (done) {
+      offer_modules(*record, ctx_.loop.now());
       deploy_answer ok;
       ok.app = record->id;
       done(std::move(ok));
@@ -304,7 +305,7 @@ void group_supervisor::uninstall(const app_record& a) {
 // -----------------------------------------------------------------------
 
 void group_supervisor::tell_papers(const node_id& to, const app_papers& p) {
-  ctx_.send(to, net::channel::group, encoded_control(p));
+  ctx_.tell(to, net::channel::group, encoded_control(p));
 }
 
 } // namespace banyan::actors

@@ -71,10 +71,8 @@ bool peer::begin(std::string& error) {
   if (node_ == nullptr)
     return false;
   begun_ = true;
-  ctx_.known.set_liveness([this](const node_id& who) {
-    return who == ctx_.self()
-           || (ctx_.members != nullptr && ctx_.members->hears(who));
-  });
+  ctx_.known.set_liveness(
+      [this](const node_id& who) { return ctx_.reaches(who); });
   ctx_.known.set_nearness([this](const node_id& who) {
     return who == ctx_.self() || ctx_.same_region(ctx_.self(), who);
   });

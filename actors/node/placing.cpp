@@ -9,9 +9,9 @@
 namespace banyan::actors {
 namespace {
 
-away away_of(const node_context& ctx, const net::member_view& m,
-             const app_spec* s) {
-  switch (m.state) {
+away away_of(const node_context& ctx, const net::member_record& record,
+             net::member_state state, const app_spec* s) {
+  switch (state) {
   case net::member_state::alive:
     break;
   case net::member_state::suspect:
@@ -21,12 +21,12 @@ away away_of(const node_context& ctx, const net::member_view& m,
   case net::member_state::left:
     return away::left;
   }
-  const auto& node = m.record.node;
-  if (m.record.word != net::member_word::normal)
+  const auto& node = record.node;
+  if (record.word != net::member_word::normal)
     return away::left;
   if (ctx.is_drained(node))
     return away::drained;
-  if (node != ctx.self() && !ctx.members->hears(node))
+  if (!ctx.reaches(node))
     return away::unheard;
   if (s == nullptr || s->kind != app_kind::stateless)
     return away::none;
@@ -48,22 +48,22 @@ away away_of(const node_context& ctx, const net::member_view& m,
 std::vector<why_member> members_for(const node_context& ctx,
                                     const app_spec* s) {
   std::vector<why_member> out;
-  for (const auto& m : ctx.members->members()) {
+  ctx.members->each([&](const net::member_record& r, net::member_state state) {
     auto& member = out.emplace_back();
-    member.away = away_of(ctx, m, s);
+    member.away = away_of(ctx, r, state, s);
     auto& c = member.as;
-    c.node = m.record.node;
-    c.region = m.record.region;
+    c.node = r.node;
+    c.region = r.region;
     c.unverified = ctx.region_claims.unverified().count(c.node) != 0;
-    c.zone = m.record.zone;
-    c.host = m.record.address.host;
-    c.tier = m.record.tier;
-    c.weight = m.record.capacity.weight;
-    c.memory_mib = m.record.capacity.memory_mib;
-    c.disk_mib = m.record.capacity.disk_mib;
+    c.zone = r.zone;
+    c.host = r.address.host;
+    c.tier = r.tier;
+    c.weight = r.capacity.weight;
+    c.memory_mib = r.capacity.memory_mib;
+    c.disk_mib = r.capacity.disk_mib;
     c.has_module = s == nullptr || s->modules.empty()
-                   || module_for(*s, m.record.target) != nullptr;
-  }
+                   || module_for(*s, r.target) != nullptr;
+  });
   return out;
 }
 

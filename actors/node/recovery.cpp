@@ -41,12 +41,15 @@ void group_supervisor::load_recoveries() {
 std::string group_supervisor::older_peers(feature_bits needed) const {
   std::string who;
   std::size_t n = 0;
-  for (const auto& m : ctx_.members->members())
-    if (ctx_.members->hears(m.record.node)
-        && !knows(m.record.features, needed)) {
-      who += (n == 0 ? "" : " ") + short_string(m.record.node);
+  constexpr std::size_t named_max = 20;
+  ctx_.members->each([&](const net::member_record& r, net::member_state) {
+    if (r.node != ctx_.self() && ctx_.reaches(r.node)
+        && !knows(r.features, needed)) {
+      if (n < named_max)
+        who += (n == 0 ? "" : " ") + short_string(r.node);
       ++n;
     }
+  });
   if (n == 0)
     return {};
   return (n == 1 ? "node " : "nodes ") + who + (n == 1 ? " does" : " do");
@@ -231,7 +234,7 @@ void group_supervisor::take_recoveries(recover_in& m) {
         leader
         && (*leader == ctx_.self()
                 ? own != replicas_.end() && own->second.role.serving
-                : ctx_.members->hears(*leader) && ctx_.known.majority_alive(g));
+                : ctx_.reaches(*leader) && ctx_.known.majority_alive(g));
     if (!decides && serves)
       return refuse(reply_status::conflict,
                     "shard " + std::to_string(r.shard)
@@ -305,11 +308,23 @@ void group_supervisor::plan_recovery(recover_plan_in& m) {
   standings_told question;
   question.token = token;
   question.app = p.app;
+  std::set<node_id> asked;
   for (const auto& l : ctx_.links->links())
-    if (l.role == link_role::peer) {
-      p.open.insert(l.node);
-      ctx_.send(l.node, net::channel::group, encoded_control(question));
+    if (l.role == link_role::peer)
+      asked.insert(l.node);
+  // In a large mesh: all that ever were said to have a replica.
+  if (!ctx_.full_mesh())
+    for (std::uint32_t s = 0; s < known->shards; ++s) {
+      for (const auto& r : known->born[s])
+        asked.insert(r.node);
+      for (const auto& node : ctx_.known.candidates({p.app, s}))
+        asked.insert(node);
     }
+  asked.erase(ctx_.self());
+  for (const auto& node : asked)
+    if (ctx_.send(node, net::channel::group, encoded_control(question))
+        || ctx_.is_linked(node))
+      p.open.insert(node);
   standings_here(p.app, [this, token](std::vector<surviving_replica> all) {
     standings_told mine;
     mine.token = token;

@@ -24,15 +24,18 @@ void region_look_state::look() {
   std::map<node_id, duration> round_trips;
   std::vector<region_claim> claims;
   std::set<std::string> regions;
-  for (const auto& m : ctx->members->members()) {
-    if (m.state != net::member_state::alive
-        || m.record.word != net::member_word::normal)
-      continue;
-    claims.push_back({m.record.node, m.record.region});
-    regions.insert(m.record.region);
-    if (m.record.node != ctx->self() && m.heard && m.round_trip > duration{})
-      round_trips.emplace(m.record.node, m.round_trip);
-  }
+  ctx->members->each([&](const net::member_record& m, net::member_state state) {
+    if (state != net::member_state::alive || m.word != net::member_word::normal)
+      return;
+    claims.push_back({m.node, m.region});
+    regions.insert(m.region);
+  });
+  for (const auto& node : ctx->members->linked())
+    if (const auto m = ctx->members->find(node);
+        m && m->state == net::member_state::alive
+        && m->record.word == net::member_word::normal && m->heard
+        && m->round_trip > duration{})
+      round_trips.emplace(node, m->round_trip);
   const auto before = ctx->region_claims.unverified();
   const bool changed =
       ctx->region_claims.on_look(ctx->self(), round_trips, claims, now);

@@ -16,6 +16,10 @@ bool takes_no_place(const call_request& r) {
          || (!r.command.empty() && r.command[0] == '_');
 }
 
+std::uint32_t shard_in(const call_request& r, const directory::app& app) {
+  return app.stateless ? 0 : r.shard ? *r.shard : shard_of(r.key, app.shards);
+}
+
 } // namespace
 
 router_actor_state::~router_actor_state() {
@@ -37,10 +41,16 @@ void router_actor_state::take(call_in& m) {
   c.bytes = r.argument.size() + m.kept;
   c.until = now + std::clamp(r.deadline, duration{}, router_core::deadline_max);
   const auto* app = ctx->known.find_app(r.app);
+  if (app != nullptr && !ctx->full_mesh()) {
+    // Instances come and go, and nobody tells everybody.
+    const group_id g{app->id, shard_in(r, *app)};
+    if (g.shard < app->shards && (app->stateless || !ctx->known.leader(g)))
+      ctx->ask_view(g);
+  }
   // What a client asks for itself is a call of its own, whatever it is.
   c.exempt = app == nullptr || (takes_no_place(r) && c.client.empty());
   if (!c.exempt) {
-    c.group = {app->id, r.shard ? *r.shard : shard_of(r.key, app->shards)};
+    c.group = {app->id, shard_in(r, *app)};
     if (const auto leader = ctx->known.leader(c.group);
         leader && *leader != ctx->self())
       c.peer = *leader;
@@ -91,6 +101,14 @@ void router_actor_state::let_in() {
 
 void router_actor_state::carry(router_send& e) {
   const auto call = e.frame.call;
+  // Who asks somebody else than the leader doesn't know it, or in vain: but
+  // what any voter may answer.
+  if (!ctx->full_mesh()) {
+    const auto leader = ctx->known.leader(e.frame.group);
+    const bool in_vain = leader && *leader != e.to && !e.frame.max_staleness;
+    if (!leader || in_vain)
+      ctx->ask_view(e.frame.group, in_vain);
+  }
   reply none; // no replica here; no link or its lane is full: as good as that
   none.status = reply_status::no_such_replica;
   if (e.to == ctx->self()) {

@@ -127,7 +127,7 @@ group_supervisor::may_have_secrets(const app_record& a,
   std::size_t more = 0;
   if (const auto spec = spec_of(a, number))
     for (const auto& k : spec->secret_keys)
-      if (more < asked_max && ctx_.links->find(k.node) != nullptr
+      if (more < asked_max && (ctx_.is_linked(k.node) || (!ctx_.full_mesh() && ctx_.reaches(k.node)))
           && out.insert(k.node).second)
         ++more;
   out.erase(ctx_.self());

@@ -6,15 +6,24 @@
 #include "actors/node/names.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/operator_desk.hpp"
+#include "actors/pure/features.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
+
+#include <algorithm>
 
 namespace banyan::actors {
 namespace {
 
 /// As for a data directory that is in use or unreadable.
 constexpr int exit_newer_data = 3;
+
+bool concerns(const group_view& v, const node_id& node) {
+  const auto is_it = [&](const replica_view& r) { return r.who.node == node; };
+  return std::any_of(v.voters.begin(), v.voters.end(), is_it)
+         || std::any_of(v.learners.begin(), v.learners.end(), is_it);
+}
 
 } // namespace
 
@@ -42,17 +51,18 @@ void group_supervisor::put_documents(
 }
 
 void group_supervisor::on_peer_up(const node_id& node) {
-  documents_held mine;
-  for (const auto& [id, a] : apps_)
-    mine.apps[id] = {a.number, a.deleted};
-  ctx_.send(node, net::channel::group, encoded_control(mine));
-  for (const auto& [g, all] : recoveries_)
-    for (const auto& [lineage, d] : all)
-      ctx_.send(node, net::channel::group, encoded_control(recovery_told{d}));
+  const bool full = ctx_.full_mesh();
+  if (full || !knows(ctx_.features_of(node), feature::keepers)) {
+    tell_documents(node);
+    tell_recoveries(node);
+  } else {
+    ctx_.tell(node, net::channel::group, encoded_control(sum_of_documents()));
+  }
   for (const auto& [g, r] : replicas_)
-    if (const auto* v = ctx_.known.view(g);
-        v != nullptr && r.role.serving && v->leader.node == ctx_.self())
-      ctx_.send(node, net::channel::group, encoded_control(*v));
+    if (const auto* v = ctx_.known.view(g); v != nullptr && r.role.serving
+                                            && v->leader.node == ctx_.self()
+                                            && (full || concerns(*v, node)))
+      ctx_.tell(node, net::channel::group, encoded_control(*v));
   tell_states(&node);
   forget_troubles(node); // it says how its hosts are, as this one does
   tell_troubles(node);
@@ -60,7 +70,7 @@ void group_supervisor::on_peer_up(const node_id& node) {
   if (!start_.local_owner) {
     owners_trusted mine_too{start_.trusted};
     std::sort(mine_too.owners.begin(), mine_too.owners.end());
-    ctx_.send(node, net::channel::group, encoded_control(mine_too));
+    ctx_.tell(node, net::channel::group, encoded_control(mine_too));
   }
   tell_versions(node);
   tell_instances(node);
@@ -71,6 +81,8 @@ void group_supervisor::on_control(control_in& m) {
   auto& f = m.frame;
   if (const auto* held = std::get_if<documents_held>(&f))
     on_documents(m.from, *held);
+  else if (const auto* sum = std::get_if<documents_sum>(&f))
+    on_sum(m.from, *sum);
   else if (const auto* papers = std::get_if<app_papers>(&f))
     adopt(*papers, &m.from, nullptr);
   else if (const auto* wanted = std::get_if<make_replicas>(&f))
@@ -129,30 +141,11 @@ void group_supervisor::backup(backup_in& m) {
       among != ctx_.conflicts.end())
     return m.to->refuse(reply_status::conflict,
                         contested_words(m.app, among->second));
-  backups_.begin(apps_.at(known->id), std::move(m.to));
-}
-
-void group_supervisor::on_documents(const node_id& from,
-                                    const documents_held& theirs) {
-  for (const auto& [id, a] : apps_) {
-    const auto at = theirs.apps.find(id);
-    if (at == theirs.apps.end() || at->second.number < a.number
-        || (a.deleted && !at->second.deleted))
-      tell_papers(from, a.papers);
-  }
-}
-
-void group_supervisor::refresh_sharing() {
-  if (ctx_.members == nullptr)
-    return;
-  std::set<node_id> sharing;
-  for (const auto& [g, r] : replicas_)
-    for (const auto& node : ctx_.known.candidates(g))
-      sharing.insert(node);
-  for (const auto& m : ctx_.members->members())
-    if (m.record.node != ctx_.self())
-      ctx_.members->set_shares_group(m.record.node,
-                                     sharing.count(m.record.node) != 0);
+  when_known(m.app, [this, id = known->id, to = std::move(m.to)] {
+    if (const auto app = apps_.find(id); app != apps_.end())
+      return backups_.begin(app->second, to);
+    to->refuse(reply_status::not_found, "the app was removed");
+  });
 }
 
 // ---- news
@@ -292,6 +285,7 @@ void group_supervisor::on_tick() {
   backups_.on_tick(now);
   recovery_tick(now);
   count_removed(now);
+  tick_far(now);
   if (stopping_) {
     bool leads = instances_busy();
     const bool again = now >= hand_over_at_; // whom it asked may not have come
@@ -362,7 +356,11 @@ supervisor_actor(caf::stateful_actor<supervisor_actor_state>* self,
       [s](papers_in& m) { s->take_papers(m); },
       [s](remove_in& m) { s->remove(m); },
       [s](backup_in& m) { s->backup(m); },
-      [s](recover_plan_in& m) { s->plan_recovery(m); },
+      [s](recover_plan_in& m) {
+        const auto app = m.app;
+        s->when_known(app,
+                      [s, m = std::move(m)]() mutable { s->plan_recovery(m); });
+      },
       [s](recover_in& m) { s->take_recoveries(m); },
       [s](copy_in& m) { s->on_copy(m); },
       [s](const compare_in& m) { s->on_compare_wanted(m); },

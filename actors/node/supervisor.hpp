@@ -41,6 +41,8 @@ public:
   /// First: what the disk holds of apps, and their replicas here.
   void load_papers();
   void on_tick();
+  /// At once, or in a large mesh once it was asked who leads the app's groups.
+  void when_known(const std::string& app, std::function<void()> then);
   /// The disk is older than what the mesh saw, up to that incarnation: gives up
   /// every replica, then calls `then`.
   void give_up_all(incarnation seen, std::function<void()> then);
@@ -142,6 +144,18 @@ private:
 
   void tell_papers(const node_id& to, const app_papers& p);
   void on_documents(const node_id& from, const documents_held& theirs);
+
+  // ---- in meshes where not everybody is linked (far_papers.cpp)
+  [[nodiscard]] documents_sum sum_of_documents() const;
+  void tell_documents(const node_id& to);
+  void tell_recoveries(const node_id& to);
+  void on_sum(const node_id& from, const documents_sum& theirs);
+  void list_documents(const node_id& to);
+  /// Now and then: documents with a neighbour, views with the keepers.
+  void tick_far(time_point now);
+  void keep_told(time_point now);
+  /// Who will need the module that an operator brought here finds it here.
+  void offer_modules(const app_record& a, time_point now);
 
   // ---- this node's replicas (local_replicas.cpp)
   void begin_replicas(const app_record& a);
@@ -451,8 +465,22 @@ private:
   std::map<app_id, app_base> bases_; ///< where it isn't the newest version
   std::map<app_host_id, host_seat> seats_;
   std::map<app_id, instance_seat> instances_;
-  time_point instances_at_{};      ///< placements are looked at then
-  time_point instances_told_at_{}; ///< and what is up is told again
+  time_point instances_at_{};             ///< placements are looked at then
+  time_point instances_told_at_{};        ///< and what is up is told again
+  struct far_state {                      ///< see far_papers.cpp
+    std::set<node_id> sharing;            ///< groups with this node
+    time_point compare_at{};              ///< documents, with a neighbour
+    std::map<node_id, time_point> listed; ///< what is here, to them, at
+    /// What is led or served here, and whom that was told as its keepers.
+    struct told {
+      std::vector<node_id> keepers;
+      time_point at;
+    };
+    std::map<group_id, told> told;
+    group_id told_up_to;
+    std::map<app_id, time_point> offered; ///< modules brought here, until
+  };
+  far_state far_;
   std::set<app_id> hosts_changed_; ///< what is wanted has to be looked at
   std::map<app_id, std::map<node_id, version_ready>> ready_;
   std::map<group_id, time_point> word_at_;

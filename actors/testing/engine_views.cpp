@@ -35,16 +35,23 @@ std::optional<std::size_t> engine_views::number_of(const node_id& id) const {
 
 std::optional<group_view> engine_views::view_of(const std::string& app,
                                                 const std::string& key) const {
+  std::optional<group_id> group;
+  for (std::size_t n = 0; n < count() && !group; ++n)
+    if (awake(n))
+      look(n, [&](actors::peer& p) {
+        if (const auto* a = p.context().known.find_app(app))
+          group = group_id{a->id, shard_of(key, a->shards)};
+      });
+  return group ? view_of(*group) : std::nullopt;
+}
+
+std::optional<group_view> engine_views::view_of(const group_id& group) const {
   std::optional<group_view> newest;
   for (std::size_t n = 0; n < count(); ++n) {
     if (!awake(n))
       continue;
     look(n, [&](actors::peer& p) {
-      const auto& known = p.context().known;
-      const auto* a = known.find_app(app);
-      if (a == nullptr)
-        return;
-      const auto* v = known.view({a->id, shard_of(key, a->shards)});
+      const auto* v = p.context().known.view(group);
       if (v != nullptr
           && (!newest || newest->term < v->term
               || (newest->term == v->term && newest->number < v->number)))
@@ -95,7 +102,7 @@ std::string engine_views::why_unformed() const {
       const auto* members = p.context().members;
       for (std::size_t b = 0; b < count(); ++b)
         if (a != b && awake(b)
-            && (members == nullptr || !members->hears(id_of(b))
+            && (members == nullptr || !p.context().reaches(id_of(b))
                 || members->state_of(id_of(b)) != net::member_state::alive))
           why = "peer " + std::to_string(a) + " doesn't hear peer "
                 + std::to_string(b);
@@ -115,8 +122,30 @@ std::string engine_views::why_unhealthy(const group_view& v,
   return {};
 }
 
+engine_views::app_knowledge
+engine_views::known_anywhere(const std::string& name) const {
+  app_knowledge out;
+  std::optional<directory::app> app;
+  for (std::size_t n = 0; n < count(); ++n)
+    if (awake(n))
+      look(n, [&](actors::peer& p) {
+        const auto* a = p.context().known.find_app(name);
+        if (a == nullptr)
+          return;
+        app = *a;
+        for (const auto& node : p.context().known.instances(a->id))
+          out.instances.insert(node);
+      });
+  for (std::uint32_t s = 0; app && s < app->shards; ++s)
+    out.views.push_back(view_of(group_id{app->id, s}));
+  return out;
+}
+
 std::string engine_views::why_unserved(const std::string& name,
                                        bool all_voters) const {
+  // In a large mesh not everybody is told: who doesn't know asks.
+  const auto anywhere =
+      count() > net::full_mesh_max ? known_anywhere(name) : app_knowledge{};
   std::string why;
   for (std::size_t n = 0; n < count() && why.empty(); ++n) {
     if (!awake(n))
@@ -130,7 +159,8 @@ std::string engine_views::why_unserved(const std::string& name,
       }
       if (a->stateless) {
         std::size_t up = 0;
-        for (const auto& node : known.instances(a->id))
+        for (const auto& node : p.context().full_mesh() ? known.instances(a->id)
+                                                        : anywhere.instances)
           up += number_of(node) ? 1 : 0;
         std::size_t machines = 0;
         for (std::size_t m = 0; m < count(); ++m)
@@ -145,6 +175,9 @@ std::string engine_views::why_unserved(const std::string& name,
       }
       for (std::uint32_t s = 0; s < a->shards && why.empty(); ++s) {
         const auto* v = known.view({a->id, s});
+        if (v == nullptr && !p.context().full_mesh()
+            && s < anywhere.views.size() && anywhere.views[s])
+          v = &*anywhere.views[s];
         const auto shard = name + "/" + std::to_string(s);
         if (v == nullptr || v->leader.node.is_none()
             || !number_of(v->leader.node))

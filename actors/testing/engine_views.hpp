@@ -38,6 +38,7 @@ protected:
   /// The newest view of the key's group that any awake peer has.
   [[nodiscard]] std::optional<group_view> view_of(const std::string& app,
                                                   const std::string& key) const;
+  [[nodiscard]] std::optional<group_view> view_of(const group_id& g) const;
   [[nodiscard]] std::optional<std::size_t>
   find_leader(const std::string& app, const std::string& key) const;
   [[nodiscard]] std::vector<std::size_t>
@@ -58,6 +59,11 @@ protected:
   /// @}
 
 private:
+  struct app_knowledge { ///< the most that any awake peer has
+    std::vector<std::optional<group_view>> views; ///< by shard
+    std::set<node_id> instances;
+  };
+  [[nodiscard]] app_knowledge known_anywhere(const std::string& app) const;
   [[nodiscard]] std::string why_unhealthy(const group_view& v,
                                           const std::string& shard) const;
 };

@@ -82,6 +82,8 @@ void process_mesh::launch(std::size_t i) {
       seed = k;
       break;
     }
+  if (options_.join_tree && i > 0 && serving(i / 8))
+    seed = i / 8;
   if (seed != i)
     argv.insert(argv.end(), {"--join", listening(seed)});
   auto child = std::make_unique<process>(

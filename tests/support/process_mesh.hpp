@@ -33,6 +33,9 @@ struct mesh_options {
   std::vector<std::string> flags{}; ///< further ones, for each peer
   duration start_limit = 20s;       ///< until a peer's ready line
   bool apps = true; ///< the examples are in each peer's `--apps`
+  /// Each joins another one than most do: a sponsor lets in 64 at once, then
+  /// one a second.
+  bool join_tree = false;
 };
 
 struct replica_row {

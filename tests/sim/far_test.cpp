@@ -1,0 +1,235 @@
+// Whole nodes in a mesh that is too large for everybody to be linked with
+// everybody: who has nothing of a group finds its leader, documents reach all,
+// links stay few.
+#include "actors/testing/sim/harm.hpp"
+#include "base/codec.hpp"
+#include "sim/apps.hpp"
+
+#include <caf/send.hpp>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace banyan::sim {
+namespace {
+
+class far_world {
+public:
+  far_world(std::uint64_t seed, std::size_t machines)
+      : w{world_options{seed, machines, {}, {}, {}}}, dice{seed} {
+    add_apps(w.catalog);
+  }
+
+  actors::node_context& context(std::size_t n) {
+    return w.at(n).peer().context();
+  }
+  void boot(std::size_t first, std::size_t last) {
+    for (auto n = first; n < last; ++n)
+      w.at(n).boot();
+    ASSERT_TRUE(w.run_until([&] { return all_met(); }, 20s));
+  }
+  bool all_met() {
+    for (const auto& m : w.machines)
+      for (const auto& other : w.machines)
+        if (m->up() && other->up()
+            && m->peer().context().members->state_of(other->id())
+                   != net::member_state::alive)
+          return false;
+    return true;
+  }
+  std::size_t links_of(std::size_t n) {
+    return context(n).links->links().size();
+  }
+  /// Has no replica of any group.
+  bool bare(std::size_t n) {
+    return w.at(n).up() && context(n).replicas.empty();
+  }
+
+  void deploy(std::size_t by, const std::string& name, bool stateless = false) {
+    actors::deploy_in d;
+    d.spec.name = name;
+    d.spec.module = stateless ? "hello" : "counter";
+    d.spec.shards = stateless ? 1 : 3;
+    d.spec.kind = stateless ? app_kind::stateless : app_kind::durable;
+    d.spec.replace_after = 2s;
+    d.spec.isolation = app_isolation::none;
+    bool done = false;
+    d.done = [&](const actors::deploy_answer& a) {
+      done = true;
+      ASSERT_EQ(a.status, reply_status::ok) << a.message;
+      for (std::uint32_t s = 0; !stateless && s < a.voters.size(); ++s)
+        w.logs.born({a.app, s}, a.voters[s]);
+    };
+    caf::anon_send(context(by).supervisor, std::move(d));
+    ASSERT_TRUE(w.run_until([&] { return done; }, 10s));
+    ASSERT_TRUE(w.run_until([&] { return known_to_all(name, true); }, 10s));
+  }
+  bool known_to_all(const std::string& name, bool there) {
+    for (const auto& m : w.machines)
+      if (m->up()
+          && (m->peer().context().known.find_app(name) != nullptr) != there)
+        return false;
+    return true;
+  }
+  /// One command, whose answer counts.
+  reply call(std::size_t by, call_request r) {
+    std::optional<reply> got;
+    w.at(by).peer().call(std::move(r),
+                         [&](const reply& a, std::uint32_t) { got = a; });
+    EXPECT_TRUE(w.run_until([&] { return got.has_value(); }, 20s));
+    return got.value_or(reply{});
+  }
+  void add(std::size_t by, const std::string& app, int key) {
+    call_request r;
+    r.app = app;
+    r.key = "c" + std::to_string(key);
+    r.command = "add";
+    writer{r.argument}.map(1).text("n").sint(1);
+    const auto a = call(by, std::move(r));
+    EXPECT_EQ(a.status, reply_status::ok)
+        << "machine " << by << ": " << a.message;
+    added[{app, key}] += 1;
+  }
+  std::int64_t count(std::size_t by, const std::string& app, int key) {
+    call_request r;
+    r.app = app;
+    r.key = "c" + std::to_string(key);
+    r.command = "get";
+    r.kind = request_kind::query;
+    const auto a = call(by, std::move(r));
+    EXPECT_EQ(a.status, reply_status::ok)
+        << "machine " << by << ": " << a.message;
+    reader in{a.result};
+    return in.sint();
+  }
+  std::size_t leader_of(const std::string& app, int key) {
+    for (std::size_t n = 0; n < w.machines.size(); ++n) {
+      if (!w.at(n).up())
+        continue;
+      const auto& c = context(n);
+      const auto* a = c.known.find_app(app);
+      if (a == nullptr)
+        continue;
+      const group_id g{a->id, shard_of("c" + std::to_string(key), a->shards)};
+      const auto l = c.known.leader(g);
+      if (c.replicas.count(g) != 0 && l == w.at(n).id())
+        return n;
+    }
+    return w.machines.size();
+  }
+  void judge() {
+    std::size_t by = 0;
+    while (!w.at(by).up())
+      ++by;
+    for (const auto& [what, n] : added)
+      EXPECT_EQ(count(by, what.first, what.second), n) << what.first;
+    for (const auto& p : w.problems)
+      ADD_FAILURE() << p;
+  }
+
+  world w;
+  seeded_random dice;
+  std::map<std::pair<std::string, int>, std::int64_t> added;
+};
+
+TEST(far_mesh, whoever_has_nothing_of_a_group_calls_it) {
+  far_world d{501, 24};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 24));
+  ASSERT_FALSE(d.context(0).full_mesh());
+  ASSERT_NO_FATAL_FAILURE(d.deploy(5, "counter"));
+  d.w.run_for(70s); // links that nothing needs are closed
+  std::size_t bare = 0;
+  std::size_t all_links = 0;
+  for (std::size_t n = 0; n < 24; ++n) {
+    bare += d.bare(n) ? 1 : 0;
+    all_links += d.links_of(n);
+  }
+  EXPECT_GE(bare, 8U);
+  EXPECT_LT(all_links, 24U * 22);
+  for (std::size_t n = 0; n < 24; ++n)
+    d.add(n, "counter", static_cast<int>(n % 5));
+  const auto leader = d.leader_of("counter", 1);
+  ASSERT_LT(leader, 24U);
+  d.w.at(leader).kill(machine::end::process);
+  for (std::size_t n = 0; n < 24; ++n)
+    if (d.w.at(n).up())
+      d.add(n, "counter", 1);
+  d.w.run_for(20s); // the lost voter is replaced
+  for (std::size_t n = 0; n < 24; ++n)
+    if (d.w.at(n).up())
+      d.add(n, "counter", 1);
+  d.judge();
+}
+
+TEST(far_mesh, documents_and_what_becomes_of_them_reach_everybody) {
+  far_world d{502, 30};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 30));
+  ASSERT_NO_FATAL_FAILURE(d.deploy(3, "counter"));
+  d.add(29, "counter", 1);
+  d.w.run_for(40s);
+  // Who was away for all of it.
+  d.w.at(7).kill(machine::end::process);
+  d.w.run_for(5s);
+  ASSERT_NO_FATAL_FAILURE(d.deploy(11, "door", true));
+  actors::remove_in gone;
+  gone.app = "counter";
+  bool done = false;
+  gone.done = [&](const actors::deploy_answer& a) {
+    EXPECT_EQ(a.status, reply_status::ok) << a.message;
+    done = true;
+  };
+  caf::anon_send(d.context(19).supervisor, std::move(gone));
+  ASSERT_TRUE(d.w.run_until(
+      [&] { return done && d.known_to_all("counter", false); }, 10s));
+  d.w.at(7).boot();
+  EXPECT_TRUE(d.w.run_until(
+      [&] {
+        return d.known_to_all("counter", false) && d.known_to_all("door", true);
+      },
+      15s));
+  d.w.run_for(60s);
+  for (std::size_t n = 0; n < 30; n += 3) { // a stateless app, from anywhere
+    call_request r;
+    r.app = "door";
+    r.command = "greet";
+    r.kind = request_kind::query;
+    writer{r.argument}.map(1).text("name").text("you");
+    const auto a = d.call(n, std::move(r));
+    EXPECT_EQ(a.status, reply_status::ok) << "machine " << n << a.message;
+  }
+  EXPECT_TRUE(d.w.problems.empty());
+}
+
+TEST(far_mesh, serves_while_it_grows_beyond_a_full_one_and_shrinks_again) {
+  far_world d{503, 24};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 15));
+  ASSERT_TRUE(d.context(0).full_mesh());
+  ASSERT_NO_FATAL_FAILURE(d.deploy(2, "counter"));
+  for (int k = 0; k < 5; ++k)
+    d.add(static_cast<std::size_t>(k), "counter", k);
+  ASSERT_NO_FATAL_FAILURE(d.boot(15, 24));
+  EXPECT_TRUE(
+      d.w.run_until([&] { return d.known_to_all("counter", true); }, 10s));
+  for (std::size_t n = 0; n < 24; ++n)
+    d.add(n, "counter", static_cast<int>(n % 5));
+  d.w.run_for(70s);
+  for (std::size_t n = 0; n < 24; ++n)
+    d.add(n, "counter", static_cast<int>(n % 5));
+  for (std::size_t n = 23; n >= 14; --n) { // one by one: none is the last copy
+    d.w.at(n).kill(machine::end::process);
+    d.w.run_for(8s);
+    d.add(n % 14, "counter", static_cast<int>(n % 5));
+  }
+  EXPECT_TRUE(d.context(0).full_mesh());
+  for (std::size_t n = 0; n < 14; ++n) {
+    EXPECT_EQ(d.links_of(n), 13U);
+    d.add(n, "counter", static_cast<int>(n % 5));
+  }
+  d.judge();
+}
+
+} // namespace
+} // namespace banyan::sim
