@@ -225,6 +225,28 @@ TEST_F(Program, ALookShowsATableOrTheJsonAsItIs) {
   EXPECT_EQ(banyan({"nodes", "--json"}).out, "[{\"node\":\"x\"}]\n");
 }
 
+TEST_F(Program, StatusShowsHowFarAJoiningIs) {
+  std::uint64_t total = 10'000;
+  bool joining = true;
+  play([&](const io::http_request&, io::http_responder& r) {
+    bytes b;
+    writer w{b};
+    w.map(2).text("node").text("abc").text("join");
+    if (joining) {
+      w.map(3).text("from").nil().text("have").uint(4480);
+      w.text("total").uint(total);
+    } else {
+      w.nil();
+    }
+    send_msgpack(r, b);
+  });
+  EXPECT_TRUE(contains(banyan({"status"}).out, "4480 of 10000 members"));
+  total = 0;
+  EXPECT_TRUE(contains(banyan({"status"}).out, "4480 of ? members"));
+  joining = false;
+  EXPECT_FALSE(contains(banyan({"status"}).out, "joining"));
+}
+
 TEST_F(Program, AppsShowHowFarAnUpdateIs) {
   play([](const io::http_request&, io::http_responder& r) {
     bytes b;
