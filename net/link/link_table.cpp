@@ -44,6 +44,28 @@ void link_table::want(const node_id& node, const address& at, time_point now) {
   s_->finish(now);
 }
 
+void link_table::want(const node_id& node, const address& at,
+                      std::vector<node_id> relays, duration wait,
+                      time_point now) {
+  if (node == self())
+    return;
+  if (!s_->may_relay_)
+    relays.clear();
+  if (relays.empty() && at.empty())
+    return;
+  target t;
+  t.what = {node, at};
+  t.relays = std::move(relays);
+  t.wait = wait;
+  s_->want(std::move(t), now);
+  s_->finish(now);
+}
+
+void link_table::set_relaying(std::function<bool(const node_id&)> may) {
+  BANYAN_ASSERT(s_->connections_.empty());
+  s_->may_relay_ = std::move(may);
+}
+
 void link_table::want(const address& at, const std::optional<node_id>& pinned,
                       time_point now) {
   target t;
@@ -73,7 +95,8 @@ void link_table::hurry(const node_id& node, time_point now) {
   const auto it = s_->by_node_.find(node);
   if (it == s_->by_node_.end())
     return;
-  it->second.next_dial = std::min(it->second.next_dial, now);
+  auto& t = it->second;
+  t.next_dial = std::min(t.next_dial, now + t.wait);
   s_->dial_due(now);
   s_->finish(now);
 }
@@ -162,7 +185,7 @@ bool link_table::idle() const {
                      [this](const auto& entry) {
                        const auto& c = *entry.second;
                        return c.said_goodbye && c.out->empty()
-                              && s_->io_.unsent(c.stream) == 0;
+                              && s_->stream_unsent(c.stream) == 0;
                      });
 }
 
@@ -189,7 +212,10 @@ const node_id& link_table::self() const noexcept {
 }
 
 time_point link_table::deadline() const {
-  return s_->deadline();
+  auto due = s_->deadline();
+  if (s_->may_relay_)
+    due = std::min({due, s_->forwarder_.deadline(), s_->ends_.deadline()});
+  return due;
 }
 
 void link_table::on_time(time_point now) {

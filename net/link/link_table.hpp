@@ -6,10 +6,12 @@
 #include "base/time.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/mesh_key.hpp"
+#include "net/link/relay.hpp"
 #include "net/link/streams.hpp"
 #include "net/link/wire.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,9 +57,11 @@ struct ration_config {
 
 struct link_limits {
   duration first_byte = 2s; ///< until the far side said anything
-  duration handshake = 5s;  ///< dial or accept until the link is up
-  duration drain = 2s;      ///< what a replaced link gets to finish
-  duration refresh = 1h;    ///< then its dialler makes a new link
+  /// The same by way of a neighbour, of which there are others.
+  duration relayed_first_byte = 1s;
+  duration handshake = 5s; ///< dial or accept until the link is up
+  duration drain = 2s;     ///< what a replaced link gets to finish
+  duration refresh = 1h;   ///< then its dialler makes a new link
   std::uint64_t refresh_bytes = std::uint64_t{64} << 30;
   duration backoff_first = 50ms; ///< doubles, with jitter, up to
   duration backoff_max = 5s;
@@ -68,7 +72,11 @@ struct link_limits {
   std::size_t control_queue_max = 16 * 1024 * 1024;
   std::size_t request_queue_max = 16 * 1024 * 1024;
   std::size_t bulk_queue_max = 16 * 1024 * 1024;
+  /// Of a relayed link instead of `unsent_max`: what waits there can't be
+  /// overtaken either, and its line is narrow.
+  std::size_t relayed_unsent_max = 24 * 1024;
   ration_config rations;
+  relay_limits relay;
 };
 
 /// What the far side proved in the handshake.
@@ -80,11 +88,16 @@ struct link_info {
   boot_id boot;
   std::uint64_t features = 0; ///< the far side's bits; `and` them with ours
   std::uint64_t minor = 0;    ///< its minor wire version
-  address remote;             ///< the far end of the stream, as seen here
-  address listen;             ///< what it says that others may dial
-  address seen_as;            ///< our end of the stream, as it sees it
-  bool dialled = false;       ///< by us
-  duration round_trip{};      ///< of the handshake
+  /// The neighbour that forwards it unread; none: it is a stream of its own.
+  node_id via;
+  [[nodiscard]] bool relayed() const noexcept { return !via.is_none(); }
+  /// The far end of the stream, as seen here; of a relayed link the
+  /// neighbour's.
+  address remote;
+  address listen;  ///< what it says that others may dial
+  address seen_as; ///< our end of the stream, as it sees it; empty if relayed
+  bool dialled = false;  ///< by us
+  duration round_trip{}; ///< of the handshake
   time_point up_since{};
   time_point last_heard{}; ///< the last whole record
   bytes handshake_hash;    ///< channel binding, 64 bytes
@@ -99,6 +112,7 @@ enum class link_end : std::uint8_t {
   replaced,          ///< Another link to this node is up. Not evidence.
   protocol_error,    ///< It sent what no peer may send.
   local,             ///< This node closed it.
+  relay_lost,        ///< A relayed link broke, somewhere. Not evidence.
 };
 const char* to_string(link_end e) noexcept;
 
@@ -196,6 +210,7 @@ struct link_counters {
   std::uint64_t records_out = 0, records_in = 0;
   std::uint64_t frames_out = 0, frames_in = 0;
   std::uint64_t bytes_out = 0, bytes_in = 0; ///< with handshakes
+  relay_counters relay;
 };
 
 /// All links of one node: dials what is wanted, answers what comes, keeps one
@@ -229,10 +244,22 @@ public:
   /// for strangers.
   void set_known(const std::vector<address>& members);
 
+  /// Takes part in relaying (relay.hpp): forwards between its own links to
+  /// nodes that `may` says are members, and answers streams that members open
+  /// to it through others. Needs `feature_relay` in the configuration, on all
+  /// three nodes. Once, before the first link.
+  void set_relaying(std::function<bool(const node_id&)> may);
+
   /// Keeps a link to `node`: dials `at` until one is up, from either side, and
   /// again when it is lost. A second call changes the address; a failed dial's
   /// delay then starts over.
   void want(const node_id& node, const address& at, time_point now);
+  /// The same for a node that can hardly be dialled: through one of `relays`
+  /// that this node has a link of its own with, and at `at`, unless that is
+  /// empty, in turn. A link of its own replaces a relayed one. Begins after
+  /// `wait`, in which the far side may dial.
+  void want(const node_id& node, const address& at, std::vector<node_id> relays,
+            duration wait, time_point now);
   /// Keeps a link to whoever is at `at` (`--join`), or only to `pinned`.
   void want(const address& at, const std::optional<node_id>& pinned,
             time_point now);

@@ -39,6 +39,8 @@ const char* to_string(channel c) noexcept {
     return "raft";
   case channel::group:
     return "group";
+  case channel::relay:
+    return "relay";
   case channel::request:
     return "request";
   case channel::reply:
@@ -67,6 +69,8 @@ const char* to_string(link_end e) noexcept {
     return "replaced";
   case link_end::protocol_error:
     return "protocol error";
+  case link_end::relay_lost:
+    return "relay lost";
   case link_end::local:
     return "closed here";
   }

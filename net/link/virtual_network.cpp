@@ -194,6 +194,13 @@ public:
     wake(p.host_);
   }
 
+  void hide(const std::string& host, bool yes) {
+    if (yes)
+      hidden_.insert(host);
+    else
+      hidden_.erase(host);
+  }
+
   void power_off(const std::string& host) {
     off_.insert(host);
     const auto it = processes_.find(host);
@@ -417,6 +424,10 @@ private:
   /// The dialled host's kernel; false when the connection is over.
   bool answer(connection_state& c) {
     auto& w = c.ways[0];
+    if (hidden_.count(c.to.host) != 0) {
+      w.items.clear(); // the dial times out
+      return false;
+    }
     const auto it = processes_.find(c.to.host);
     if (it == processes_.end() || it->second->ports_.count(c.to.port) == 0) {
       w.items.clear();
@@ -547,6 +558,7 @@ private:
   std::map<stream_id, connection_ptr> by_stream_;
   std::map<std::string, virtual_streams*> processes_;
   std::set<std::string> off_;
+  std::set<std::string> hidden_;
   std::set<host_pair> cuts_;
   std::map<host_pair, time_point> stalled_;
   std::map<host_pair, time_point> busy_;
@@ -620,6 +632,10 @@ void virtual_network::freeze(const std::string& host) {
 
 void virtual_network::thaw(const std::string& host) {
   impl_->set_frozen(host, false);
+}
+
+void virtual_network::hide(const std::string& host, bool yes) {
+  impl_->hide(host, yes);
 }
 
 bool virtual_network::running(const std::string& host) const {

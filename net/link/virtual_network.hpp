@@ -62,6 +62,9 @@ public:
   void freeze(const std::string& host);
   void thaw(const std::string& host);
   [[nodiscard]] bool running(const std::string& host) const;
+  /// Behind a door that opens from inside only: it dials others, nobody dials
+  /// it (their dials time out). Streams that are open stay.
+  void hide(const std::string& host, bool yes = true);
 
   /// Nothing passes from one host to the other until `heal`; bytes wait in
   /// their streams, as TCP would keep them.

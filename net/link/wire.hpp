@@ -21,6 +21,7 @@ enum class channel : std::uint8_t {
   beat = 2,       ///< The liveness stream of a node pair.
   raft = 3,       ///< Raft messages of groups.
   group = 4,      ///< Group secret proofs, who leads what, sleeping and waking.
+  relay = 5,      ///< Bytes of two other nodes' link, or of one through others.
   request = 16,   ///< Calls, forwarded or from a client.
   reply = 17,     ///< Their answers.
   outbox = 18,    ///< Messages from actor to actor, and their receipts.
@@ -43,6 +44,10 @@ constexpr lane lane_of(channel c) noexcept {
 constexpr bool client_may_use(channel c) noexcept {
   return c == channel::request || c == channel::reply;
 }
+
+/// The feature bit of whoever forwards for others and can be reached so; others
+/// never get a frame of the channel `relay`.
+inline constexpr std::uint64_t feature_relay = std::uint64_t{1} << 5U;
 
 /// @name Limits
 /// @{

@@ -12,6 +12,7 @@ bool is_known(channel c) noexcept {
   case channel::beat:
   case channel::raft:
   case channel::group:
+  case channel::relay:
   case channel::request:
   case channel::reply:
   case channel::outbox:

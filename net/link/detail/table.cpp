@@ -8,7 +8,20 @@ link_table::state::state(link_config config, link_limits limits, streams& io,
                          random_source& random, link_events& events)
     : config_{std::move(config)}, limits_{limits}, io_{io}, random_{random},
       events_{events}, static_key_{noise::dh_keypair::generate(random)},
-      rations_{limits.rations}, seen_{limits.rations.ephemerals_max} {
+      rations_{limits.rations}, seen_{limits.rations.ephemerals_max},
+      forwarder_{limits.relay,
+                 config_.key.id(),
+                 {[this](const node_id& to, const relay_frame& f) {
+                    return send_relayed(to, f);
+                  },
+                  [this](const node_id& n) { return neighbour(n) != nullptr; },
+                  [this](const node_id& n) { return may_relay_(n); }},
+                 counters_.relay},
+      ends_{limits.relay,
+            [this](const node_id& via, const relay_frame& f) {
+              return send_relayed(via, f);
+            },
+            counters_.relay} {
   keys_.key = &config_.key;
   keys_.static_key = &static_key_;
   keys_.mesh = config_.mesh;
@@ -43,16 +56,17 @@ void link_table::state::drop(connection& c, ending how) {
     BANYAN_ASSERT(it == current_.end() || it->second != &c);
   }
   if (how == ending::close)
-    io_.close(c.stream);
+    stream_close(c.stream);
   else if (how == ending::reset)
-    io_.reset(c.stream);
+    stream_reset(c.stream);
   connections_.erase(c.stream);
 }
 
 void link_table::state::closed(connection& c, stream_end why, time_point now) {
   if (c.phase <= phase::confirming) {
     if (c.dialled) {
-      dial_failed(c, dial_error::hung_up, now);
+      dial_failed(
+          c, c.relayed() ? dial_error::unreachable : dial_error::hung_up, now);
     } else {
       ++counters_.handshakes_cut;
       drop(c, ending::gone);
@@ -60,6 +74,7 @@ void link_table::state::closed(connection& c, stream_end why, time_point now) {
     return;
   }
   const auto end = c.heard_goodbye                    ? link_end::goodbye
+                   : c.relayed()                      ? link_end::relay_lost
                    : why == stream_end::end_of_stream ? link_end::end_of_stream
                    : why == stream_end::timed_out     ? link_end::timed_out
                    : why == stream_end::local         ? link_end::local
@@ -108,6 +123,10 @@ void link_table::state::on_time(time_point now) {
     if (auto* const c = find(id))
       timed_out(*c, now);
   }
+  if (may_relay_) {
+    forwarder_.on_time(now);
+    ends_.on_time(now);
+  }
   dial_due(now);
 }
 
@@ -136,6 +155,25 @@ void link_table::state::stop(time_point now) {
   io_.stop_listening();
   by_node_.clear();
   by_address_.clear();
+  // While the links that carry them still stand.
+  std::vector<stream_id> relayed;
+  for (auto& [id, c] : connections_)
+    if (c->relayed())
+      relayed.push_back(id);
+  for (const auto id : relayed) {
+    auto& c = *find(id);
+    c.silent = true;
+    if (const auto it = current_.find(c.info ? c.info->node : node_id{});
+        it != current_.end() && it->second == &c)
+      current_.erase(it);
+    if (c.phase == phase::up) {
+      drain(c, now);
+      pump(c, now);
+    }
+    if (auto* const still = find(id))
+      drop(*still, ending::close);
+  }
+  flush(now);
   current_.clear();
   std::vector<connection*> all;
   for (auto& [id, c] : connections_)
@@ -153,9 +191,20 @@ void link_table::state::stop(time_point now) {
 }
 
 void link_table::state::finish(time_point now) {
-  if (std::exchange(words_waiting_, false))
-    flush(now);
-  deliver();
+  now_ = now;
+  for (;;) {
+    // What a relayed link says is one more word for the link below it.
+    while (std::exchange(words_waiting_, false))
+      flush(now);
+    if (delivering_)
+      return;
+    deliver();
+    // Only now the frames that a relayed stream came in are done with.
+    auto next = ends_.take_event();
+    if (!next)
+      break;
+    relay_event(*next, now);
+  }
 }
 
 /// Hands events over in their order. A handler may call back into the table;

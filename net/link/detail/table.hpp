@@ -4,6 +4,8 @@
 #include "net/link/detail/rations.hpp"
 #include "net/link/detail/record_reader.hpp"
 #include "net/link/link_table.hpp"
+#include "net/link/relay_ends.hpp"
+#include "net/link/relay_forwarder.hpp"
 
 #include <deque>
 #include <map>
@@ -31,6 +33,13 @@ struct target {
   time_point next_dial{};
   stream_id dialling;    ///< none: waiting for `next_dial`, or satisfied
   bool given_up = false; ///< that address is this node
+
+  std::vector<node_id> relays;
+  duration wait{}; ///< for the far side to dial first
+  /// A round of dials: the relays, beginning at that one, then `what.at`; and
+  /// how far it has come.
+  std::size_t first_relay = 0;
+  std::size_t turn = 0;
 };
 
 /// Why a stream was dialled.
@@ -39,6 +48,7 @@ struct dial_purpose {
   kind what = kind::none;
   node_id node; ///< kind node or refresh, or the pin
   address at;
+  node_id via;             ///< through that neighbour instead
   std::uint64_t token = 0; ///< kind probe
 };
 
@@ -48,6 +58,8 @@ struct connection {
   net::phase phase = phase::dialling;
   dial_purpose purpose;
   bool dialled = false; ///< by us
+  node_id via;          ///< of a relayed stream
+  [[nodiscard]] bool relayed() const noexcept { return !via.is_none(); }
   address remote;
   time_point started{};
   time_point due = never; ///< when this phase has taken too long
@@ -96,9 +108,17 @@ public:
   duration backoff(unsigned failures);
   target* find_target(const dial_purpose& p);
   bool satisfied(const target& t) const;
-  /// The node's link is gone: when to dial again.
-  void link_lost(const node_id& node, duration lived, bool at_once,
+  /// The neighbour to reach the target through next, or none.
+  node_id next_relay(target& t) const;
+  /// A dial that nobody answers would be in the relays' way for seconds.
+  void dial_no_longer(target& t);
+  /// The next round begins behind that relay.
+  static void relay_failed(target& t, const node_id& via);
+  /// The link to `c`'s node is gone: when to dial again.
+  void link_lost(const connection& c, duration lived, bool at_once,
                  time_point now);
+  /// A link of its own to a neighbour is up: who waits for that?
+  void relay_found(const node_id& neighbour, time_point now);
   /// The node's link is up: its targets rest.
   void link_found(const connection& c);
 
@@ -134,6 +154,19 @@ public:
   void violated(connection& c, read_errc why, time_point now);
   void refresh(connection& c, time_point now);
   connection* current(const node_id& node) const;
+
+  // relayed streams beside those of `io_`
+  void stream_write(stream_id id, const_bytes data);
+  [[nodiscard]] std::size_t stream_unsent(stream_id id) const;
+  void stream_close(stream_id id);
+  void stream_reset(stream_id id);
+  /// This node's own link to it, if that carries relayed streams.
+  connection* neighbour(const node_id& node) const;
+  bool send_relayed(const node_id& to, const relay_frame& f);
+  /// False if it is none.
+  bool relay_came(connection& c, const_bytes payload, time_point now);
+  void relay_event(relay_ends::event& e, time_point now);
+  void neighbour_lost(const node_id& node, time_point now);
 
   // ends
   enum class ending : std::uint8_t { gone, close, reset };
@@ -209,6 +242,11 @@ public:
   std::uint64_t last_dial_ = 0;
   bool stopping_ = false;
   bool answering_ = false; ///< `listen` was called
+
+  std::function<bool(const node_id&)> may_relay_; ///< none: doesn't relay
+  relay_forwarder forwarder_;
+  relay_ends ends_;
+  time_point now_{}; ///< of the last call that told it
 
   connection* open_frame_ = nullptr; ///< between begin_frame and end_frame
   frame_batch batch_;

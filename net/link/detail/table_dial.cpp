@@ -3,9 +3,18 @@
 #include <algorithm>
 
 namespace banyan::net {
+namespace {
+
+/// How much less often than a lost link is one dialled that would replace a
+/// relayed one.
+constexpr int better_later = 12;
+
+} // namespace
 
 bool link_table::state::satisfied(const target& t) const {
-  return current(t.by_address ? t.resolved : t.what.node) != nullptr;
+  const auto* const link = current(t.by_address ? t.resolved : t.what.node);
+  // A stream of its own would be better than a relayed one.
+  return link != nullptr && (!link->relayed() || t.what.at.empty());
 }
 
 target* link_table::state::find_target(const dial_purpose& p) {
@@ -23,18 +32,26 @@ target* link_table::state::find_target(const dial_purpose& p) {
 void link_table::state::want(target t, time_point now) {
   if (stopping_)
     return;
-  t.next_dial = now;
+  t.next_dial = now + t.wait;
   const auto update = [&](auto& targets, const auto& key) {
     const auto [it, fresh] = targets.emplace(key, t);
     if (fresh)
       return;
     auto& known = it->second;
+    known.wait = t.wait;
+    if (known.relays != t.relays) {
+      known.relays = t.relays;
+      known.first_relay = known.turn = 0;
+      known.next_dial = std::min(known.next_dial, t.next_dial);
+      if (!t.relays.empty())
+        dial_no_longer(known);
+    }
     if (known.what.at == t.what.at && known.what.node == t.what.node)
       return;
     known.what = t.what;
     known.failures = 0;
     known.given_up = false;
-    known.next_dial = now;
+    known.next_dial = t.next_dial;
   };
   if (t.by_address)
     update(by_address_, t.what.at);
@@ -70,6 +87,14 @@ void link_table::state::start_dial(target& t, time_point now) {
       t.by_address ? dial_purpose::kind::address : dial_purpose::kind::node;
   p.node = t.what.node;
   p.at = t.what.at;
+  if (!t.by_address && current(t.what.node) == nullptr)
+    p.via = next_relay(t);
+  if (p.via.is_none() && p.at.empty()) { // until a neighbour is there
+    ++t.failures;
+    t.next_dial = now + backoff(t.failures);
+    say(failed_event{t.what, dial_error::unreachable, t.next_dial});
+    return;
+  }
   t.dialling = open_dial(t.what.at, std::move(p), now);
 }
 
@@ -77,10 +102,19 @@ stream_id link_table::state::open_dial(const address& at, dial_purpose purpose,
                                        time_point now) {
   ++counters_.dials;
   auto c = std::make_unique<connection>();
-  c->stream = io_.dial(at);
+  const auto* const by = neighbour(purpose.via);
+  if (by != nullptr) {
+    if (!ends_.begun())
+      ends_.begin_at(random_.next() >> 2U | 1U);
+    ++counters_.relay.dialled;
+    c->stream = ends_.open(purpose.via, purpose.node);
+    c->via = purpose.via;
+  } else {
+    c->stream = io_.dial(at);
+  }
   c->dialled = true;
   c->purpose = std::move(purpose);
-  c->remote = at;
+  c->remote = by != nullptr ? by->remote : at;
   c->role = config_.client_key ? link_role::client : link_role::peer;
   c->dial = ++last_dial_;
   c->started = now;
@@ -110,7 +144,11 @@ void link_table::state::dial_failed(connection& c, dial_error why,
   if (t == nullptr)
     return;
   ++t->failures;
+  ++t->turn;
   t->next_dial = now + backoff(t->failures);
+  if (const auto* const link = current(p.node);
+      link != nullptr && link->relayed())
+    t->next_dial = now + better_later * backoff(t->failures);
   if (why == dial_error::self && t->by_address) {
     t->given_up = true;
     t->next_dial = never;
@@ -132,9 +170,15 @@ void link_table::state::link_found(const connection& c) {
     t->resolved = c.info->node;
 }
 
-void link_table::state::link_lost(const node_id& node, duration lived,
+void link_table::state::link_lost(const connection& c, duration lived,
                                   bool at_once, time_point now) {
+  const auto& node = c.info->node;
   const auto again = [&](target& t) {
+    if (c.relayed()) {
+      relay_failed(t, c.via);
+      if (!t.relays.empty())
+        dial_no_longer(t);
+    }
     t.failures = lived >= limits_.settled ? 0 : t.failures + 1;
     t.next_dial = at_once || t.failures == 0
                       ? now

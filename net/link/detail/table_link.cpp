@@ -47,6 +47,8 @@ bool link_table::state::beats(const connection& a, const connection& b) const {
         && !planted(planted_bug::lower_incarnation_of_a_link))
       return of(a, smaller) > of(b, smaller);
   }
+  if (a.relayed() != b.relayed())
+    return b.relayed();
   if (a.dialled == b.dialled)
     return a.info->boot != b.info->boot || a.dial > b.dial;
   // Crossed dials, unless one side dialled after it had lost the other link.
@@ -72,8 +74,12 @@ bool link_table::state::enter(connection& c, time_point now) {
   current_[c.info->node] = &c;
   ++counters_.links_up;
   say(up_event{c.info, old != nullptr ? old->info->id : link_id{}});
+  if (!c.relayed())
+    relay_found(c.info->node, now);
   if (old == nullptr)
     return true;
+  if (!old->relayed() && old->info->boot != c.info->boot)
+    neighbour_lost(c.info->node, now); // another process knows no streams
   ++counters_.links_replaced;
   if (old->info->incarnation < c.info->incarnation) {
     went_down(*old, link_end::replaced, now);
@@ -125,9 +131,11 @@ void link_table::state::pump(connection& c, time_point now) {
   if (!c.out)
     return;
   // Above `unsent_low` the stream is sure to call again.
-  const auto enough = std::max(
-      streams::unsent_low + 1,
-      limits_.unsent_max - std::min(limits_.unsent_max, fragment_bytes_max));
+  const auto most =
+      c.relayed() ? limits_.relayed_unsent_max : limits_.unsent_max;
+  const auto enough =
+      std::max((c.relayed() ? relay_ends::unsent_low : streams::unsent_low) + 1,
+               most - std::min(most, fragment_bytes_max));
   for (;;) {
     if (c.out->empty()) {
       if (c.phase != phase::draining || c.said_goodbye)
@@ -135,15 +143,14 @@ void link_table::state::pump(connection& c, time_point now) {
       c.said_goodbye = true;
       say_word(c, link_word::goodbye);
     }
-    const auto unsent = io_.unsent(c.stream);
+    const auto unsent = stream_unsent(c.stream);
     if (unsent >= enough)
       break;
     sealed_.clear();
-    while (!c.out->empty() && sealed_.size() + unsent < limits_.unsent_max) {
+    while (!c.out->empty() && sealed_.size() + unsent < most) {
       const auto at = sealed_.size();
       sealed_.resize(at + record_header_bytes);
-      c.out->take(sealed_, std::min(record_plaintext_max,
-                                    limits_.unsent_max - unsent - at));
+      c.out->take(sealed_, std::min(record_plaintext_max, most - unsent - at));
       const auto size = sealed_.size() - at - record_header_bytes;
       sealed_.resize(sealed_.size() + record_tag_bytes);
       const auto sealed = c.sealer->seal_in_place(sealed_.data() + at, size);
@@ -185,6 +192,9 @@ void link_table::state::refresh(connection& c, time_point now) {
   p.what = dial_purpose::kind::refresh;
   p.node = c.info->node;
   p.at = c.purpose.at;
+  p.via = c.via;
+  if (c.relayed() && neighbour(c.via) == nullptr)
+    return; // its end is near
   const auto at = p.at;
   open_dial(at, std::move(p), now);
 }
@@ -225,7 +235,10 @@ bool link_table::state::own_frames(connection& c, time_point now) {
     if (f.channel != channel::link) {
       if (c.phase == phase::confirming)
         return false; // before the welcome
-      frames[kept++] = f;
+      if (f.channel != channel::relay || !may_relay_)
+        frames[kept++] = f;
+      else if (!relay_came(c, f.payload, now))
+        return false;
       continue;
     }
     const auto word = read_word(f.payload);
@@ -286,13 +299,15 @@ void link_table::state::went_down(connection& c, link_end why, time_point now,
   const bool in_use = it != current_.end() && it->second == &c;
   if (in_use)
     current_.erase(it);
+  counters_.relay.lost += why == link_end::relay_lost ? 1 : 0;
   say(down_event{c.info, in_use ? why : link_end::replaced});
   if (!in_use)
     return;
+  if (!c.relayed())
+    neighbour_lost(c.info->node, now);
   const bool on_purpose = why == link_end::local || why == link_end::goodbye
                           || why == link_end::protocol_error;
-  link_lost(c.info->node,
-            on_purpose ? duration::zero() : now - c.info->up_since,
+  link_lost(c, on_purpose ? duration::zero() : now - c.info->up_since,
             redial_at_once, now);
 }
 

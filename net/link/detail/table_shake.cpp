@@ -7,7 +7,7 @@ namespace banyan::net {
 void link_table::state::write(connection& c, const_bytes data) {
   counters_.bytes_out += data.size();
   c.bytes_moved += data.size();
-  io_.write(c.stream, data);
+  stream_write(c.stream, data);
 }
 
 void link_table::state::opened(stream_id id, const address& remote,
@@ -16,24 +16,26 @@ void link_table::state::opened(stream_id id, const address& remote,
   if (!inbound) {
     auto* const c = find(id);
     if (c == nullptr) {
-      io_.reset(id);
+      stream_reset(id);
       return;
     }
     c->phase = phase::shaking;
     c->remote = remote;
     c->shake = std::make_unique<link_handshake>(keys_, random_);
     c->sent_at = now;
-    c->due = std::min(c->started + limits_.handshake, now + limits_.first_byte);
+    c->due = std::min(
+        c->started + limits_.handshake,
+        now + (c->relayed() ? limits_.relayed_first_byte : limits_.first_byte));
     write(*c, c->shake->write_first());
     return;
   }
   if (stopping_ || !answering_ || keys_.accepted.empty()) {
-    io_.reset(id);
+    stream_reset(id);
     return;
   }
   if (!rations_.admit(remote, now)) {
     ++counters_.refused_rationed;
-    io_.reset(id);
+    stream_reset(id);
     return;
   }
   ++counters_.accepted;
@@ -82,7 +84,7 @@ hello link_table::state::own_hello(const connection& c) const {
   h.boot = config_.boot;
   h.features = config_.features;
   h.listen = config_.listen;
-  h.seen = c.remote;
+  h.seen = c.relayed() ? address{} : c.remote;
   h.dial = c.dialled ? c.dial : 0;
   return h;
 }
@@ -102,6 +104,11 @@ bool link_table::state::take_first(connection& c, time_point now) {
     return false;
   }
   c.role = *role;
+  if (c.relayed() && c.role != link_role::peer) {
+    ++counters_.refused_strangers;
+    drop(c, ending::reset);
+    return false;
+  }
   const auto mine = own_hello(c);
   const auto second = c.shake->write_second(mine);
   if (second.empty()) {
@@ -152,7 +159,8 @@ bool link_table::state::take_second(connection& c, time_point now) {
   }
   const auto* const have = current(far->node);
   if (have != nullptr && c.purpose.what != dial_purpose::kind::refresh
-      && have->info->incarnation >= far->incarnation) {
+      && have->info->incarnation >= far->incarnation
+      && (c.relayed() || !have->relayed())) {
     dial_needless(c, far->node);
     return false;
   }
@@ -203,6 +211,7 @@ void link_table::state::establish(connection& c, const hello& far,
   info->boot = far.boot;
   info->features = far.features;
   info->minor = far.minor;
+  info->via = c.via;
   info->remote = c.remote;
   info->listen = far.listen;
   info->seen_as = far.seen;

@@ -110,6 +110,7 @@ struct node_options {
   bool client = false;
   std::uint64_t incarnation = 1;
   std::uint8_t seed = 0; ///< of the identity; 0: by host
+  std::uint64_t features = 7;
   link_limits limits;
 };
 
@@ -135,7 +136,7 @@ public:
         std::nullopt,
         incarnation{o.incarnation},
         boot_id{random.array<16>()},
-        7,
+        o.features,
         {}};
     if (o.client)
       config.client_key =
