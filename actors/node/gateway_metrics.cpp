@@ -183,6 +183,31 @@ void link_metrics(const net::link_counters& l, metrics& add) {
       "client links that left their channels", n(l.client_violations));
   add("link_protocol_errors_total", "counter", "forged or malformed records",
       n(l.protocol_errors));
+  add("relayed_links_dialled_total", "counter",
+      "links begun through a neighbour", n(l.relay.dialled));
+  add("relayed_links_answered_total", "counter",
+      "links answered through a neighbour", n(l.relay.answered));
+  add("relayed_links_lost_total", "counter",
+      "links through a neighbour that broke", n(l.relay.lost));
+  add("relay_misplaced_total", "counter",
+      "streams through a neighbour ended for bytes that belong nowhere",
+      n(l.relay.misplaced));
+  add("relay_streams_opened_total", "counter",
+      "streams forwarded between two other peers", n(l.relay.opened));
+  add("relay_streams_ended_total", "counter", "of those, that ended",
+      n(l.relay.ended));
+  add("relay_refused_total", "counter", "streams not forwarded",
+      n(l.relay.refused));
+  add("relay_frames_total", "counter", "frames forwarded", n(l.relay.frames));
+  add("relay_bytes_total", "counter", "sealed bytes forwarded",
+      n(l.relay.bytes));
+  add("relay_held_total", "counter", "frames that waited for their ration",
+      n(l.relay.held));
+  add("relay_overruns_total", "counter",
+      "forwarded streams ended because a peer sent too much",
+      n(l.relay.overruns));
+  add("relay_frames_bad_total", "counter", "malformed relay frames",
+      n(l.relay.frames_bad));
   add("link_bytes_in_total", "counter", "bytes from peers", n(l.bytes_in));
   add("link_bytes_out_total", "counter", "bytes to peers", n(l.bytes_out));
 }

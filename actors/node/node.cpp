@@ -83,6 +83,10 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   m.liveness = s.liveness;
   n->members_ = std::make_unique<net::membership>(std::move(m), ctx.random,
                                                   ctx.loop.now());
+  n->links_->set_relaying([members = n->members_.get()](const node_id& who) {
+    const auto state = members->state_of(who);
+    return state && *state != net::member_state::left;
+  });
   ctx.links = n->links_.get();
   ctx.members = n->members_.get();
   n->reach_ = std::make_unique<reach>(
@@ -333,7 +337,7 @@ void node_shell::carry(net::send_frame& e) {
   ctx_.send(e.to, e.channel, e.payload);
 }
 void node_shell::carry(net::want_link& e) {
-  links_->want(e.node, e.at, ctx_.loop.now());
+  links_->want(e.node, e.at, std::move(e.relays), e.wait, ctx_.loop.now());
 }
 void node_shell::carry(net::unwant_link& e) {
   links_->unwant(e.node);

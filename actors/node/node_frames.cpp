@@ -92,6 +92,7 @@ void node_shell::on_frames(const net::link_info& info,
       break;
     }
     case net::channel::link:
+    case net::channel::relay: // the table's own
       break;
     }
     heard = true;

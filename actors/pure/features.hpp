@@ -27,6 +27,9 @@ inline constexpr feature_bits backups = 1U << 3;
 /// it, and gives them to who should run it. Who lacks the bit has no place
 /// where it can't open them.
 inline constexpr feature_bits instance_secrets = 1U << 4;
+/// Forwards sealed records between two of its links, and can be reached so
+/// (frames of the channel `relay`). The link layer asks for it, no log does.
+inline constexpr feature_bits relay = 1U << 5;
 /// Answers control frame 49, a challenge of its hardware, and says in its member
 /// record whose claims it found false. Who lacks the bit isn't challenged.
 inline constexpr feature_bits hardware = 1U << 7;
@@ -38,7 +41,8 @@ inline constexpr feature_bits keepers = 1U << 8;
 /// All that this build knows.
 inline constexpr feature_bits features_known =
     feature::versions | feature::stateless | feature::backups
-    | feature::instance_secrets | feature::hardware | feature::keepers;
+    | feature::instance_secrets | feature::relay | feature::hardware
+    | feature::keepers;
 
 /// Whether whoever knows `known` may meet what needs `needed`.
 constexpr bool knows(feature_bits known, feature_bits needed) noexcept {

@@ -139,6 +139,7 @@ void membership::state::message(const node_id& from,
     if (said->token != dial_back_token_ || dial_back_token_ == 0)
       return;
     dial_back_token_ = 0;
+    reach_told(from, said->reached);
     if (said->reached && own_.address.empty()) {
       own_.address = dial_back_at_;
       out.emplace_back(advertised{own_.address});
@@ -662,13 +663,17 @@ void membership::state::on_want(peer& p, const want_message& m) {
       p.news_reports.emplace(r->observer, r->subject);
 }
 
-/// Only where the asker itself is seen: nobody makes this node dial others.
+/// Only where the asker itself is seen, or where its record says it is (who
+/// wants a link dials that anyway): nobody makes this node dial others.
 void membership::state::on_dial_back(const node_id& from, peer& p,
                                      const dial_back_message& m, time_point now,
                                      membership_effects& out) {
   constexpr std::size_t probes_max = 64;
-  if (m.at.host != p.link->remote.host || m.at.port == 0
-      || now < p.dial_back_at + dial_back_interval
+  const auto* asker = book_.find(from);
+  const bool its_own =
+      asker != nullptr && asker->record().address == m.at;
+  if (p.link->relayed() || (m.at.host != p.link->remote.host && !its_own)
+      || m.at.port == 0 || now < p.dial_back_at + dial_back_interval
       || probes_.size() >= probes_max)
     return;
   p.dial_back_at = now;

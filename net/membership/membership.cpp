@@ -358,12 +358,13 @@ void membership::state::probed(std::uint64_t token,
 /// A wildcard listen advertises nothing until somebody has dialled it.
 void membership::state::learn_address(const node_id& from, const address& seen,
                                       membership_effects& out) {
-  const auto* p = find_peer(from);
+  auto* p = find_peer(from);
   if (!own_.address.empty() || seen.empty() || dial_back_token_ != 0
       || p == nullptr || !p->link || !p->link->dialled)
     return;
   dial_back_token_ = random_.next() | 1U;
   dial_back_at_ = {seen.host, cfg_.listen.port};
+  dial_back_sent_ = p->dial_back_asked = now_;
   send(from, dial_back_message{dial_back_token_, dial_back_at_}, out);
 }
 
@@ -401,6 +402,7 @@ void membership::state::tick(time_point now, membership_effects& out) {
       send_summary(linked[random_.below(linked.size())], out);
     revisit(now, out);
     seek(now, out);
+    look_after_reach(now, out);
     if (!links_all())
       forget_strangers(out);
     if (!full())

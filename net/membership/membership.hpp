@@ -121,7 +121,10 @@ struct send_frame {
 };
 struct want_link { ///< `link_table::want`
   node_id node;
-  address at;
+  address at; ///< empty only with relays
+  /// Of a node that can hardly be dialled, and how long it may dial first.
+  std::vector<node_id> relays;
+  duration wait{};
 };
 struct unwant_link { ///< `link_table::unwant`
   node_id node;

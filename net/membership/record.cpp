@@ -23,6 +23,7 @@ enum record_key : std::int64_t {
   key_tier = 10,
   key_capacity = 11,
   key_features = 12,
+  key_relays = 13, // left out when empty
   key_doubts = 17,
 };
 constexpr std::size_t record_keys = 13;
@@ -78,7 +79,7 @@ bool valid_label(std::string_view text) noexcept {
 }
 
 void member_record::encode(writer& w) const {
-  w.map(record_keys + (doubts.empty() ? 0 : 1));
+  w.map(record_keys + (relays.empty() ? 0 : 1) + (doubts.empty() ? 0 : 1));
   w.uint(key_node).id(node);
   w.uint(key_incarnation).id(incarnation);
   w.uint(key_number).uint(number);
@@ -94,6 +95,11 @@ void member_record::encode(writer& w) const {
   w.uint(capacity.cores).uint(capacity.weight);
   w.uint(capacity.memory_mib).uint(capacity.disk_mib);
   w.uint(key_features).uint(features);
+  if (!relays.empty()) {
+    w.uint(key_relays).array(relays.size());
+    for (const auto& r : relays)
+      w.id(r);
+  }
   if (doubts.empty())
     return;
   w.uint(key_doubts).array(doubts.size());
@@ -105,6 +111,7 @@ bool member_record::decode(const_bytes in, member_record& out) {
   if (in.size() > encoded_bytes_max)
     return false;
   reader r{in};
+  out.relays.clear();
   std::uint64_t seen = 0;
   std::int64_t key = -1;
   const auto pairs = r.map(record_keys_max);
@@ -158,6 +165,14 @@ bool member_record::decode(const_bytes in, member_record& out) {
       break;
     case key_features:
       out.features = r.uint();
+      break;
+    case key_relays:
+      out.relays.resize(r.array(relays_max));
+      r.require(!out.relays.empty()); // canonical: none, no key
+      for (auto& relay : out.relays) {
+        r.id(relay);
+        r.require(relay != out.node && !relay.is_none());
+      }
       break;
     case key_doubts:
       read_doubts(r, out.doubts);

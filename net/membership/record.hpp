@@ -55,6 +55,7 @@ struct member_record {
   static constexpr std::size_t label_bytes_max = 64; ///< region, zone, target
   static constexpr std::size_t encoded_bytes_max = 1024;
   static constexpr std::size_t doubts_max = 16;
+  static constexpr std::size_t relays_max = 3;
 
   node_id node;
   banyan::incarnation incarnation;
@@ -70,6 +71,9 @@ struct member_record {
   std::uint64_t features = 0;
   /// By node, ascending; counted only where this node observes that one.
   std::vector<member_doubt> doubts;
+  /// Nodes that hold a link with it and forward to it, when it can hardly be
+  /// dialled (net/link/relay.hpp); `relays_max` at most, none of them itself.
+  std::vector<node_id> relays;
 
   /// True when this one replaces `other`, a record of the same node.
   /// Canonical msgpack: a map, so that newer versions may add keys.

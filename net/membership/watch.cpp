@@ -171,7 +171,11 @@ void membership::state::link_up(const link_info& link, time_point now,
   p.hears_told = 0;
   p.far_needs = true;
   const auto* mine = book_.find(self_);
-  send(link.node, hello_message{mine->document(), link.remote}, out);
+  send(link.node,
+       hello_message{mine->document(), link.relayed() ? address{} : link.remote},
+       out);
+  if (!link.dialled && !link.relayed())
+    reach_told(link.node, true);
   if (m == nullptr)
     return; // its hello says who it is
   const auto& record = m->record();
@@ -217,6 +221,9 @@ void membership::state::link_down(const link_info& link, link_end why,
   case link_end::reset:
     mark_lost(link.node, *p, evidence::reset, now, out);
     break;
+  case link_end::relay_lost:
+    spare(*p, now);
+    break;
   case link_end::timed_out:
     mark_lost(link.node, *p, evidence::silence, now, out);
     break;
@@ -233,8 +240,9 @@ void membership::state::dial_failed(const node_id& node, dial_error why,
                                     time_point now, membership_effects& out) {
   auto* p = find_peer(node);
   if (p == nullptr || p->link || why != dial_error::refused
-      || p->saw == sight::unheard || !is_member(node))
-    return;
+      || p->saw == sight::unheard || !is_member(node)
+      || !book_.find(node)->record().relays.empty())
+    return; // nor does it mean anything where nobody could ever dial
   mark_lost(node, *p, evidence::refused, now, out);
 }
 
@@ -263,7 +271,14 @@ void membership::state::watch(time_point now, membership_effects& out) {
         (p.saw == sight::heard && p.life.silent_at(stretch) <= now)
         || (p.saw == sight::unheard && !has_left(*m) && awaited(node, p)
             && p.since + cfg_.liveness.grace <= now);
-    if (silent)
+    if (silent && p.saw == sight::heard && p.link && p.link->relayed()) {
+      // It may be the neighbour that is silent: another one, first.
+      spare(p, now);
+      p.link.reset();
+      out.emplace_back(cut_link{node});
+    } else if (silent && p.saw == sight::heard && now < p.spared_until)
+      continue;
+    else if (silent)
       mark_lost(node, p, evidence::silence, now, out);
     else if (p.saw == sight::silent && p.link && !p.cut
              && p.since + cfg_.cut_after <= now) {
@@ -290,8 +305,10 @@ time_point membership::state::watch_due() const {
       continue;
     if (p.link)
       due = std::min(due, p.next_beat);
+    const bool spared = !p.link || !p.link->relayed();
     if (p.saw == sight::heard)
-      due = std::min(due, p.life.silent_at(stretch));
+      due = std::min(due, std::max(p.life.silent_at(stretch),
+                                   spared ? p.spared_until : long_ago));
     else if (p.saw == sight::unheard && !has_left(*m) && awaited(node, p))
       due = std::min(due, p.since + cfg_.liveness.grace);
     else if (p.saw == sight::silent && p.link && !p.cut)

@@ -7,6 +7,9 @@ namespace banyan::net {
 
 namespace {
 
+/// Who can't be dialled dials itself whom it needs a link with.
+constexpr duration relay_wait = 500ms;
+
 /// So few members are all dialled, the dead ones too, for ever.
 constexpr std::size_t all_dialled_max = 2 * full_mesh_max;
 
@@ -38,13 +41,20 @@ void membership::state::want(const node_id& node, membership_effects& out) {
   if (m == nullptr || !running())
     return;
   const auto& at = m->record().address;
+  const auto relays = relays_of(m->record());
   if (!needs_link(node, *m)) {
     if (std::exchange(p.wanted, false))
       out.emplace_back(unwant_link{node});
-  } else if (!at.empty() && (!p.wanted || p.wanted_at != at)) {
+  } else if ((!at.empty() || !relays.empty())
+             && (!p.wanted || p.wanted_at != at || p.wanted_relays != relays)) {
     p.wanted = true;
     p.wanted_at = at;
-    out.emplace_back(want_link{node, at});
+    p.wanted_relays = relays;
+    const bool it_dials = own_.relays.empty() && p.used_until <= now_;
+    out.emplace_back(
+        want_link{node, at, relays,
+                  relays.empty() || !it_dials ? duration{} : relay_wait});
+    seek_relay(node, now_, out);
   }
 }
 

@@ -14,11 +14,11 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in five files: membership.cpp has the node
+/// The inside of `membership`, in six files: membership.cpp has the node
 /// itself (incarnation, own record, clones) and the calls from outside,
 /// watch.cpp liveness, evidence and reports, gossip.cpp the frames, wiring.cpp
 /// whom it keeps links with, and where news goes, joining.cpp how it gets to
-/// know a large mesh.
+/// know a large mesh, relays.cpp what is done where a node can't be dialled.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -97,6 +97,8 @@ public:
     std::optional<link_info> link;
     bool wanted = false; ///< `want_link` said so, with `wanted_at`
     address wanted_at;
+    std::vector<node_id> wanted_relays;
+    time_point spared_until = long_ago; ///< not yet silent: see `spare`
 
     peer_liveness life;
     sight saw = sight::unheard;
@@ -129,6 +131,7 @@ public:
     time_point told_at = long_ago;     ///< a verdict
     time_point own_told_at = long_ago; ///< its own record of another boot
     time_point dial_back_at = long_ago;
+    time_point dial_back_asked = long_ago; ///< of it, by this node
   };
 
   struct probe {
@@ -193,6 +196,17 @@ public:
   void recount(time_point now, membership_effects& out);
   [[nodiscard]] duration interval_of(const peer& p) const;
   [[nodiscard]] time_point watch_due() const;
+
+  // relays.cpp
+  void look_after_reach(time_point now, membership_effects& out);
+  void reach_told(const node_id& by, bool reached);
+  void choose_relays();
+  /// Through whom to reach it, as it says.
+  [[nodiscard]] std::vector<node_id> relays_of(const member_record& r) const;
+  /// Sees to a link with one of its relays.
+  void seek_relay(const node_id& node, time_point now, membership_effects& out);
+  /// The link to a peer broke at a neighbour, or seems to: time to try others.
+  void spare(peer& p, time_point now);
 
   // gossip.cpp
   void send(const node_id& to, const membership_message& m,
@@ -320,6 +334,10 @@ public:
   std::uint64_t token_ = 0;
   std::uint64_t dial_back_token_ = 0; ///< asked of somebody; zero: nothing
   address dial_back_at_;
+  time_point dial_back_sent_ = long_ago;
+  time_point reach_asked_at_ = long_ago;
+  /// Who could dial this node, and who couldn't; of those it is linked with.
+  std::map<node_id, bool> reached_by_;
   time_point cloned_look_at_ = long_ago;
   std::optional<time_point> oldest_fsync_;
   time_point digest_at_{};

@@ -135,10 +135,25 @@ TEST_F(records, of_a_newer_version_keep_their_unknown_keys) {
   auto body = encoded(sample());
   body[0] = 0x8e; // one pair more
   writer w{body};
-  w.uint(13).text("from the future");
+  w.uint(31).text("from the future");
   member_record r;
   ASSERT_TRUE(member_record::decode(body, r));
   EXPECT_EQ(r.number, 7U);
+}
+
+TEST_F(records, name_up_to_three_others_that_forward) {
+  auto r = sample();
+  const auto without = encoded(r);
+  r.relays = {other.id(), node_id{std::array<std::uint8_t, 32>{9}}};
+  member_record back;
+  ASSERT_TRUE(member_record::decode(encoded(r), back));
+  EXPECT_EQ(back.relays, r.relays);
+  ASSERT_TRUE(member_record::decode(without, back)); // and no key without them
+  EXPECT_TRUE(back.relays.empty());
+  r.relays = {key.id()};
+  EXPECT_FALSE(member_record::decode(encoded(r), back));
+  r.relays.assign(4, other.id());
+  EXPECT_FALSE(member_record::decode(encoded(r), back));
 }
 
 TEST_F(records, refuse_what_would_not_print) {
