@@ -174,6 +174,15 @@ struct frame_writer {
   void operator()(const documents_sum& f) {
     write_body(head(w, control_kind::documents_sum, 2), f);
   }
+  void operator()(const days_wanted& f) {
+    write_body(head(w, control_kind::days_wanted, 3), f);
+  }
+  void operator()(const days_given& f) {
+    write_body(head(w, control_kind::days, 3), f);
+  }
+  void operator()(const policy_told& f) {
+    write_body(head(w, control_kind::policy, 1), f);
+  }
   void operator()(const pinned_replicas& f) {
     write_body(head(w, control_kind::pinned, 1), f);
   }
@@ -545,6 +554,12 @@ bool decode(const_bytes in, control_frame& out) {
     return take<instances_told>(r, 2, count, out);
   case control_kind::documents_sum:
     return take<documents_sum>(r, 2, count, out);
+  case control_kind::days_wanted:
+    return take<days_wanted>(r, 3, count, out);
+  case control_kind::days:
+    return take<days_given>(r, 3, count, out);
+  case control_kind::policy:
+    return take<policy_told>(r, 1, count, out);
   case control_kind::pinned:
     return take<pinned_replicas>(r, 1, count, out);
   case control_kind::pin_wanted:

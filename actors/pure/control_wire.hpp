@@ -10,6 +10,7 @@
 #include "actors/pure/operator_wire.hpp"
 #include "actors/pure/recovery.hpp"
 #include "actors/pure/replica_core.hpp"
+#include "actors/pure/uptime/wire.hpp"
 #include "actors/pure/version_wire.hpp"
 
 #include <map>
@@ -72,6 +73,11 @@ enum class control_kind : std::uint8_t {
   view_told = 41,     ///< the answer, not from the leader itself
   instances = 42,     ///< the answer for a stateless app
   documents_sum = 43, ///< over the documents that the sender holds
+
+  // Uptime (uptime/wire.hpp).
+  days_wanted = 45, ///< please send the days that I lack
+  days = 46,        ///< the answer, or the day that the sender just signed
+  policy = 47,      ///< what an owner signed for the mesh
 
   // What hardware is there (hardware/challenge_wire.hpp).
   challenge = 49,        ///< please prove what you claim
@@ -246,8 +252,9 @@ using control_frame = std::variant<
     operator_answer, backup_wanted, backup_given, recovery_told, standings_told,
     logs_wanted, logs_held, event_told, secret_wanted, secret_key,
     version_ready, version_word, instance_word, node_load, distances_told,
-    pinned_replicas, pin_wanted, hardware_challenge, hardware_answer,
-    view_wanted, view_told, instances_told, documents_sum>;
+    days_wanted, days_given, policy_told, pinned_replicas, pin_wanted,
+    hardware_challenge, hardware_answer, view_wanted, view_told, instances_told,
+    documents_sum>;
 
 /// `f` is of a known kind and within the bounds above, but for an error's text,
 /// which is cut and made one line.

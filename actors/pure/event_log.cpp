@@ -48,6 +48,22 @@ const char* to_string(event_kind k) noexcept {
     return "region_unverified";
   case event_kind::region_verified:
     return "region_verified";
+  case event_kind::node_probation:
+    return "node_probation";
+  case event_kind::node_held:
+    return "node_held";
+  case event_kind::node_evacuated:
+    return "node_evacuated";
+  case event_kind::node_excluded:
+    return "node_excluded";
+  case event_kind::node_readmitted:
+    return "node_readmitted";
+  case event_kind::observer_disagrees:
+    return "observer_disagrees";
+  case event_kind::policy_changed:
+    return "policy_changed";
+  case event_kind::policy_conflict:
+    return "policy_conflict";
   case event_kind::leadership_moved:
     return "leadership_moved";
   case event_kind::replica_added:

@@ -28,6 +28,14 @@ enum class event_kind : std::uint8_t {
   conflict,          ///< one name, two apps
   region_unverified, ///< measured round trips contradict what a member claims
   region_verified,   ///< and no longer do
+  node_probation,    ///< by its uptime; these change nothing without a policy
+  node_held,
+  node_evacuated, ///< its groups move away
+  node_excluded,
+  node_readmitted,
+  observer_disagrees, ///< with all others, or with itself
+  policy_changed,
+  policy_conflict, ///< two of one version: none is enforced
   // These are told to the others.
   leadership_moved,
   replica_added,

@@ -30,8 +30,11 @@ inline constexpr feature_bits instance_secrets = 1U << 4;
 /// Forwards sealed records between two of its links, and can be reached so
 /// (frames of the channel `relay`). The link layer asks for it, no log does.
 inline constexpr feature_bits relay = 1U << 5;
-/// Answers control frame 49, a challenge of its hardware, and says in its member
-/// record whose claims it found false. Who lacks the bit isn't challenged.
+/// Control frames 45 to 47: days that observers signed, and a mesh policy.
+inline constexpr feature_bits uptime = 1U << 6;
+/// Answers control frame 49, a challenge of its hardware, and says in its
+/// member record whose claims it found false. Who lacks the bit isn't
+/// challenged.
 inline constexpr feature_bits hardware = 1U << 7;
 /// Answers who leads a group that it keeps the view of, and compares documents
 /// by their sum: control frames 40 to 43. No log asks for it.
@@ -41,7 +44,8 @@ inline constexpr feature_bits keepers = 1U << 8;
 /// All that this build knows.
 inline constexpr feature_bits features_known =
     feature::versions | feature::stateless | feature::backups
-    | feature::instance_secrets | feature::relay | feature::hardware
+    | feature::instance_secrets | feature::relay | feature::uptime
+    | feature::hardware
     | feature::keepers;
 
 /// Whether whoever knows `known` may meet what needs `needed`.

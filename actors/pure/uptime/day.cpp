@@ -51,6 +51,26 @@ day_time day_time_of(std::int64_t unix_ms, duration minute) {
           static_cast<std::uint32_t>(minutes % minutes_a_day)};
 }
 
+// Civil from days (Hinnant): eras of 400 years that begin on March 1st.
+std::string date_text(std::uint32_t day) {
+  const auto z = std::uint64_t{day} + 719'468;
+  const auto era = z / 146'097;
+  const auto of_era = z - era * 146'097;
+  const auto year_of_era =
+      (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
+  const auto of_year =
+      of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const auto month_from_march = (5 * of_year + 2) / 153;
+  const auto d = of_year - (153 * month_from_march + 2) / 5 + 1;
+  const auto m =
+      month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  const auto y = year_of_era + era * 400 + (m <= 2 ? 1 : 0);
+  const auto two = [](std::uint64_t n) {
+    return (n < 10 ? "0" : "") + std::to_string(n);
+  };
+  return std::to_string(y) + "-" + two(m) + "-" + two(d);
+}
+
 void minute_bits::set(std::size_t minute) {
   BANYAN_ASSERT(minute < minutes_a_day);
   w_[minute / 64] |= std::uint64_t{1} << (minute % 64);

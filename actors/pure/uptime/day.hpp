@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 /// One day as one node saw others: what uptime is made of. Plain data with a
@@ -29,6 +30,9 @@ struct day_time {
   std::uint32_t minute = 0;
 };
 [[nodiscard]] day_time day_time_of(std::int64_t unix_ms, duration minute);
+
+/// `2026-11-23`.
+[[nodiscard]] std::string date_text(std::uint32_t day);
 
 /// A bit for each minute of a day.
 class minute_bits {

@@ -29,7 +29,7 @@ bool read_percent(std::string_view text, basis_points& out) {
           && (after.empty() || after.size() > 2 || !read_number(after, rest))))
     return false;
   const auto all = percent * 100 + (after.size() == 1 ? rest * 10 : rest);
-  if (all > whole)
+  if (all > basis_points_all)
     return false;
   out = static_cast<basis_points>(all);
   return true;
@@ -141,7 +141,7 @@ std::string why_invalid(const mesh_policy& p) {
   if (auto why = days("probation_days", p.probation_days, probation_days_max);
       !why.empty())
     return why;
-  if (p.hold_below > whole)
+  if (p.hold_below > basis_points_all)
     return "hold_below must be at most 100";
   if (p.evacuate_below > p.hold_below)
     return "evacuate_below must not be above hold_below";
@@ -176,7 +176,9 @@ bool decode(const_bytes in, mesh_policy& out) {
   const auto small = [&] {
     return static_cast<std::uint8_t>(r.uint(UINT8_MAX));
   };
-  const auto percent = [&] { return static_cast<basis_points>(r.uint(whole)); };
+  const auto percent = [&] {
+    return static_cast<basis_points>(r.uint(basis_points_all));
+  };
   std::int64_t key = -1;
   for (auto n = r.map(64); n > 0 && r.ok(); --n) {
     key = r.key(key);

@@ -13,7 +13,7 @@ namespace banyan {
 
 /// Hundredths of a percent: 9,900 is 99 %.
 using basis_points = std::uint16_t;
-inline constexpr basis_points whole = 10'000;
+inline constexpr basis_points basis_points_all = 10'000;
 
 /// @name Limits of a policy
 /// @{

@@ -51,7 +51,8 @@ void each_day(const day_results& all, std::uint32_t last, std::uint32_t days,
 std::optional<basis_points> tally::score() const {
   if (counted == 0)
     return std::nullopt;
-  return static_cast<basis_points>(std::uint64_t{up} * whole / counted);
+  return static_cast<basis_points>(std::uint64_t{up} * basis_points_all
+                                   / counted);
 }
 
 day_result count_day(std::vector<day_word> words) {

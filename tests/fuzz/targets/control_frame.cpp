@@ -149,6 +149,13 @@ struct bounds {
     BANYAN_ASSERT(f.nodes.size() <= instances_told::nodes_max);
   }
   void operator()(const documents_sum&) const {}
+  void operator()(const days_wanted& f) const {
+    BANYAN_ASSERT(f.have.size() <= 2 * days_kept);
+  }
+  void operator()(const days_given& f) const {
+    BANYAN_ASSERT(f.documents.size() <= days_given::documents_max);
+  }
+  void operator()(const policy_told&) const {}
   void operator()(const pinned_replicas& f) const {
     BANYAN_ASSERT(f.groups.size() <= pinned_replicas_max);
     for (std::size_t i = 0; i < f.groups.size(); ++i) {
@@ -284,6 +291,10 @@ std::vector<bytes> seeds() {
       view_told{view},
       instances_told{g.app, {{node, 3}}},
       documents_sum{2, 1U << 31},
+      days_wanted{{}, {{20'000, 7}}, {}},
+      days_wanted{node, {}, day_archive::place{20'000, node}},
+      days_given{node, true, {paper(sign_kind::observation)}},
+      policy_told{paper(sign_kind::policy)},
       distances_told{},
       pinned_replicas{{g}},
       pinned_replicas{},

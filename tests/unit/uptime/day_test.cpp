@@ -81,6 +81,13 @@ TEST(day, of_the_wall_clock) {
   EXPECT_EQ(day_time_of(1440 * 2 * 250, 250ms).day, 2U);
 }
 
+TEST(day, has_a_date) {
+  EXPECT_EQ(date_text(0), "1970-01-01");
+  EXPECT_EQ(date_text(59), "1970-03-01");
+  EXPECT_EQ(date_text(11'016), "2000-02-29");
+  EXPECT_EQ(date_text(20'780), "2026-11-23");
+}
+
 class signed_day : public ::testing::Test {
 protected:
   signed_day() {
