@@ -38,6 +38,7 @@ namespace banyan::actors {
 
 class module_shell;
 class reach;
+class uptime_shell;
 struct instance_load;
 
 /// Where a node's app hosts come from: real ones, or the simulator's.
@@ -84,6 +85,7 @@ struct node_settings {
   /// What this peer knows; less than it does, and it works as an older one.
   feature_bits features = features_known;
   scrub_config scrub;
+  duration uptime_minute = 1min; ///< shorter in tests
   /// Of the check of the state at this start; null: none was made.
   std::shared_ptr<const state_check_status> state_check;
   /// What apps were running here as the last process of this node ended.
@@ -150,6 +152,7 @@ public:
 
   module_shell* modules = nullptr; ///< the peer's; none before it begins
   reach* far = nullptr;            ///< the node's: to whom there is no link
+  uptime_shell* uptime = nullptr;  ///< likewise
 
   directory known;   ///< apps: the supervisor; views: node and supervisor
   group_guard guard; ///< the node's

@@ -170,6 +170,10 @@ void http_gateway::handle(io::http_request q, responder r) {
   if (what == "modules" && ctx_.modules != nullptr
       && (get ? path.size() <= 3 : path.size() == 3 && q.method == "PUT"))
     return modules(q, r);
+  if (what == "uptime" && path.size() <= 3 && get)
+    return this->uptime(q, r);
+  if (what == "policy" && path.size() == 2 && (get || q.method == "PUT"))
+    return policy(q, r);
   if (wants_durable(q, r))
     return;
   if (operate(q, r))

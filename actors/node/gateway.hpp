@@ -71,6 +71,9 @@ private:
   void recover(io::http_request& q, responder r);
   void verify(io::http_request& q, responder r, bool begin);
   void modules(io::http_request& q, responder r); // gateway_modules.cpp
+  // gateway_uptime.cpp
+  void uptime(const io::http_request& q, responder r);
+  void policy(const io::http_request& q, responder r);
   /// `…/risk` and `…/why` (gateway_outlook.cpp)
   void outlook(const io::http_request& q, responder r);
   // What operators ask for (gateway_operator.cpp)

@@ -1,14 +1,13 @@
 // What operators order over HTTP: stop and start of apps, moves, drains.
 #include "actors/host/json.hpp"
 #include "actors/node/gateway.hpp"
+#include "actors/node/gateway_views.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
 
 namespace banyan::actors {
-namespace {
 
-/// A node by its id or the beginning of it, among the members; or why not.
 std::optional<node_id> find_node(const node_context& ctx,
                                  const std::string& text, reply& why) {
   std::vector<node_id> fit;
@@ -28,6 +27,8 @@ std::optional<node_id> find_node(const node_context& ctx,
                           + " nodes' ids; give some more of it";
   return std::nullopt;
 }
+
+namespace {
 
 struct move_body {
   std::uint64_t shard = 0;

@@ -2,6 +2,7 @@
 
 #include "actors/node/gateway.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/node/uptime.hpp"
 #include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
 
@@ -405,7 +406,9 @@ bytes view_nodes(const node_context& ctx) {
   w.array(count);
   ctx.members->each([&](const net::member_record& m, net::member_state state) {
     const auto held = groups.find(m.node);
-    w.map(11).text("node").text(to_string(m.node));
+    const auto stands =
+        ctx.uptime == nullptr ? verdict{} : ctx.uptime->of(m.node);
+    w.map(12).text("node").text(to_string(m.node));
     w.text("region_unverified");
     w.boolean(ctx.region_claims.unverified().count(m.node) != 0);
     w.text("address").text(to_string(m.address));
@@ -413,7 +416,12 @@ bytes view_nodes(const node_context& ctx) {
     w.text("tier").text(tier_name(m.tier));
     w.text("state").text(member_word(state));
     w.text("incarnation").id(m.incarnation);
-    w.text("uptime").nil();
+    w.text("uptime");
+    if (stands.week)
+      w.number(*stands.week / 100.0);
+    else
+      w.nil();
+    w.text("standing").text(to_string(stands.is));
     w.text("groups").uint(held == groups.end() ? 0 : held->second);
     w.text("draining");
     drain_view(w, ctx, m.node);

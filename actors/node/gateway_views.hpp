@@ -11,4 +11,8 @@ struct roles {
 };
 roles roles_of(const node_context& ctx, const node_id& node);
 
+/// The only member whose id begins with `text`; or `why` not.
+std::optional<node_id> find_node(const node_context& ctx,
+                                 const std::string& text, reply& why);
+
 } // namespace banyan::actors

@@ -26,6 +26,9 @@ enum class document_kind : std::uint8_t {
                 ///< whose logs name none, while a newer one is known
   drained = 13, ///< name empty: this node is drained; whether by force
   app_key = 18, ///< by app id: the key of its secrets that a fellow handed over
+  policy = 20,  ///< by hash: a mesh policy that an owner signed
+  observation = 21, ///< by day ‖ observer ‖ hash: a day, signed
+  observing = 22,   ///< name empty: what this node has seen of the day so far
   pinned = 25, ///< by app id ‖ shard: the replica id that an operator put here
   excluded = 26, ///< name empty: why the mesh's policy keeps this node out
 };

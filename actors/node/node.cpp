@@ -4,6 +4,7 @@
 #include "actors/node/amnesia.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/names.hpp"
+#include "actors/node/uptime.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
@@ -147,6 +148,8 @@ void node_shell::on_link_up(const net::link_info& info, net::link_id) {
   caf::anon_send(ctx_.supervisor, peer_up_in{info.node});
   if (ctx_.modules != nullptr)
     ctx_.modules->on_peer_up(info.node);
+  if (ctx_.uptime != nullptr)
+    ctx_.uptime->on_peer_up(info.node);
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, true});
   if (ctx_.process_seen(info.node, info.boot)) {

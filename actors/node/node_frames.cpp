@@ -3,6 +3,7 @@
 #include "actors/node/log_streams.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
+#include "actors/node/uptime.hpp"
 #include "actors/pure/admission.hpp"
 #include "actors/pure/client_wire.hpp"
 
@@ -173,6 +174,9 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
   } else if (auto* held = std::get_if<logs_held>(&in.frame)) {
     if (ctx_.on_logs)
       ctx_.on_logs(info.node, std::move(*held));
+  } else if (ctx_.uptime != nullptr
+             && ctx_.uptime->on_control(info.node, in.frame)) {
+    return;
   } else if (ctx_.modules == nullptr
              || !ctx_.modules->on_control(info.node, in.frame)) {
     caf::anon_send(ctx_.supervisor, std::move(in));

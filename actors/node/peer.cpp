@@ -7,6 +7,7 @@
 #include "actors/node/router.hpp"
 #include "actors/node/scrub.hpp"
 #include "actors/node/sent_calls.hpp"
+#include "actors/node/uptime.hpp"
 
 #include <caf/all.hpp>
 
@@ -96,6 +97,9 @@ bool peer::begin(std::string& error) {
   ctx_.scrub = sys.spawn(scrub_actor, &ctx_);
   lead_balance_ = sys.spawn(lead_balance_actor, &ctx_);
   region_look_ = sys.spawn(region_look_actor, &ctx_);
+  uptime_ = std::make_shared<uptime_shell>(ctx_, p.mesh.owners);
+  ctx_.uptime = uptime_.get();
+  uptime_actor_ = sys.spawn(uptime_actor, uptime_, &ctx_);
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
@@ -157,9 +161,9 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto& [app, actor] : ctx_.instances)
       roots.push_back(actor);
-    for (auto* a :
-         {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
-          &gateway_actor_, &modules_actor_, &lead_balance_, &region_look_})
+    for (auto* a : {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
+                    &gateway_actor_, &modules_actor_, &lead_balance_,
+                    &region_look_, &uptime_actor_})
       if (*a)
         roots.push_back(*a);
   });
@@ -170,7 +174,9 @@ peer::~peer() {
     ctx_.instances.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.sent_calls = ctx_.scrub =
         gateway_actor_ = modules_actor_ = lead_balance_ = region_look_ =
-            nullptr;
+            uptime_actor_ = nullptr;
+    ctx_.uptime = nullptr;
+    uptime_.reset();
     node_.reset();
     gateway_.reset();
     ctx_.modules = nullptr;

@@ -87,6 +87,8 @@ private:
   caf::actor modules_actor_;
   caf::actor lead_balance_;
   caf::actor region_look_;
+  std::shared_ptr<uptime_shell> uptime_;
+  caf::actor uptime_actor_;
   void share_full_log(const store::log_done& d);
 
   net::address listening_;

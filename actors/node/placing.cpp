@@ -59,6 +59,8 @@ std::vector<why_member> members_for(const node_context& ctx,
     c.host = r.address.host;
     c.tier = r.tier;
     c.weight = r.capacity.weight;
+    if (ctx.standings.count(c.node) != 0)
+      c.weight = 0; // on hold, by its uptime
     c.memory_mib = r.capacity.memory_mib;
     c.disk_mib = r.capacity.disk_mib;
     c.has_module = s == nullptr || s->modules.empty()

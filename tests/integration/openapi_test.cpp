@@ -1,6 +1,8 @@
 // docs/openapi.json against what a peer really answers: each operation is
 // asked, each answer is one that the description has, and each field of each
 // answer stands in it.
+#include "actors/docs/policy.hpp"
+#include "crypto/mesh_key.hpp"
 #include "tests/integration/integration.hpp"
 
 #include <nlohmann/json.hpp>
@@ -391,6 +393,14 @@ TEST_F(openapi, describes_what_a_peer_answers) {
     ask(q);
   move_one();
   const auto node = mesh.node(1);
+  const auto signed_policy = [](bool enforce) {
+    mesh_policy p;
+    p.enforce = enforce;
+    return to_text(sign_policy(local_mesh_owner(), local_mesh_id(), 1, p)
+                       .document.encode());
+  };
+  const auto policy = signed_policy(false);
+  const auto other_policy = signed_policy(true);
   for (const auto& q : std::vector<question>{
            {"moves", "/v1/moves"},
            {"drain", "/v1/nodes/" + node + "/drain"},
@@ -401,6 +411,17 @@ TEST_F(openapi, describes_what_a_peer_answers) {
            {"remove", "/v1/apps/ledger", 401, "", "", true},
            {"remove", "/v1/apps/nobody", 404},
            {"remove", "/v1/apps/ledger"},
+           {"uptimes", "/v1/uptime"},
+           {"uptime", "/v1/uptime/" + node + "?proof=1"},
+           {"uptime", "/v1/uptime/nobody", 404},
+           {"policy", "/v1/policy"},
+           {"setPolicy", "/v1/policy", 400, "rubbish", "application/msgpack"},
+           {"setPolicy", "/v1/policy", 401, policy, "application/msgpack",
+            true},
+           {"setPolicy", "/v1/policy", 200, policy, "application/msgpack"},
+           {"setPolicy", "/v1/policy", 409, other_policy,
+            "application/msgpack"},
+           {"policy", "/v1/policy"},
            {"removed", "/v1/removed"}})
     ask(q);
   every_operation_was_asked();

@@ -142,6 +142,7 @@ void machine::boot() {
     settings.target = targets[std::min(number_, targets.size() - 1)];
   settings.features = features_;
   settings.removed = world_.how.removed;
+  settings.uptime_minute = world_.how.uptime_minute;
   settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)

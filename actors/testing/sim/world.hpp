@@ -30,7 +30,8 @@ struct world_options {
   bool owned = false;
   /// What each machine is compiled for, as `regions`; empty: as this program.
   std::vector<std::string> targets{};
-  retention removed{}; ///< of what removed apps leave
+  retention removed{};           ///< of what removed apps leave
+  duration uptime_minute = 1min; ///< in which uptime counts
   /// Where each machine really is, as `regions`; empty: where it says it is.
   std::vector<std::string> places{};
 };
