@@ -34,6 +34,8 @@ struct arguments {
   move_options move;
   drain_options drain;
   sim_options sim;
+  uptime_options uptime;
+  policy_set_options policy;
 };
 
 /// What the command line asked for.
@@ -127,6 +129,25 @@ private:
     w->add_option("-n", a_.why.runners_up, "show N runners-up (3)");
     add(app_, "failovers", "every change of leader, with its phases",
         failovers);
+    auto* u =
+        add(app_, "uptime", "how much the nodes were up, and their standing",
+            [this](const session& s) { return uptime(s, a_.uptime); });
+    u->add_option("NODE", a_.uptime.node, "one node's id, or its beginning");
+    u->add_flag("--proof", a_.uptime.proof,
+                "the signed documents, counted again");
+    auto* policy = app_.add_subcommand(
+        "policy", "what the mesh demands of its nodes: show or set");
+    policy->require_subcommand(1);
+    add(*policy, "show", "the policy, who signed it, and the defaults",
+        policy_show);
+    auto* ps =
+        add(*policy, "set", "sign the next version of it",
+            [this](const session& s) { return policy_set(s, a_.policy); });
+    ps->add_option("SETTING", a_.policy.settings,
+                   "NAME=VALUE, or a file of such lines")
+        ->required();
+    ps->add_option("--owner", a_.policy.owner,
+                   "NAME.owner to sign with; without it only in mesh `local`");
     auto* e = add(app_, "events", "what happened in the mesh",
                   [this](const session& s) { return events(s, a_.events); });
     e->add_flag("-f,--follow", a_.events.follow, "and what happens from now");

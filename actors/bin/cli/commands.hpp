@@ -50,6 +50,25 @@ struct why_options {
 outcome why(const session& s, const why_options& o);
 /// @}
 
+/// @name Uptime, and what the mesh demands (uptime.cpp, policy.cpp)
+/// @{
+struct uptime_options {
+  std::string node;   ///< its id, or the beginning of it; empty: all
+  bool proof = false; ///< the signed documents, and the result counted again
+};
+/// @returns `failed` when the documents don't say what the peer says.
+outcome uptime(const session& s, const uptime_options& o);
+outcome policy_show(const session& s);
+struct policy_set_options {
+  std::vector<std::string> settings; ///< `NAME=VALUE`, or a file of such lines
+  std::string owner;
+};
+/// Changes the policy that is there and signs the next version of it. What is
+/// signed is kept in `MESH.policy` beside the owner's file before it is sent,
+/// and sent again as it is when that was not finished.
+outcome policy_set(const session& s, const policy_set_options& o);
+/// @}
+
 /// @name What happened (events.cpp)
 /// @{
 struct events_options {

@@ -54,6 +54,10 @@ result<std::optional<app_papers>, problem> load(const fs::path& file) {
 }
 
 result<void, problem> store(const fs::path& file, const app_papers& p) {
+  return store(file, p.encode());
+}
+
+result<void, problem> store(const fs::path& file, const bytes& content) {
   fs::path temporary = file;
   temporary += ".new";
   const int fd =
@@ -61,7 +65,7 @@ result<void, problem> store(const fs::path& file, const app_papers& p) {
              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return failure{io_problem(temporary, errno)};
-  const bool written = write_all(fd, p.encode());
+  const bool written = write_all(fd, content);
   const int error = errno;
   ::close(fd);
   if (!written)

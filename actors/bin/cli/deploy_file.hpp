@@ -22,6 +22,9 @@ load(const std::filesystem::path& file);
 /// return the new one is on disk.
 result<void, problem> store(const std::filesystem::path& file,
                             const app_papers& p);
+/// The same for anything else that is signed.
+result<void, problem> store(const std::filesystem::path& file,
+                            const bytes& content);
 void remove(const std::filesystem::path& file);
 
 } // namespace deploy_file

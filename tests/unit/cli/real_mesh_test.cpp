@@ -91,6 +91,58 @@ TEST_F(OwnedMesh, LivesThroughDeployCallUpdateAndRemove) {
   EXPECT_EQ(banyan(0, {"query", "ledger/alice", "balance"}).out, "0\n");
 }
 
+TEST_F(OwnedMesh, HasAPolicyThatAnOwnerSigns) {
+  const auto shows = [&](std::size_t peer, const std::string& line) {
+    return wait_until(
+        [&] {
+          const auto r = banyan(peer, {"policy", "show"});
+          return r.end.code == 0 && r.out.find(line) != std::string::npos;
+        },
+        10s);
+  };
+  EXPECT_TRUE(shows(0, "these are the defaults"));
+  EXPECT_TRUE(shows(0, "observe only"));
+  EXPECT_NE(banyan(0, {"policy", "set", "enforce=true"}).end.code, 0);
+  const auto wrong =
+      banyan(0, {"policy", "set", "evacuate_below=99.5", "--owner", owner()});
+  EXPECT_EQ(wrong.end.code, 2);
+  EXPECT_NE(wrong.err.find("must not be above hold_below"), std::string::npos)
+      << wrong.err;
+
+  std::ofstream{dir_.path() / "strict"} << "hold_below = 99.5 # percent\n";
+  const auto set = banyan(0, {"policy", "set", dir_.path() / "strict",
+                              "enforce=true", "--owner", owner()});
+  ASSERT_EQ(set.end.code, 0) << set.err;
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "orchard.policy"));
+  for (const std::size_t peer : {0, 1, 2}) {
+    EXPECT_TRUE(shows(peer, "version 1, signed by owner")) << peer;
+    EXPECT_TRUE(shows(peer, "99.5")) << peer;
+  }
+  const auto again =
+      banyan(1, {"policy", "set", "enforce=true", "--owner", owner()});
+  EXPECT_EQ(again.end.code, 0);
+  EXPECT_NE(again.out.find("says so already"), std::string::npos) << again.out;
+  const auto next =
+      banyan(2, {"policy", "set", "enforce=false", "--owner", owner()});
+  ASSERT_EQ(next.end.code, 0) << next.err;
+  for (const std::size_t peer : {0, 1, 2}) {
+    EXPECT_TRUE(shows(peer, "version 2, signed by owner")) << peer;
+    EXPECT_TRUE(shows(peer, "99.5")) << peer; // what isn't named stays
+  }
+  // It outlives the process.
+  mesh_->kill(2);
+  mesh_->start(2);
+  EXPECT_TRUE(shows(2, "version 2, signed by owner"));
+
+  // A mesh of a minute: nobody is judged yet.
+  const auto uptime = banyan(0, {"uptime"});
+  EXPECT_EQ(uptime.end.code, 0) << uptime.err;
+  EXPECT_NE(uptime.out.find("not yet judged"), std::string::npos) << uptime.out;
+  const auto proof = banyan(0, {"uptime", mesh_->node(1), "--proof"});
+  EXPECT_EQ(proof.end.code, 0) << proof.err;
+  EXPECT_NE(proof.out.find("0 documents"), std::string::npos) << proof.out;
+}
+
 /// Of what is there now: `banyan plan` said the same of the spec.
 TEST(Outlook, RiskFollowsTheMeshAndWhyNamesWhoIsNext) {
   process_mesh mesh{{{"eu", "a"}, {"eu", "b"}, {"us", "a"}, {"ap", "a"}}, {}};
