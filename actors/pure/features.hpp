@@ -45,8 +45,7 @@ inline constexpr feature_bits keepers = 1U << 8;
 inline constexpr feature_bits features_known =
     feature::versions | feature::stateless | feature::backups
     | feature::instance_secrets | feature::relay | feature::uptime
-    | feature::hardware
-    | feature::keepers;
+    | feature::hardware | feature::keepers;
 
 /// Whether whoever knows `known` may meet what needs `needed`.
 constexpr bool knows(feature_bits known, feature_bits needed) noexcept {
