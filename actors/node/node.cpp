@@ -348,6 +348,9 @@ void node_shell::carry(net::unwant_link& e) {
 void node_shell::carry(net::want_seed& e) {
   links_->want(e.at, e.pinned, ctx_.loop.now());
 }
+void node_shell::carry(net::unwant_seed& e) {
+  links_->unwant(e.at);
+}
 void node_shell::carry(net::hurry_link& e) {
   links_->hurry(e.node, ctx_.loop.now());
 }

@@ -85,6 +85,7 @@ private:
   void carry(net::want_link& e);
   void carry(net::unwant_link& e);
   void carry(net::want_seed& e);
+  void carry(net::unwant_seed& e);
   void carry(net::hurry_link& e);
   void carry(net::cut_link& e);
   void carry(net::close_link& e);

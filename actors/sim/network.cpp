@@ -197,6 +197,15 @@ void swarm::state::want_seed(index i, const net::address& where,
   dial(i, t, now);
 }
 
+void swarm::state::unwant_seed(index i, const net::address& where) {
+  const auto far = at_address(where);
+  auto& all = at(i).targets;
+  all.erase(std::remove_if(
+                all.begin(), all.end(),
+                [&](const auto& t) { return t.any && far && t.far == *far; }),
+            all.end());
+}
+
 void swarm::state::hurry(index i, index far, time_point now) {
   if (auto* t = wanted(i, far))
     dial(i, *t, now);

@@ -394,6 +394,8 @@ void swarm::state::carry_out(index i, net::membership_effects& effects,
       unwant(i, u->node);
     } else if (const auto* s = std::get_if<net::want_seed>(&effect)) {
       want_seed(i, s->at, now);
+    } else if (const auto* x = std::get_if<net::unwant_seed>(&effect)) {
+      unwant_seed(i, x->at);
     } else if (const auto* h = std::get_if<net::hurry_link>(&effect)) {
       hurry(i, numbers_.at(h->node), now);
     } else if (const auto* cut = std::get_if<net::cut_link>(&effect)) {

@@ -16,6 +16,8 @@ constexpr int views_compared = 5;
 /// Of the ranges that two views differ in, so many are compared at once; and
 /// where more of them differ, more is missing than what is on its way.
 constexpr std::size_t ranges_compared_max = 8;
+/// Views that one peer may have compared per digest interval.
+constexpr unsigned compared_per_peer_max = 4;
 /// A range that has not changed for so many digest intervals.
 constexpr std::uint8_t ranges_calm = 2;
 /// Answers to deaths in one digest that this node knows nothing of.
@@ -112,12 +114,16 @@ void membership::state::message(const node_id& from,
   } else if (const auto* sum = std::get_if<summary_message>(&message)) {
     if (!full())
       send_summary(from, out); // as those on the rings compare
-    else if (sum->hash != book_.summary())
+    else if (sum->hash == book_.summary())
+      joined_ = true; // of a small mesh, it may be
+    else if (may_compare(*p, now))
       send_digest(from, lowest_id(), highest_id(), out);
   } else if (const auto* root = std::get_if<root_message>(&message)) {
-    on_root(from, *root, now, out);
+    if (may_compare(*p, now))
+      on_root(from, *root, now, out);
   } else if (const auto* ranges = std::get_if<ranges_message>(&message)) {
-    on_ranges(from, *p, *ranges, out);
+    if (may_compare(*p, now))
+      on_ranges(from, *p, *ranges, out);
   } else if (joining_frame(from, message, now, out)) {
     return;
   } else if (const auto* digest = std::get_if<digest_message>(&message)) {
@@ -544,6 +550,16 @@ void membership::state::on_root(const node_id& from, const root_message& m,
     if (range_moves(i))
       mine.moving[i / 8] |= static_cast<std::uint8_t>(1U << i % 8);
   send(from, mine, out);
+}
+
+/// An answer is many times as large as the question. Who keeps to the protocol
+/// asks about once per interval.
+bool membership::state::may_compare(peer& p, time_point now) const {
+  if (p.compared_since + cfg_.digest_interval <= now) {
+    p.compared_since = now;
+    p.compared = 0;
+  }
+  return ++p.compared <= compared_per_peer_max;
 }
 
 /// Once per digest interval.

@@ -194,8 +194,7 @@ void membership::state::incarnation_persisted(incarnation value, time_point now,
 }
 
 void membership::state::begin_links(time_point now, membership_effects& out) {
-  for (const auto& s : cfg_.seeds)
-    out.emplace_back(want_seed{s.at, s.pinned});
+  tend_seeds(false, out);
   for (auto& [node, p] : peers_) {
     p.since = now;
     want(node, out);
@@ -403,6 +402,7 @@ void membership::state::tick(time_point now, membership_effects& out) {
     revisit(now, out);
     seek(now, out);
     look_after_reach(now, out);
+    tend_seeds(!linked.empty(), out);
     if (!links_all())
       forget_strangers(out);
     if (!full())

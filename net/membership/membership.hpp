@@ -133,6 +133,11 @@ struct want_seed { ///< `link_table::want` by address
   address at;
   std::optional<node_id> pinned;
 };
+/// `link_table::unwant` by address: in a large mesh a seed is one member among
+/// many, and is wanted only while this node has no link at all.
+struct unwant_seed {
+  address at;
+};
 struct hurry_link { ///< `link_table::hurry`
   node_id node;
 };
@@ -232,12 +237,12 @@ struct misbehaved {
 /// @}
 
 using membership_effect =
-    std::variant<send_frame, want_link, unwant_link, want_seed, hurry_link,
-                 cut_link, close_link, probe_address, persist_incarnation,
-                 incarnation_ready, persist_members, advertised, peer_silent,
-                 peer_gone, peer_back, beat_heard, member_changed,
-                 rolled_back_suspected, rolled_back, cloned, join_progress,
-                 members_damaged, misbehaved>;
+    std::variant<send_frame, want_link, unwant_link, want_seed, unwant_seed,
+                 hurry_link, cut_link, close_link, probe_address,
+                 persist_incarnation, incarnation_ready, persist_members,
+                 advertised, peer_silent, peer_gone, peer_back, beat_heard,
+                 member_changed, rolled_back_suspected, rolled_back, cloned,
+                 join_progress, members_damaged, misbehaved>;
 using membership_effects = std::vector<membership_effect>;
 
 /// A member, as `members()` shows it.

@@ -316,7 +316,7 @@ time_point membership::state::watch_due() const {
     if (p.link && p.saw == sight::heard && m->state == member_state::dead)
       due = std::min(due, p.told_at + membership_patience);
     const auto* r = book_.find_report(self_, node);
-    if (r != nullptr && r->down && p.saw == sight::heard)
+    if (r != nullptr && r->down && p.saw == sight::heard && !leaving_)
       due = std::min(due, p.reported_at + membership_patience);
   }
   return due;

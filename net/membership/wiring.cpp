@@ -184,6 +184,19 @@ void membership::state::close_idle(const node_id& node, peer& p,
   out.emplace_back(close_link{node});
 }
 
+/// Members are dialled by their records once they are known. In a large mesh
+/// everybody would else come back to the same few seeds for ever.
+void membership::state::tend_seeds(bool linked, membership_effects& out) {
+  const bool wants = links_all() || !linked;
+  if (std::exchange(seeds_wanted_, wants) == wants)
+    return;
+  for (const auto& s : cfg_.seeds)
+    if (wants)
+      out.emplace_back(want_seed{s.at, s.pinned});
+    else
+      out.emplace_back(unwant_seed{s.at});
+}
+
 /// Dials one dead member now and then: what was cut off from this side counts
 /// this side as dead too, and neither is on the other's rings.
 void membership::state::revisit(time_point now, membership_effects& out) {

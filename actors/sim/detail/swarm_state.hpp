@@ -138,6 +138,7 @@ public:
   void want(index i, const node_id& node, time_point now);
   void unwant(index i, const node_id& node);
   void want_seed(index i, const net::address& at, time_point now);
+  void unwant_seed(index i, const net::address& at);
   void dial(index i, target& t, time_point now);
   void dial_later(index i, target& t, time_point now);
   void hurry(index i, index far, time_point now);

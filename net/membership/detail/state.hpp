@@ -128,7 +128,9 @@ public:
     shared_document applicant; ///< a hello that waits for a ration
     shared_document rival;     ///< another boot of the same node
     address rival_at;
-    time_point told_at = long_ago;     ///< a verdict
+    time_point told_at = long_ago; ///< a verdict
+    time_point compared_since = long_ago;
+    unsigned compared = 0;             ///< views, since then
     time_point own_told_at = long_ago; ///< its own record of another boot
     time_point dial_back_at = long_ago;
     time_point dial_back_asked = long_ago; ///< of it, by this node
@@ -174,6 +176,7 @@ public:
   void close_idle(const node_id& node, peer& p, const member_book::member& m,
                   time_point now, membership_effects& out);
   void revisit(time_point now, membership_effects& out);
+  void tend_seeds(bool linked, membership_effects& out);
   void keep_evidence();
   void forget_strangers(membership_effects& out);
   /// Its silence is this node's business.
@@ -228,6 +231,7 @@ public:
                  membership_effects& out);
   void send_summary(const node_id& to, membership_effects& out);
   void look_at_ranges();
+  bool may_compare(peer& p, time_point now) const;
   [[nodiscard]] bool range_moves(std::size_t range) const;
   [[nodiscard]] bool proved_dead(const node_id& node) const;
   [[nodiscard]] duration flood_interval() const {
@@ -321,6 +325,7 @@ public:
   /// @{
   joiner join_;
   page_giver pages_;
+  bool seeds_wanted_ = false;
   bool joined_ = false;   ///< it has compared its members with a large mesh's
   bool rejoined_ = false; ///< in this boot
   time_point join_told_at_ = long_ago;

@@ -344,6 +344,51 @@ TEST(settled_mesh, a_member_costs_a_core_few_bytes) {
   EXPECT_LE(sizeof(member_book::member), 24U);
 }
 
+TEST(seeds, are_left_alone_once_a_large_mesh_is_joined) {
+  mesh m{85};
+  m.found_again(40);
+  const auto i = m.add();
+  m.start(i, 11);
+  ASSERT_TRUE(m.run_until([&] { return m.agreed(); }, 30s, 10ms));
+  m.run_for(3s);
+  EXPECT_EQ(m.all<unwant_seed>(i).size(), 1U);
+  EXPECT_EQ(m.all<want_seed>(i).size(), 1U);
+  for (std::size_t j = 0; j < 40; ++j)
+    m.sever(i, j);
+  ASSERT_TRUE(m.run_until( // it has nobody else to ask
+      [&] { return m.all<want_seed>(i).size() == 2; }, 30s, 10ms));
+}
+
+TEST(comparing_views, is_rationed_per_peer) {
+  mesh m{86};
+  m.found_settled(40);
+  std::size_t from = 1;
+  while (!m.linked(0, from))
+    ++from;
+  m.run_for(2s);
+  const auto before = m.core(0).counters().digests;
+  ranges_message r;
+  r.hashes.fill(1);
+  for (int n = 0; n < 50; ++n)
+    m.inject(from, 0, channel::membership, encode(r));
+  EXPECT_LE(m.core(0).counters().digests - before, 4U * 8U);
+  EXPECT_GE(m.core(0).counters().digests - before, 8U);
+}
+
+TEST(leaving, waits_for_nothing_that_it_would_not_say) {
+  mesh m{87};
+  m.found(4);
+  m.sever(0, 1);
+  ASSERT_TRUE(
+      m.run_until([&] { return m.sees(0, 1) == member_state::suspect; }, 10s));
+  m.sever(0, 1, false);
+  m.call(0, [&](auto& c, auto& out) { c.leave(m.now, out); });
+  ASSERT_TRUE(m.run_until([&] { return m.core(0).hears(m.id(1)); }, 20s));
+  m.run_for(2s); // a report that stands would be taken back by now
+  m.call(0, [&](auto& c, auto& out) { c.on_tick(m.now, out); });
+  EXPECT_GT(m.core(0).deadline(), m.now);
+}
+
 TEST(growing_mesh, goes_from_full_to_rings_and_back) {
   mesh m{77};
   m.found(15);

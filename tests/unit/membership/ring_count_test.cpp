@@ -66,6 +66,9 @@ public:
         out.emplace_back(i, p);
     return out;
   }
+  bool on(std::size_t observer, std::size_t subject) {
+    return book->on_rings().places(id(observer), id(subject)) > 0;
+  }
   /// A member, not node 0, with eight observers, none of them node 0's.
   std::size_t well_observed() {
     for (std::size_t i = 1; i < keys.size(); ++i)
@@ -213,6 +216,72 @@ TEST(counting_on_rings,
   b.count();
   EXPECT_EQ(b.state(s), member_state::alive);
   EXPECT_EQ(b.observers(s), o); // where it was
+}
+
+TEST(counting_on_rings, who_is_doubted_is_counted_before_who_is_dead) {
+  ring_book b{120};
+  // The subject comes before those who accuse it, in the order of counting.
+  std::size_t s = 0;
+  std::vector<std::pair<std::size_t, unsigned>> o;
+  for (std::size_t i = 1; i < b.keys.size(); ++i) {
+    const auto all = b.observers(i);
+    if (all.size() != ring_count || b.on(0, i))
+      continue;
+    const auto behind =
+        std::count_if(all.begin(), all.end(),
+                      [&](const auto& x) { return b.id(i) < b.id(x.first); });
+    if (behind < 5)
+      continue;
+    s = i;
+    for (const auto& x : all)
+      if (b.id(i) < b.id(x.first))
+        o.push_back(x);
+    break;
+  }
+  ASSERT_NE(s, 0U);
+  // All at once: five say so, and of these four are accused themselves.
+  for (std::size_t i = 0; i < 5; ++i) {
+    ASSERT_EQ(b.book->put(b.says(o[i].first, s)), report_outcome::stored);
+    std::size_t said = 0;
+    for (const auto& [x, places] : b.observers(o[i].first))
+      if (i < 4 && x != s && said < 3) {
+        ASSERT_EQ(b.book->put(b.says(x, o[i].first)), report_outcome::stored);
+        said += places;
+      }
+  }
+  b.count();
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(b.book->find(b.id(o[i].first))->discredited) << i;
+  EXPECT_EQ(b.state(s), member_state::suspect);
+}
+
+TEST(counting_on_rings, one_with_five_places_is_no_proof_for_newcomers) {
+  for (std::uint64_t seed = 1; seed < 2000; ++seed) {
+    ring_book b{20, seed};
+    for (std::size_t s = 1; s < 20; ++s) {
+      const auto all = b.observers(s);
+      const auto many = std::find_if(all.begin(), all.end(), [](const auto& x) {
+        return x.first != 0 && x.second >= 5;
+      });
+      const auto other = std::find_if(all.begin(), all.end(), [&](auto& x) {
+        return x.first != many->first && x.first != 0;
+      });
+      if (many == all.end() || other == all.end())
+        continue;
+      b.down(many->first, s);
+      b.down(other->first, s);
+      ASSERT_EQ(b.state(s), member_state::dead);
+      EXPECT_TRUE(b.book->proved(b.id(s)));
+      b.book->put_trusted(b.document(other->first, 2)); // its word is void
+      b.count();
+      ASSERT_EQ(b.state(s), member_state::dead);
+      EXPECT_FALSE(b.book->proved(b.id(s)));
+      EXPECT_TRUE(b.book->lacks_evidence(b.id(other->first), b.id(s)));
+      EXPECT_FALSE(b.book->lacks_evidence(b.id(many->first), b.id(s)));
+      return;
+    }
+  }
+  FAIL() << "no seed has such a pair";
 }
 
 TEST(counting_on_rings, a_node_refutes_what_is_counted_of_itself) {
