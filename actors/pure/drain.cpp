@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace banyan {
 namespace {
@@ -198,11 +199,17 @@ drain::steps drain::on_tick(const std::vector<drained_replica>& here,
   if (!leaderships)
     for (const auto& r : here)
       order.push_back(&r);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto* a, const auto* b) {
-                     return std::pair{a->redundancy, a->group}
-                            < std::pair{b->redundancy, b->group};
-                   });
+  // What was refused waits behind all others, and the longest first.
+  std::stable_sort(
+      order.begin(), order.end(), [&](const auto* a, const auto* b) {
+        const auto key = [&](const drained_replica* r) {
+          const auto at = moves_.find(r->group);
+          const bool waits = at != moves_.end() && !at->second.blocked.empty();
+          return std::tuple{waits ? at->second.next : time_point{},
+                            r->redundancy, r->group};
+        };
+        return key(a) < key(b);
+      });
   for (const auto* r : order) {
     auto& m = moves_[r->group];
     if (m.next > now)
@@ -260,6 +267,11 @@ void drain::on_answer(const group_id& g, const operator_answer& a,
 
 drain_notice drain::notice() const {
   return told_;
+}
+
+bool moves_on(const drain_notice& d) {
+  const auto told = std::min<std::size_t>(d.replicas, drain_blocked_max);
+  return d.on && !d.done && (told == 0 || d.blocked.size() < told);
 }
 
 // ---- one order to all groups of an app

@@ -117,6 +117,10 @@ private:
   drain_notice told_;
 };
 
+/// It isn't over, and not all that is left waits for something: what may have
+/// to wait for weeks stands in nobody's way.
+[[nodiscard]] bool moves_on(const drain_notice& d);
+
 /// One order to the leader of every group of an app, until each has answered or
 /// time is up.
 class group_orders {

@@ -318,5 +318,29 @@ TEST(group_orders, later_is_no_end_and_time_is) {
   EXPECT_EQ(o.shards()[0].why, later.message);
 }
 
+TEST(drain, what_is_refused_keeps_no_other_waiting) {
+  drain d{1};
+  time_point now{time_point{} + 1h};
+  d.begin(false, now);
+  std::vector<drained_replica> here;
+  for (std::uint8_t n = 0; n < 20; ++n)
+    here.push_back({{app_id{std::array<std::uint8_t, 32>{n}}, 0},
+                    "g" + std::to_string(n),
+                    false,
+                    false,
+                    0});
+  std::map<group_id, unsigned> asked;
+  operator_answer no;
+  no.message = "nobody may take it";
+  for (int i = 0; i < 60; ++i, now += 2s)
+    for (const auto& g : d.on_tick(here, now).ask) {
+      ++asked[g];
+      d.on_answer(g, no, now);
+    }
+  EXPECT_EQ(asked.size(), here.size());
+  for (const auto& [g, n] : asked)
+    EXPECT_GE(n, 2U);
+}
+
 } // namespace
 } // namespace banyan

@@ -87,6 +87,23 @@ TEST(evacuation, groups_move_away_one_at_a_time) {
   EXPECT_EQ(d.on_tick(here, now).ask.size(), 1U);
 }
 
+TEST(evacuation, what_can_not_go_stands_in_nobodys_way) {
+  drain_notice d;
+  EXPECT_FALSE(moves_on(d));
+  d.on = true;
+  EXPECT_TRUE(moves_on(d)); // it has just begun
+  d.replicas = 2;
+  d.blocked = {"a"};
+  EXPECT_TRUE(moves_on(d));
+  d.blocked = {"a", "b"};
+  EXPECT_FALSE(moves_on(d));
+  d.replicas = 1000;
+  d.blocked.resize(drain_blocked_max);
+  EXPECT_FALSE(moves_on(d)); // no more of them are told
+  d.done = true;
+  EXPECT_FALSE(moves_on(d));
+}
+
 // "never a last copy", "never while a replica is needed for a quorum".
 TEST(evacuation, a_replica_that_is_needed_stays) {
   group_standing g;
