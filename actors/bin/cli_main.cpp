@@ -315,6 +315,8 @@ private:
     c->add_option("--csv", a_.sim.csv, "write a line per virtual second here");
     c->add_flag("--strict", a_.sim.strict, "fail when a goal is missed");
     c->add_option("--story", a_.sim.story, "play one with a plot of its own");
+    c->add_option("--days", a_.sim.days, "of the story `uptime` (30)")
+        ->check(CLI::Range(1, 365));
   }
 
   [[nodiscard]] bool chosen() const { return !app_.get_subcommands().empty(); }

@@ -11,6 +11,7 @@ namespace banyan::sim {
 struct story_request {
   std::optional<std::uint64_t> seed;
   std::optional<std::size_t> nodes;
+  std::optional<std::uint32_t> days;
   bool json = false; ///< `text` is to be JSON
 };
 struct story_outcome {

@@ -225,11 +225,12 @@ struct sim_options {
   std::optional<double> loss; ///< in percent
   std::string latency, length;
   std::vector<std::string> events; ///< `--at`: added to the scenario's
-  bool calm = false;     ///< without the events that there are by default
-  bool strict = false;   ///< a goal that is missed is an error
-  std::string csv;       ///< a file to write, one line per virtual second
-  std::string story;     ///< one with a plot of its own, instead
-  bool terminal = false; ///< standard error is one
+  bool calm = false;   ///< without the events that there are by default
+  bool strict = false; ///< a goal that is missed is an error
+  std::string csv;     ///< a file to write, one line per virtual second
+  std::string story;   ///< one with a plot of its own, instead
+  std::optional<std::uint32_t> days; ///< of a story
+  bool terminal = false;             ///< standard error is one
 };
 /// Prints the table at the end, or as far as it came when it was interrupted
 /// (`failed`). @returns `usage` for a bad scenario.

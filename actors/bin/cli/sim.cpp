@@ -140,11 +140,11 @@ outcome play_story(const session& s, const sim_options& o) {
   for (const auto& story : sim::stories()) {
     if (o.story != story.name)
       continue;
-    const auto done =
-        story.play({o.seed, o.nodes, s.json}, [](const std::string& line) {
-          note(line);
-          return interrupted == 0;
-        });
+    const auto done = story.play({o.seed, o.nodes, o.days, s.json},
+                                 [](const std::string& line) {
+                                   note(line);
+                                   return interrupted == 0;
+                                 });
     print(done.text);
     if (!o.csv.empty()) {
       std::ofstream csv{o.csv, std::ios::trunc};
