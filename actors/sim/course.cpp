@@ -104,9 +104,12 @@ void course::state::gone(index i, end how) {
 }
 
 void course::state::back(index i) {
-  nodes[i].gone = end::none;
-  nodes[i].back = mesh.now();
-  nodes[i].timed = false;
+  auto& n = nodes[i];
+  if (n.gone == end::frozen)
+    n.when_back = mesh.core(i).own().incarnation;
+  n.gone = end::none;
+  n.back = mesh.now();
+  n.timed = false;
 }
 
 void course::state::play(const happening& h) {
@@ -138,7 +141,7 @@ void course::state::play(const happening& h) {
       }
     break;
   case action::partition:
-    parted = true;
+    about_to_cut();
     for (const auto i : who) {
       if (h.way == direction::both)
         mesh.set_side(i, 1);
@@ -153,7 +156,7 @@ void course::state::play(const happening& h) {
     mesh.heal();
     mesh.set_loss(what.loss / 100);
     for (auto& n : nodes)
-      n.impaired = false;
+      recovered(n);
     break;
   case action::region_loss:
     lost_at = mesh.now();
@@ -175,13 +178,13 @@ void course::state::play(const happening& h) {
     }
     for (const auto i : who) {
       mesh.set_loss(i, h.percent / 100, h.way);
-      nodes[i].impaired = h.percent > 0;
+      nodes[i].impaired_until = never;
     }
     break;
   case action::slow:
     for (const auto i : who) {
       mesh.slow(i, h.factor);
-      nodes[i].impaired = h.factor > 1;
+      nodes[i].impaired_until = never;
     }
     break;
   case action::churn:
@@ -217,10 +220,10 @@ void course::state::undo(const happening& h, const std::vector<index>& whom) {
         mesh.set_loss(i, 0, h.way);
     } else if (h.what == action::loss) {
       mesh.set_loss(i, 0, h.way);
-      nodes[i].impaired = false;
+      recovered(nodes[i]);
     } else if (h.what == action::slow) {
       mesh.slow(i, 1);
-      nodes[i].impaired = false;
+      recovered(nodes[i]);
     }
   }
   if (h.what == action::loss && h.nodes.empty() && h.count == 0
@@ -230,6 +233,18 @@ void course::state::undo(const happening& h, const std::vector<index>& whom) {
     parted = false;
     healed_at = mesh.now();
   }
+}
+
+void course::state::recovered(node_state& n) const {
+  if (n.impaired_until == never)
+    n.impaired_until = mesh.now() + late_news;
+}
+
+void course::state::about_to_cut() {
+  parted = true;
+  for (index i = 0; i < mesh.size(); ++i)
+    if (mesh.running(i))
+      nodes[i].when_cut = mesh.core(i).own().incarnation;
 }
 
 /// Those that die now, each back after a while.

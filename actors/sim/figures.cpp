@@ -67,15 +67,15 @@ std::vector<figure> course::state::figures() const {
         double(impaired_deaths));
   add("suspicions", "nodes that ran suspected, as opinions",
       double(suspicions));
-  for (const auto* w : {&calm, &churning}) {
-    if (w->mean == 0)
+  for (const auto& one : {calm, churning}) {
+    const auto w = measured(one);
+    if (w.mean == 0)
       continue;
-    const std::string key = w->key, text = std::string{"sent "} + w->text;
-    add(key + "_bytes_mean", text + " by a node, mean", w->mean, "B/s",
-        w->goal);
-    add(key + "_bytes_p99", text + ", 99 % of the nodes", w->p99, "B/s");
-    add(key + "_bytes_max", text + ", the most", w->most, "B/s");
-    add(key + "_frames_mean", text + ", mean", w->frames, "frames/s");
+    const std::string key = w.key, text = std::string{"sent "} + w.text;
+    add(key + "_bytes_mean", text + " by a node, mean", w.mean, "B/s", w.goal);
+    add(key + "_bytes_p99", text + ", 99 % of the nodes", w.p99, "B/s");
+    add(key + "_bytes_max", text + ", the most", w.most, "B/s");
+    add(key + "_frames_mean", text + ", mean", w.frames, "frames/s");
   }
   if (churn_deaths > 0)
     add("churn_deaths", "deaths by churn", double(churn_deaths));

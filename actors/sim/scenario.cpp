@@ -150,22 +150,23 @@ void add_standard_events(scenario& s) {
     s.events.push_back(h);
   };
   for (int i = 0; i < 10; ++i)
-    add(20s + i * 500ms, action::kill, 1);
-  add(27s, action::freeze, 1);
+    add(10s + i * 500ms, action::kill, 1);
+  add(16s, action::freeze, 1);
   for (int i = 0; i < 3; ++i)
-    add(33s + i * 3s, action::join, 1);
+    add(20s + i * 3s, action::join, 1);
   happening churn;
-  churn.at = 45s;
+  churn.at = 30s;
   churn.what = action::churn;
   churn.percent = 1;
-  churn.lasting = 60s;
+  churn.lasting = 40s;
+  churn.down = 15s;
   s.events.push_back(churn);
   happening lost;
-  lost.at = 150s;
+  lost.at = 100s;
   lost.what = action::region_loss;
   lost.region = places_of(s).name(0);
   s.events.push_back(lost);
-  s.length = std::max<duration>(s.length, 180s);
+  s.length = std::max<duration>(s.length, 125s);
 }
 
 } // namespace banyan::sim

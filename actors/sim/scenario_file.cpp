@@ -159,6 +159,8 @@ result<happening, scenario_error> take_event(const toml::table& table,
       if (!table.contains("percent"))
         return wrong(std::string{to_string(h.what)} + " needs percent = 1");
     }
+    if (h.what == action::join)
+      h.count = 1;
     if (n.who)
       who(fields, n, h);
     if (n.factor) {
@@ -172,8 +174,6 @@ result<happening, scenario_error> take_event(const toml::table& table,
       time(fields, "down", h.down);
     if (h.what == action::join && (!h.nodes.empty() || h.percent > 0))
       return wrong("join needs count = 1, and perhaps region = \"...\"");
-    if (h.what == action::join && h.count == 0)
-      h.count = 1;
     if (n.way)
       fields.word("way",
                   {{"both", direction::both},

@@ -8,9 +8,7 @@ namespace banyan::sim {
 
 namespace {
 
-/// News of what is over may come so late.
-constexpr duration late_news = 60s;
-constexpr duration calm_least = 5s;
+constexpr duration window_least = 3s;
 
 } // namespace
 
@@ -43,11 +41,11 @@ void course::state::view_changed(index observer, index subject, opinion from,
       else if (n.timed)
         known[std::size_t(n.gone)].add(at - n.since);
     } else if (!excused(observer, subject, at)) {
-      ++(n.impaired || nodes[observer].impaired ? impaired_deaths
-                                                : false_deaths);
+      ++(impaired(subject, at) || impaired(observer, at) ? impaired_deaths
+                                                         : false_deaths);
     }
-  } else if (to == opinion::suspect && up(subject) && !n.impaired
-             && !nodes[observer].impaired && !excused(observer, subject, at)) {
+  } else if (to == opinion::suspect && up(subject) && !impaired(subject, at)
+             && !impaired(observer, at) && !excused(observer, subject, at)) {
     ++suspicions;
   }
 }
@@ -56,15 +54,19 @@ void course::state::view_changed(index observer, index subject, opinion from,
 /// hears late of what was true.
 bool course::state::excused(index observer, index subject, time_point at) {
   const auto& n = nodes[subject];
-  if ((parted || at < healed_at + late_news) && n.side != nodes[observer].side)
+  if (parted
+      && (n.side != nodes[observer].side || !mesh.reaches(observer, subject)
+          || !mesh.reaches(subject, observer)))
     return true;
-  if (at < n.back + late_news && mesh.running(observer)) {
-    const auto view = mesh.core(observer).find(mesh.id(subject));
-    return !view || n.gone == end::frozen
-           || view->record.incarnation < mesh.core(subject).own().incarnation
-           || at < n.back + 10s;
-  }
-  return false;
+  const bool cut = !parted && at < healed_at + late_news;
+  if (!cut && n.back + late_news <= at)
+    return false;
+  // What it hears is of before, as long as the other has not answered it.
+  const auto view = mesh.core(observer).find(mesh.id(subject));
+  const auto heard = view ? view->record.incarnation : incarnation{};
+  return heard < mesh.core(subject).own().incarnation
+         || (cut && heard <= n.when_cut)
+         || (at < n.back + late_news && heard <= n.when_back);
 }
 
 void course::state::effect_seen(index i, const net::membership_effect& e,
@@ -160,16 +162,20 @@ void course::state::open(window& w) {
       w.before.emplace_back(i, mesh.of(i));
 }
 
-/// Of the nodes that ran at its beginning and run now.
 void course::state::close(window& w) {
   if (w.from == never || w.to != never)
     return;
+  w = measured(w);
   w.to = mesh.now();
-  const auto seconds = double((w.to - w.from) / 1ms) / 1000;
-  if (&w == &calm && w.to - w.from < calm_least) {
-    w.before.clear();
-    return; // too short to say anything
-  }
+  w.before.clear();
+}
+
+/// Of the nodes that ran at its beginning and run now.
+course::state::window course::state::measured(const window& w) const {
+  auto out = w;
+  if (w.from == never || w.to != never || mesh.now() - w.from < window_least)
+    return out; // there is none, it was measured, or it says nothing
+  const auto seconds = double((mesh.now() - w.from) / 1ms) / 1000;
   std::vector<double> rates;
   double sum = 0, frames = 0;
   for (const auto& [i, before] : w.before) {
@@ -179,14 +185,14 @@ void course::state::close(window& w) {
     sum += rates.back();
     frames += double(mesh.of(i).frames_out - before.frames_out) / seconds;
   }
-  w.before.clear();
   if (rates.empty())
-    return;
+    return out;
   std::sort(rates.begin(), rates.end());
-  w.mean = sum / double(rates.size());
-  w.p99 = rates[rates.size() * 99 / 100];
-  w.most = rates.back();
-  w.frames = frames / double(rates.size());
+  out.mean = sum / double(rates.size());
+  out.p99 = rates[rates.size() * 99 / 100];
+  out.most = rates.back();
+  out.frames = frames / double(rates.size());
+  return out;
 }
 
 } // namespace banyan::sim

@@ -19,8 +19,11 @@ public:
     time_point since{};     ///< of that
     time_point back{};      ///< it came back then
     std::uint32_t side = 0; ///< in the last partition
-    bool impaired = false;  ///< by its own loss or slowness
-    bool timed = false;     ///< its end is one to be timed
+    /// A fault of its own, loss or slowness, has its consequences until then.
+    time_point impaired_until{};
+    incarnation when_back; ///< its incarnation as it was thawed
+    incarnation when_cut;  ///< as something was last cut
+    bool timed = false;    ///< its end is one to be timed
   };
   struct newcomer {
     index node = 0;
@@ -47,6 +50,8 @@ public:
   void gone(index i, end how);
   void back(index i);
   void churn();
+  void about_to_cut();
+  void recovered(node_state& n) const;
   void join(const happening& h);
   [[nodiscard]] bool up(index i) const {
     return mesh.running(i) && !mesh.frozen(i);
@@ -57,11 +62,15 @@ public:
   void view_changed(index observer, index subject, opinion from, opinion to,
                     time_point at);
   void effect_seen(index i, const net::membership_effect& e, time_point at);
+  [[nodiscard]] bool impaired(index i, time_point at) const {
+    return at < nodes[i].impaired_until;
+  }
   [[nodiscard]] bool excused(index observer, index subject, time_point at);
   void look();
   void end_second();
   void open(window& w);
   void close(window& w);
+  [[nodiscard]] window measured(const window& w) const;
   [[nodiscard]] std::vector<figure> figures() const;
 
   scenario what;
@@ -77,6 +86,9 @@ public:
   time_point churn_next = never;
   bool parted = false;
   time_point healed_at{};
+
+  /// News of what is over may come so late.
+  static constexpr duration late_news = 60s;
 
   times known[end_count]; ///< single deaths
   times region_known;
