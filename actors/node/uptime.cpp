@@ -486,29 +486,44 @@ void uptime_shell::adopt(policy_record r, const node_id* from,
           document(document_kind::policy, name(old.document), std::nullopt));
   changes.push_back(document(document_kind::policy, name(d), d.encode()));
   const auto source = from == nullptr ? node_id{} : *from;
-  put(std::move(changes),
-      [this, r = std::move(r), source, done = std::move(done)] {
-        const auto is = book_.put(r);
-        const auto version = "policy version " + std::to_string(r.version);
-        if (is == policy_book::outcome::taken)
-          ctx_.event(
-              event_kind::policy_changed, {},
-              version + (policy().enforce ? ": enforced" : ": observe only"));
-        if (is == policy_book::outcome::conflict) {
-          const auto text = "two owners' documents are " + version
-                            + ": none is enforced until a higher one is signed";
-          ctx_.log(log_level::error, text);
-          ctx_.event(event_kind::policy_conflict, {}, text);
-        }
-        if (is == policy_book::outcome::taken
-            || is == policy_book::outcome::conflict)
-          for (const auto& n : ctx_.members->linked())
-            if (n != source)
-              ctx_.send(n, net::channel::group,
-                        encoded_control(policy_told{r.document}));
-        judge_all();
-        if (done)
-          done(reply_status::ok, {});
+  const auto go_by = [this, source](const policy_record& now) {
+    const auto is = book_.put(now);
+    const auto version = "policy version " + std::to_string(now.version);
+    if (is == policy_book::outcome::taken)
+      ctx_.event(event_kind::policy_changed, {},
+                 version
+                     + (policy().enforce ? ": enforced" : ": observe only"));
+    if (is == policy_book::outcome::conflict) {
+      const auto text = "two owners' documents are " + version
+                        + ": none is enforced until a higher one is signed";
+      ctx_.log(log_level::error, text);
+      ctx_.event(event_kind::policy_conflict, {}, text);
+    }
+    if (is == policy_book::outcome::taken
+        || is == policy_book::outcome::conflict)
+      for (const auto& n : ctx_.members->linked())
+        if (n != source)
+          ctx_.send(n, net::channel::group,
+                    encoded_control(policy_told{now.document}));
+    judge_all();
+  };
+  ctx_.disk.documents->put(
+      std::move(changes),
+      [weak = weak_from_this(), r = std::move(r), go_by,
+       done = std::move(done)](const result<void, store::store_error>& stored) {
+        const auto self = weak.lock();
+        if (self == nullptr)
+          return;
+        if (stored.ok())
+          go_by(r);
+        if (!done)
+          return;
+        if (!stored.ok())
+          return done(stored.error().code == store::store_errc::full
+                          ? reply_status::disk_full
+                          : reply_status::app_failed,
+                      stored.error().message);
+        done(reply_status::ok, {});
       });
 }
 

@@ -68,11 +68,15 @@ TEST_F(uptime_days, are_seen_alike_by_all_and_a_policy_makes_them_count) {
       w.at(3).boot();
     }
     flaky_day(0.1);
-    EXPECT_EQ(of(4, 0).judged, n == 6) << n;
+    // The first days of a mesh: the one that it began in may count, too.
+    if (n < 5) {
+      EXPECT_FALSE(of(4, 0).judged) << n;
+    }
   }
   for (std::size_t by = 0; by < 4; ++by) {
     SCOPED_TRACE(by);
     const auto v = of(4, by);
+    EXPECT_TRUE(v.judged);
     EXPECT_TRUE(v.must_go);
     ASSERT_TRUE(v.week);
     EXPECT_GE(*v.week, 8'800);
@@ -89,7 +93,8 @@ TEST_F(uptime_days, are_seen_alike_by_all_and_a_policy_makes_them_count) {
     EXPECT_EQ(weight_of(4, by), 100U);
   }
 
-  // A policy comes to all, and holds.
+  // A policy comes to all, and holds; the node itself may obey and go.
+  w.at(4).expect_fatal();
   mesh_policy p;
   p.enforce = true;
   const auto signed_by = sign_policy(local_mesh_owner(), w.mesh().id, 1, p);
