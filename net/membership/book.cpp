@@ -296,8 +296,24 @@ report_outcome member_book::put(const report& r) {
   const auto* held = said(observer, subject);
   if (held != nullptr && !r.newer_than(*held))
     return report_outcome::known;
+  // Only so many by one observer, the newest, which are the same everywhere:
+  // whoever accuses everybody forgets the first.
+  std::optional<index> first;
+  if (const auto its = words_.find(observer);
+      held == nullptr && its != words_.end()
+      && its->second.about.size() >= limits_->reports_max) {
+    first = oldest_word(observer);
+    const auto before = said(observer, *first)->number;
+    if (r.number < before
+        || (r.number == before && r.subject < order_->node(*first)))
+      return report_outcome::stale;
+  }
   if (!limits_->verify->genuine(r, mesh_))
     return report_outcome::forged;
+  if (first) {
+    drop_report(observer, *first);
+    touched_.insert(*first);
+  }
   keep_report(observer, subject, limits_->verify->keep(r));
   touched_.insert(subject);
   return report_outcome::stored;
@@ -336,6 +352,31 @@ std::uint64_t member_book::summary() const {
     h = mix(mix(mix(h, e.number), e.reports), e.dead ? 1 : 0);
   }
   return h;
+}
+
+std::optional<member_book::index>
+member_book::oldest_word(index observer) const {
+  const auto& about = words_.at(observer).about;
+  const auto older = [&](index a, index b) {
+    const auto x = said(observer, a)->number;
+    const auto y = said(observer, b)->number;
+    return x != y ? x < y : order_->node(a) < order_->node(b);
+  };
+  return *std::min_element(about.begin(), about.end(), older);
+}
+
+void member_book::drop_spare(const node_id& dead) {
+  const auto subject = number(dead);
+  const auto about = reports_.find(subject);
+  if (about == reports_.end() || !is_dead(subject) || !proved(dead))
+    return;
+  const auto places = rings_.observers(subject);
+  const auto all = about->second; // copies of pointers
+  for (const auto& r : all) {
+    const auto observer = number(r->observer);
+    if (std::find(places.begin(), places.end(), observer) == places.end())
+      drop_report(observer, subject);
+  }
 }
 
 /// `i` became a dead one, or ceased to be one.

@@ -118,6 +118,9 @@ public:
   /// that it is dead, and too few others in such places have.
   [[nodiscard]] bool lacks_evidence(const node_id& observer,
                                     const node_id& dead) const;
+  /// Of what is said about a dead one that is proved dead, drops all that
+  /// isn't said by those who would observe it: nobody needs that any more.
+  void drop_spare(const node_id& dead);
   /// As many say that the dead one is dead as its places in this view take: a
   /// newcomer who hears them counts it dead too.
   [[nodiscard]] bool proved(const node_id& dead) const;
@@ -167,6 +170,7 @@ private:
   void prune(index i);
   void keep_report(index observer, index subject, shared_report r);
   void drop_report(index observer, index subject);
+  [[nodiscard]] std::optional<index> oldest_word(index observer) const;
   void weigh_words_about(index i);
   [[nodiscard]] bool is_dead(index i) const {
     return members_[i].state == member_state::dead;

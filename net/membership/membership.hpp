@@ -61,6 +61,8 @@ struct membership_config {
 
   liveness_config liveness;
   std::size_t members_max = 20'000;
+  /// Reports by one observer that are kept, the newest. It has eight subjects.
+  std::size_t reports_max = 256;
   /// New members per sponsor: so many at once, then one per interval.
   std::uint32_t admissions_burst = 64;
   duration admission_interval = 1s;

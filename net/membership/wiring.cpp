@@ -235,8 +235,10 @@ void membership::state::keep_evidence() {
     evidence_at_ = next.value_or(node_id{});
     if (!next)
       break;
-    if (book_.find(*next)->state == member_state::dead
-        && book_.lacks_evidence(self_, *next))
+    if (book_.find(*next)->state != member_state::dead)
+      continue;
+    book_.drop_spare(*next);
+    if (book_.lacks_evidence(self_, *next))
       unproved.push_back(*next);
   }
   if (!leaving_)

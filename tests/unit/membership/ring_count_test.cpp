@@ -482,6 +482,52 @@ TEST(ranges_of_views, leave_out_what_is_said_about_the_dead) {
   EXPECT_EQ(a.book->ranges(), fresh.book->ranges());
 }
 
+TEST(reports_on_rings, about_the_dead_are_kept_of_those_in_place_alone) {
+  ring_book b{80};
+  const auto s = b.well_observed();
+  const auto o = b.observers(s);
+  for (std::size_t i = 0; i < 4; ++i)
+    b.down(o[i].first, s);
+  std::size_t strangers = 0;
+  for (std::size_t i = 1; i < b.keys.size(); ++i)
+    if (i != s && !b.on(i, s)) {
+      b.down(i, s);
+      ++strangers;
+    }
+  ASSERT_GT(strangers, 60U);
+  b.book->drop_spare(b.id(s)); // it may live: everything can count yet
+  EXPECT_EQ(b.book->reports_about(b.id(s)).size(), strangers + 4);
+  b.down(o[4].first, s);
+  ASSERT_EQ(b.state(s), member_state::dead);
+  const auto before = b.book->ranges();
+  b.book->drop_spare(b.id(s));
+  EXPECT_EQ(b.book->reports_about(b.id(s)).size(), 5U);
+  EXPECT_TRUE(b.book->proved(b.id(s)));
+  EXPECT_EQ(b.book->ranges(), before);
+}
+
+TEST(reports_on_rings, of_one_who_accuses_everybody_the_newest_are_kept) {
+  ring_book b{80};
+  b.config->reports_max = 10;
+  ring_book other{80};
+  other.config->reports_max = 10;
+  std::vector<report> all;
+  for (std::size_t i = 1; i < 80; ++i)
+    if (i != 7)
+      all.push_back(b.says(7, i));
+  for (const auto& r : all)
+    EXPECT_EQ(b.book->put(r), report_outcome::stored);
+  for (auto r = all.rbegin(); r != all.rend(); ++r)
+    other.book->put(*r);
+  b.count();
+  other.count();
+  EXPECT_EQ(b.book->reports_by(b.id(7)).size(), 10U);
+  EXPECT_EQ(b.book->find_report(b.id(7), all.back().subject)->number,
+            all.back().number);
+  EXPECT_EQ(b.book->put(all.front()), report_outcome::stale);
+  EXPECT_EQ(b.book->ranges(), other.book->ranges()); // in whichever order
+}
+
 TEST(ranges_of_views, name_the_members_that_differ) {
   ring_book a{80};
   ring_book b{80};
