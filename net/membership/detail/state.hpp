@@ -14,11 +14,12 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in six files: membership.cpp has the node
-/// itself (incarnation, own record, clones) and the calls from outside,
-/// watch.cpp liveness, evidence and reports, gossip.cpp the frames, wiring.cpp
-/// whom it keeps links with, and where news goes, joining.cpp how it gets to
-/// know a large mesh, relays.cpp what is done where a node can't be dialled.
+/// The inside of `membership`, in eight files: calls.cpp has the calls from
+/// outside, membership.cpp the node itself (incarnation, own record, clones),
+/// watch.cpp liveness, evidence and reports, gossip.cpp the frames and what is
+/// passed on, comparing.cpp how views are compared, wiring.cpp whom it keeps
+/// links with, and where news goes, joining.cpp how it gets to know a large
+/// mesh, relays.cpp what is done where a node can't be dialled.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -225,6 +226,8 @@ public:
   void on_digest(const node_id& from, peer& p, const digest_message& m,
                  time_point now, membership_effects& out);
   void on_want(peer& p, const want_message& m);
+  void on_summary(const node_id& from, peer& p, const summary_message& m,
+                  time_point now, membership_effects& out);
   void on_root(const node_id& from, const root_message& m, time_point now,
                membership_effects& out);
   void on_ranges(const node_id& from, peer& p, const ranges_message& m,
