@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace banyan::actors {
 namespace {
@@ -18,10 +19,13 @@ constexpr duration load_told_every = 10s;  ///< though it is the same
 constexpr std::uint16_t load_change = 50;  ///< permille: worth telling at once
 
 /// The same as long as nobody comes, goes or begins anew.
-std::uint64_t fingerprint(const net::membership& members) {
+std::uint64_t fingerprint(const net::membership& members,
+                          const std::set<node_id>* among) {
   std::uint64_t sum = 14695981039346656037U;
   const auto take = [&](std::uint64_t x) { sum = (sum ^ x) * 1099511628211U; };
   members.each([&](const net::member_record& r, net::member_state state) {
+    if (among != nullptr && among->count(r.node) == 0)
+      return;
     for (const auto b : r.node.array())
       take(b);
     take(static_cast<std::uint64_t>(state));
@@ -45,7 +49,6 @@ void lead_balance_state::arm() {
 lead_facts lead_balance_state::facts() const {
   lead_facts f;
   f.self = ctx->self();
-  f.members = fingerprint(*ctx->members);
   for (const auto& [node, load] : ctx->loads)
     f.busy[node] = load.busy;
   const auto& members = *ctx->members;
@@ -82,6 +85,16 @@ lead_facts lead_balance_state::facts() const {
     }
     f.groups.push_back(std::move(g));
   });
+  // In a large mesh somebody comes or goes all the time, and what others lead
+  // is known in part.
+  const bool full = ctx->full_mesh();
+  std::set<node_id> partners;
+  for (const auto& g : f.groups)
+    partners.insert(g.voters.begin(), g.voters.end());
+  f.members = fingerprint(members, full ? nullptr : &partners);
+  if (!full)
+    for (const auto& [node, load] : ctx->loads)
+      f.leads[node] = load.leads;
   return f;
 }
 

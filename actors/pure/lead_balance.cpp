@@ -99,6 +99,9 @@ std::optional<lead_move> lead_balance::for_spread(const lead_facts& f,
       const gain there{of(app, n), of(all, n)};
       if (there.first >= here.first)
         continue;
+      if (!f.leads.empty()
+          && std::max(of(f.leads, n), there.second) + 2 > here.second)
+        continue;
       const gain less{here.first - there.first,
                       here.second - std::min(there.second, here.second)};
       // One more here than there is as even as one more there than here: then

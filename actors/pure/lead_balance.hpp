@@ -39,6 +39,10 @@ struct lead_facts {
   node_id self;
   std::uint64_t members = 0; ///< another number: somebody came, went or changed
   std::vector<group> groups; ///< that have a leader
+  /// Where not all groups are known: how many others say that they lead. Then a
+  /// group goes only to who leads fewer in all, or two would give each other
+  /// what the other doesn't know of.
+  std::map<node_id, std::uint32_t> leads;
   std::map<node_id, std::uint16_t> busy; ///< permille; who is missing: 0
 };
 
