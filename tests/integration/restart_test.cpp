@@ -88,6 +88,47 @@ TEST(restart, all_peers_killed_at_once_under_load_keep_every_transfer) {
   f.check();
 }
 
+TEST(restart, all_peers_find_each_other_again_without_any_join) {
+  fed_mesh f;
+  f.load.stop();
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    f.mesh.kill(i);
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    f.mesh.start(i, false);
+  f.mesh.wait_members(3);
+  f.mesh.wait_healthy("ledger", 3);
+  f.check();
+}
+
+TEST(restart, a_peer_at_another_address_is_the_same_node_and_its_groups_go_on) {
+  fed_mesh f;
+  const auto victim = f.mesh.leader_of("ledger").value_or(1);
+  const auto node = f.mesh.node(victim);
+  f.mesh.kill(victim);
+  f.mesh.move(victim, "127.0.0.2");
+  f.mesh.start(victim, false); // it knows the others, they don't know where
+  EXPECT_EQ(f.mesh.node(victim), node);
+  f.mesh.wait_healthy("ledger", 3);
+  for (std::size_t i = 0; i < f.mesh.size(); ++i)
+    EXPECT_TRUE(wait_until(
+        [&] {
+          const auto nodes = f.mesh.get(i, "/v1/nodes");
+          for (const auto& n : nodes.list)
+            if (n["node"].text == node)
+              return nodes.list.size() == 3 && n["state"].text == "alive"
+                     && n["address"].text == f.mesh.listening(victim);
+          return false;
+        },
+        30s))
+        << "peer " << i;
+  // A majority needs it now.
+  f.mesh.kill((victim + 1) % 3);
+  f.more(50);
+  f.mesh.start((victim + 1) % 3, false); // and dials it where it is now
+  f.mesh.wait_healthy("ledger", 3);
+  f.check();
+}
+
 TEST(restart, the_mesh_serves_once_any_majority_is_back) {
   fed_mesh f;
   for (std::size_t i = 0; i < f.mesh.size(); ++i)

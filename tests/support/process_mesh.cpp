@@ -54,7 +54,7 @@ process_mesh::process_mesh(std::vector<peer_place> places, mesh_options options)
 
 process_mesh::~process_mesh() = default;
 
-void process_mesh::launch(std::size_t i) {
+void process_mesh::launch(std::size_t i, bool join) {
   auto& p = *peers_[i];
   std::vector<std::string> argv{p.binary,
                                 "--data",
@@ -84,7 +84,7 @@ void process_mesh::launch(std::size_t i) {
     }
   if (options_.join_tree && i > 0 && serving(i / 8))
     seed = i / 8;
-  if (seed != i)
+  if (join && seed != i)
     argv.insert(argv.end(), {"--join", listening(seed)});
   auto child = std::make_unique<process>(
       argv, dir() / ("p" + std::to_string(i) + ".log"),
@@ -111,8 +111,8 @@ void process_mesh::await_ready(std::size_t i) {
                            + "\n" + last_words()};
 }
 
-void process_mesh::start(std::size_t i) {
-  launch(i);
+void process_mesh::start(std::size_t i, bool join) {
+  launch(i, join);
   await_ready(i);
 }
 
@@ -216,6 +216,13 @@ process_mesh::index_of(const std::string& node) const {
 pid_t process_mesh::pid(std::size_t i) const {
   const std::lock_guard<std::mutex> g{mutex_};
   return peers_[i]->running ? peers_[i]->running->pid() : -1;
+}
+
+void process_mesh::move(std::size_t i, const std::string& address) {
+  auto& p = *peers_[i];
+  p.place.address = address;
+  p.link_port = free_port();
+  p.http_port = free_port();
 }
 
 std::filesystem::path process_mesh::data(std::size_t i) const {

@@ -74,8 +74,9 @@ public:
   [[nodiscard]] const std::filesystem::path& dir() const { return dir_.path(); }
 
   /// Starts peer `i` on its directory and its ports, joining another living
-  /// peer, and waits until it is ready.
-  void start(std::size_t i);
+  /// peer, and waits until it is ready. Without `join` it joins nobody: it has
+  /// what its disk holds.
+  void start(std::size_t i, bool join = true);
   /// All of them; they start at once.
   void start_all();
   /// What its next start runs; the build's own `banyan-peer` unless said.
@@ -86,6 +87,8 @@ public:
   void signal(std::size_t i, int number); ///< without waiting for anything
   void freeze(std::size_t i);             ///< SIGSTOP
   void thaw(std::size_t i);
+  /// Gives a peer that is down another address and other ports.
+  void move(std::size_t i, const std::string& address);
   void wipe(std::size_t i); ///< removes the directory of a peer that is down
   [[nodiscard]] bool running(std::size_t i) const;
   /// Running and not frozen.
@@ -137,7 +140,7 @@ public:
 
 private:
   struct peer;
-  void launch(std::size_t i);
+  void launch(std::size_t i, bool join = true);
   void await_ready(std::size_t i);
 
   temporary_directory dir_;
