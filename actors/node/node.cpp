@@ -530,11 +530,8 @@ void node_shell::carry(net::join_progress& e) {
     ctx_.log(log_level::warning, "peer " + who + " did not name "
                                      + std::to_string(e.withheld)
                                      + " members that others know");
-  std::vector<net::address> known;
-  members_->each([&](const net::member_record& record, net::member_state) {
-    known.push_back(record.address);
-  });
-  links_->set_known(known);
+  known_changed_ = true;
+  refresh_known(ctx_.loop.now());
 }
 
 void node_shell::carry(net::members_damaged& e) {

@@ -9,7 +9,6 @@ namespace banyan::net {
 namespace {
 
 constexpr std::size_t probes_max = 8;
-constexpr std::uint64_t persisted_version = 1;
 
 joiner::limits join_limits(const membership_config& cfg) {
   joiner::limits l;
@@ -89,7 +88,7 @@ void membership::state::restore(time_point now) {
   reader r{cfg_.persisted_members};
   if (cfg_.persisted_members.empty())
     return;
-  if (r.array(2) != 2 || r.uint() != persisted_version) {
+  if (r.array(2) != 2 || r.uint() != members_version) {
     damaged_.emplace();
     return;
   }
@@ -138,12 +137,6 @@ void membership::state::begin_with_members(time_point now) {
       if (node != self_)
         peer_of(node).since = now;
     });
-}
-
-void membership::state::encode_members(bytes& out) const {
-  writer w{out};
-  w.array(2).uint(persisted_version).array(book_.size());
-  book_.each([&](const node_id&, const auto& m) { m.document().encode(w); });
 }
 
 void membership::state::start(time_point now, membership_effects& out) {
@@ -433,21 +426,9 @@ void membership::state::finish(time_point now, membership_effects& out) {
       if (p.link && (!p.news_records.empty() || !p.news_reports.empty())
           && p.news_sent + flood_interval() <= now)
         send_news(node, p, now, out);
-    if (members_dirty_ && persisted_at_ + persist_interval() <= now) {
-      members_dirty_ = false;
-      persisted_at_ = now;
-      persist_members order;
-      encode_members(order.encoded);
-      out.emplace_back(std::move(order));
-    }
+    persist(now, out);
   }
   due_ = std::max(next_due(), now); // what is overdue is not yet late
-}
-
-duration membership::state::persist_interval() const {
-  constexpr std::size_t at_once = 256;
-  const auto members = std::max(book_.size(), at_once);
-  return cfg_.persist_interval * std::int64_t(members) / std::int64_t(at_once);
 }
 
 time_point membership::state::next_due() const {
@@ -462,8 +443,7 @@ time_point membership::state::next_due() const {
   for (const auto& [node, p] : peers_)
     if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
       due = std::min(due, p.news_sent + flood_interval());
-  if (members_dirty_)
-    due = std::min(due, persisted_at_ + persist_interval());
+  due = std::min(due, persist_due());
   return due;
 }
 

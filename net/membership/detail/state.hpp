@@ -14,12 +14,13 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in eight files: calls.cpp has the calls from
+/// The inside of `membership`, in nine files: calls.cpp has the calls from
 /// outside, membership.cpp the node itself (incarnation, own record, clones),
 /// watch.cpp liveness, evidence and reports, gossip.cpp the frames and what is
 /// passed on, comparing.cpp how views are compared, wiring.cpp whom it keeps
 /// links with, and where news goes, joining.cpp how it gets to know a large
-/// mesh, relays.cpp what is done where a node can't be dialled.
+/// mesh, keeping.cpp what is on disk of it, relays.cpp what is done where a node
+/// can't be dialled.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -164,9 +165,7 @@ public:
   [[nodiscard]] bool looks_for_clone() const;
   void learn_address(const node_id& from, const address& seen,
                      membership_effects& out);
-  void encode_members(bytes& out) const;
   [[nodiscard]] time_point next_due() const;
-  [[nodiscard]] duration persist_interval() const;
 
   // wiring.cpp
   [[nodiscard]] bool needs_link(const node_id& node,
@@ -283,6 +282,11 @@ public:
                     membership_effects& out);
   void seek(time_point now, membership_effects& out);
 
+  // keeping.cpp
+  void persist(time_point now, membership_effects& out);
+  [[nodiscard]] time_point persist_due() const;
+  [[nodiscard]] duration persist_interval() const;
+
   membership_config cfg_;
   random_source& random_;
   node_id self_;
@@ -351,9 +355,19 @@ public:
   time_point digest_at_{};
   time_point persisted_at_ = long_ago;
   bool members_dirty_ = false;
+  /// A list for the disk, as far as it is made.
+  struct kept_list {
+    bytes documents;
+    std::size_t count = 0;
+    node_id last;
+  };
+  std::optional<kept_list> keeping_;
   bool count_dirty_ = false;
   membership_counters counters_;
 };
+
+/// Of the list of members on disk.
+inline constexpr std::uint64_t members_version = 1;
 
 /// How long the answers of probes are awaited before this node calls its disk
 /// rolled back: two processes with one key look the same at first.

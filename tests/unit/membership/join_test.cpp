@@ -469,6 +469,92 @@ TEST_F(joining, reports_come_with_the_pages) {
   EXPECT_EQ(reports.size(), 39U);
 }
 
+// 285 bytes each: at ten thousand members a list is no work for one turn.
+TEST(kept_members, are_encoded_in_slices_and_whole) {
+  seeded_random random{11};
+  time_point now{1h};
+  const auto start = [&](bytes kept) {
+    membership_config c{key_of_seed(1)};
+    c.mesh = mesh;
+    c.listen = {"10.1.0.1", 7600};
+    c.disk_incarnation = incarnation{1};
+    c.persisted_members = std::move(kept);
+    auto core = std::make_unique<membership>(std::move(c), random, now);
+    membership_effects out;
+    core->start(now, out);
+    core->on_incarnation_persisted(incarnation{2}, now, out);
+    for (const auto& e : out)
+      EXPECT_FALSE(std::holds_alternative<persist_members>(e)) << "in one turn";
+    return core;
+  };
+  bytes known;
+  writer w{known};
+  w.array(2).uint(1).array(300);
+  for (const auto& d : all().documents)
+    d.encode(w);
+  const auto core = start(known);
+  std::vector<bytes> lists;
+  for (int turns = 0; lists.size() < 2 && turns < 1000; ++turns) {
+    membership_effects out;
+    now = std::max(now, core->deadline());
+    if (turns == 0) // behind what is encoded already, or before it
+      core->set_own(7, {}, now, out);
+    else
+      core->on_tick(now, out);
+    for (auto& e : out)
+      if (auto* p = std::get_if<persist_members>(&e))
+        lists.push_back(std::move(p->encoded));
+  }
+  ASSERT_EQ(lists.size(), 2U);
+  for (const auto& list : lists) {
+    reader r{list};
+    EXPECT_EQ(r.array(2), 2U);
+    EXPECT_EQ(r.uint(), 1U);
+    EXPECT_EQ(r.array(1000), 301U);
+    std::set<node_id> named;
+    member_document d;
+    for (int n = 0; n < 301; ++n) {
+      ASSERT_TRUE(member_document::decode(r, d));
+      named.insert(d.record.node);
+      if (d.record.node == core->self() && &list == &lists[1]) {
+        EXPECT_EQ(d.record.tier, 7);
+      }
+    }
+    EXPECT_TRUE(r.done());
+    EXPECT_EQ(named.size(), 301U);
+  }
+}
+
+TEST(kept_members, the_first_that_is_met_is_kept_at_once) {
+  seeded_random random{12};
+  time_point now{1h};
+  const auto far = key_of_seed(2);
+  membership_config c{key_of_seed(1)};
+  c.mesh = mesh;
+  c.listen = {"10.1.0.1", 7600};
+  c.disk_incarnation = incarnation{1};
+  membership core{std::move(c), random, now};
+  membership_effects out;
+  core.start(now, out);
+  core.on_incarnation_persisted(incarnation{2}, now, out);
+  link_info link;
+  link.id = link_id{1};
+  link.node = far.id();
+  link.remote = link.listen = {"10.1.0.2", 7600};
+  core.on_link_up(link, now, out);
+  out.clear();
+  member_record r;
+  r.node = far.id();
+  r.incarnation = incarnation{1};
+  r.number = 1;
+  r.address = link.listen;
+  const hello_message hello{member_document::make(far, mesh, r), {}};
+  core.on_frame(far.id(), channel::membership, encode(hello), now, out);
+  EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](const auto& e) {
+    return std::holds_alternative<persist_members>(e);
+  }));
+}
+
 TEST(pages, name_sponsors_before_those_whom_they_let_in) {
   member m{all().keys[0].id()};
   for (std::size_t i = 300; i-- > 0;)
