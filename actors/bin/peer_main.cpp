@@ -233,6 +233,8 @@ private:
     parts.capacity.cores =
         static_cast<std::uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     parts.admin_token = std::move(token);
+    parts.probe = std::make_shared<actors::machine_probe>(
+        workers_, dir_->path().string());
     parts.fatal = [this](int code, const std::string& why) {
       fail(code, why);
       code_ = code;

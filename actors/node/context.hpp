@@ -36,6 +36,7 @@ enum class standing : std::uint8_t; // actors/pure/uptime/policy.hpp
 
 namespace banyan::actors {
 
+class hardware_shell;
 class module_shell;
 class reach;
 class uptime_shell;
@@ -79,7 +80,6 @@ struct node_settings {
   mesh_id mesh;
   std::string region;
   std::string zone;
-  std::string tier = "standard";
   std::string target = target_here(); ///< of the modules that run here
   std::string version;
   /// What this peer knows; less than it does, and it works as an older one.
@@ -150,9 +150,10 @@ public:
   banyan::incarnation booted;       ///< the first of this boot
   net::link_table* links = nullptr; ///< the node's
 
-  module_shell* modules = nullptr; ///< the peer's; none before it begins
-  reach* far = nullptr;            ///< the node's: to whom there is no link
-  uptime_shell* uptime = nullptr;  ///< likewise
+  module_shell* modules = nullptr;    ///< the peer's; none before it begins
+  reach* far = nullptr;               ///< the node's: to whom there is no link
+  uptime_shell* uptime = nullptr;     ///< likewise
+  hardware_shell* hardware = nullptr; ///< likewise
 
   directory known;   ///< apps: the supervisor; views: node and supervisor
   group_guard guard; ///< the node's

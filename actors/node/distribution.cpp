@@ -3,6 +3,7 @@
 // are taken.
 #include "actors/node/app.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/node/supervisor.hpp"
 #include "base/target.hpp"
 
@@ -47,7 +48,7 @@ bool group_supervisor::may_host(const app_record& a) const {
   candidate c;
   c.node = ctx_.self();
   c.region = me->record.region;
-  c.tier = me->record.tier;
+  c.tier = tier_of(ctx_, me->record);
   const auto why = why_unfit(c, need_of(a.version.spec));
   return why == unfit::none || why == unfit::weight;
 }

@@ -1,8 +1,10 @@
 // What a peer's runner watches by Prometheus.
 #include "actors/node/gateway.hpp"
 #include "actors/node/gateway_views.hpp"
+#include "actors/node/hardware.hpp"
 #include "actors/node/instance.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/pure/admission.hpp"
 
 #include <cstdio>
@@ -212,6 +214,37 @@ void link_metrics(const net::link_counters& l, metrics& add) {
   add("link_bytes_out_total", "counter", "bytes to peers", n(l.bytes_out));
 }
 
+/// What this machine is worth, and what this peer finds of others.
+void hardware_metrics(const node_context& ctx, metrics& add) {
+  const auto& own = ctx.members->own();
+  add("tier", "gauge", "the lower of claim and proof", n(tier_of(ctx, own)));
+  add("tier_claimed", "gauge", "the tier that this peer claims", n(own.tier));
+  const auto& hardware = *ctx.hardware;
+  if (const auto& f = hardware.figures()) {
+    add("hardware_fsync_p99_seconds", "gauge", "of an fsync, as measured last",
+        n(f->fsync_p99_us) / 1e6);
+    add("hardware_disk_write_bytes_per_second", "gauge", "as measured last",
+        n(f->disk_write_mb_s) * 1e6);
+    add("hardware_crypto_bytes_per_second", "gauge",
+        "sealed by one core, as measured last", n(f->crypto_mb_s) * 1e6);
+  }
+  const auto& c = hardware.findings().counters();
+  add("challenges_sent_total", "counter", "challenges of others' hardware",
+      n(c.asked));
+  add("challenges_held_total", "counter", "members that met both challenges",
+      n(c.held));
+  add("challenges_failed_total", "counter",
+      "challenges that were not met: wrong, late, too slow, unanswered",
+      n(c.failed));
+  add("challenges_postponed_total", "counter",
+      "challenges that the other end had no time for", n(c.postponed));
+  add("challenges_answered_total", "counter",
+      "challenges of this peer's hardware that it took",
+      n(hardware.answers().taken()));
+  add("tiers_doubted", "gauge", "members whose claim this peer doubts",
+      n(hardware.findings().doubts().size()));
+}
+
 } // namespace
 
 std::string view_metrics(const node_context& ctx, duration uptime,
@@ -239,6 +272,8 @@ std::string view_metrics(const node_context& ctx, duration uptime,
   care_metrics(ctx, add);
   if (ctx.modules != nullptr)
     module_metrics(*ctx.modules, add);
+  if (ctx.hardware != nullptr)
+    hardware_metrics(ctx, add);
   link_metrics(ctx.links->counters(), add);
   const auto r = roles_of(ctx, ctx.self());
   add("groups_leading", "gauge", "groups led here", n(r.leading));

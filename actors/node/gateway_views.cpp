@@ -1,7 +1,9 @@
 #include "actors/node/gateway_views.hpp"
 
 #include "actors/node/gateway.hpp"
+#include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/node/uptime.hpp"
 #include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
@@ -59,8 +61,12 @@ void optional_ms(writer& w, const std::optional<double>& v) {
     w.nil();
 }
 
-std::string tier_name(std::uint8_t tier) {
-  return std::to_string(tier);
+/// What its hardware is worth: the lower of claim and proof, and the claim.
+constexpr std::size_t tier_fields = 2;
+void tier_view(writer& w, const node_context& ctx,
+               const net::member_record& m) {
+  w.text("tier").text(std::to_string(tier_of(ctx, m)));
+  w.text("tier_claimed").text(std::to_string(m.tier));
 }
 
 std::uint64_t seconds(duration d) {
@@ -359,7 +365,7 @@ bytes view_status(const node_context& ctx, duration uptime) {
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
-  w.map(12).text("node").text(to_string(ctx.self()));
+  w.map(12 + tier_fields).text("node").text(to_string(ctx.self()));
   w.text("join");
   if (const auto join = ctx.members->joining()) {
     w.map(3).text("from");
@@ -375,7 +381,9 @@ bytes view_status(const node_context& ctx, duration uptime) {
   w.text("version").text(ctx.settings.version);
   w.text("region").text(ctx.settings.region);
   w.text("zone").text(ctx.settings.zone);
-  w.text("tier").text(ctx.settings.tier);
+  tier_view(w, ctx, ctx.members->own());
+  w.text("held_for");
+  w.text(ctx.hardware == nullptr ? "" : ctx.hardware->why_held());
   w.text("uptime_s").uint(seconds(uptime));
   w.text("members").map(4);
   for (const auto s : {net::member_state::alive, net::member_state::suspect,
@@ -408,12 +416,14 @@ bytes view_nodes(const node_context& ctx) {
     const auto held = groups.find(m.node);
     const auto stands =
         ctx.uptime == nullptr ? verdict{} : ctx.uptime->of(m.node);
-    w.map(12).text("node").text(to_string(m.node));
+    w.map(12 + tier_fields).text("node").text(to_string(m.node));
     w.text("region_unverified");
     w.boolean(ctx.region_claims.unverified().count(m.node) != 0);
     w.text("address").text(to_string(m.address));
     w.text("region").text(m.region).text("zone").text(m.zone);
-    w.text("tier").text(tier_name(m.tier));
+    tier_view(w, ctx, m);
+    w.text("tier_doubted_by");
+    w.uint(ctx.hardware == nullptr ? 0 : ctx.hardware->doubted_by(m.node));
     w.text("state").text(member_word(state));
     w.text("incarnation").id(m.incarnation);
     w.text("uptime");

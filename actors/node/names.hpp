@@ -29,6 +29,7 @@ enum class document_kind : std::uint8_t {
   policy = 20,  ///< by hash: a mesh policy that an owner signed
   observation = 21, ///< by day ‖ observer ‖ hash: a day, signed
   observing = 22,   ///< name empty: what this node has seen of the day so far
+  hardware = 23, ///< name empty: `hardware_figures` of this machine
   pinned = 25, ///< by app id ‖ shard: the replica id that an operator put here
   excluded = 26, ///< name empty: why the mesh's policy keeps this node out
 };

@@ -136,6 +136,14 @@ void node_shell::leave() {
   links_->stop(ctx_.loop.now());
 }
 
+void node_shell::set_hardware(const own_hardware_in& own) {
+  member_input([&](auto& m, auto now, auto& out) {
+    m.set_own(own.tier, own.capacity, now, out);
+    if (own.doubts)
+      m.set_doubts(*own.doubts, now, out);
+  });
+}
+
 // ---- links ------------------------------------------------------------------
 
 void node_shell::on_link_up(const net::link_info& info, net::link_id) {
@@ -558,6 +566,7 @@ caf::behavior node_actor(caf::stateful_actor<node_actor_state>* self,
   return {
       [n](const probe_in& m) { n->probe(m.node); },
       [n](leave_in) { n->leave(); },
+      [n](const own_hardware_in& m) { n->set_hardware(m); },
   };
 }
 

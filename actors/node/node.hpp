@@ -3,6 +3,7 @@
 #include "actors/node/reach.hpp"
 #include "net/membership/membership.hpp"
 
+#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/stateful_actor.hpp>
 
 #include <memory>
@@ -22,6 +23,14 @@ struct node_start {
   std::function<void(int code, const std::string& why)> fatal;
 };
 
+/// To the node actor: what this machine is worth, for the own record.
+struct own_hardware_in {
+  std::uint8_t tier = 0;
+  net::node_capacity capacity;
+  /// Whose claims this node found false; nothing: as before.
+  std::optional<std::vector<net::member_doubt>> doubts;
+};
+
 /// The shell around the link table and the membership core: stream events and
 /// frames in, dispatch to the actors, membership's effects out. Owned by the
 /// node actor; the streams call it directly, on the loop.
@@ -37,6 +46,7 @@ public:
   void start();
   void probe(const node_id& node);
   void leave();
+  void set_hardware(const own_hardware_in& own);
   [[nodiscard]] const net::address& bound() const noexcept { return bound_; }
   [[nodiscard]] net::membership& members() noexcept { return *members_; }
 
@@ -136,3 +146,5 @@ caf::behavior node_actor(caf::stateful_actor<node_actor_state>* self,
                          node_context* ctx, std::shared_ptr<node_shell> shell);
 
 } // namespace banyan::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(banyan::actors::own_hardware_in)

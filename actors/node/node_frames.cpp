@@ -1,5 +1,6 @@
 // What other nodes and clients send: whose it is, and whether it may be.
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/hardware.hpp"
 #include "actors/node/log_streams.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
@@ -176,6 +177,9 @@ void node_shell::on_control(const net::link_info& info, const_bytes payload) {
       ctx_.on_logs(info.node, std::move(*held));
   } else if (ctx_.uptime != nullptr
              && ctx_.uptime->on_control(info.node, in.frame)) {
+    return;
+  } else if (ctx_.hardware != nullptr
+             && ctx_.hardware->on_control(info.node, in.frame)) {
     return;
   } else if (ctx_.modules == nullptr
              || !ctx_.modules->on_control(info.node, in.frame)) {

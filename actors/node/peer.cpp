@@ -100,6 +100,9 @@ bool peer::begin(std::string& error) {
   uptime_ = std::make_shared<uptime_shell>(ctx_, p.mesh.owners);
   ctx_.uptime = uptime_.get();
   uptime_actor_ = sys.spawn(uptime_actor, uptime_, &ctx_);
+  hardware_ = std::make_shared<hardware_shell>(ctx_, p.probe);
+  ctx_.hardware = hardware_.get();
+  hardware_actor_ = sys.spawn(hardware_actor, hardware_, &ctx_);
   gateway_ = std::make_shared<http_gateway>(
       ctx_, gateway_start{p.admin_token, p.mesh.name == local_mesh_name});
   gateway_actor_ = sys.spawn(gateway_actor, gateway_);
@@ -163,7 +166,7 @@ peer::~peer() {
       roots.push_back(actor);
     for (auto* a : {&ctx_.router, &ctx_.sent_calls, &ctx_.node, &ctx_.scrub,
                     &gateway_actor_, &modules_actor_, &lead_balance_,
-                    &region_look_, &uptime_actor_})
+                    &region_look_, &uptime_actor_, &hardware_actor_})
       if (*a)
         roots.push_back(*a);
   });
@@ -174,9 +177,11 @@ peer::~peer() {
     ctx_.instances.clear();
     ctx_.node = ctx_.supervisor = ctx_.router = ctx_.sent_calls = ctx_.scrub =
         gateway_actor_ = modules_actor_ = lead_balance_ = region_look_ =
-            uptime_actor_ = nullptr;
+            uptime_actor_ = hardware_actor_ = nullptr;
     ctx_.uptime = nullptr;
     uptime_.reset();
+    ctx_.hardware = nullptr;
+    hardware_.reset();
     node_.reset();
     gateway_.reset();
     ctx_.modules = nullptr;

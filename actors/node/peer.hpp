@@ -4,6 +4,7 @@
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/context.hpp"
 #include "actors/node/gateway.hpp"
+#include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/node.hpp"
 #include "actors/node/supervisor.hpp"
@@ -38,6 +39,8 @@ struct peer_parts {
   net::node_capacity capacity{};
   raft::options raft{};
   std::string admin_token{};
+  /// None: it neither measures itself nor challenges others.
+  std::shared_ptr<hardware_probe> probe{};
   /// The peer can't go on: exit code and why. On the loop; the owner ends it.
   std::function<void(int, const std::string&)> fatal =
       [](int, const std::string&) {};
@@ -89,6 +92,8 @@ private:
   caf::actor region_look_;
   std::shared_ptr<uptime_shell> uptime_;
   caf::actor uptime_actor_;
+  std::shared_ptr<hardware_shell> hardware_;
+  caf::actor hardware_actor_;
   void share_full_log(const store::log_done& d);
 
   net::address listening_;

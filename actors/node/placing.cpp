@@ -1,6 +1,7 @@
 #include "actors/node/placing.hpp"
 
 #include "actors/docs/app_documents.hpp"
+#include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/pure/features.hpp"
 
@@ -57,16 +58,22 @@ std::vector<why_member> members_for(const node_context& ctx,
     c.unverified = ctx.region_claims.unverified().count(c.node) != 0;
     c.zone = r.zone;
     c.host = r.address.host;
-    c.tier = r.tier;
+    c.tier = tier_of(ctx, r);
     c.weight = r.capacity.weight;
     if (ctx.standings.count(c.node) != 0)
       c.weight = 0; // on hold, by its uptime
+    if (ctx.hardware != nullptr && ctx.hardware->held(r))
+      c.weight = 0; // on hold, by its hardware
     c.memory_mib = r.capacity.memory_mib;
     c.disk_mib = r.capacity.disk_mib;
     c.has_module = s == nullptr || s->modules.empty()
                    || module_for(*s, r.target) != nullptr;
   });
   return out;
+}
+
+std::uint8_t tier_of(const node_context& ctx, const net::member_record& m) {
+  return ctx.hardware == nullptr ? m.tier : ctx.hardware->tier_of(m);
 }
 
 placement_need need_for(const app_spec& s) {

@@ -10,6 +10,9 @@ namespace banyan::actors {
 /// (null: of any app) now. Loop thread only.
 std::vector<why_member> members_for(const node_context& ctx, const app_spec* s);
 
+/// The lower of what it claims and what its observers believe.
+std::uint8_t tier_of(const node_context& ctx, const net::member_record& m);
+
 /// What the groups (or instances) of such an app need of members.
 placement_need need_for(const app_spec& s);
 

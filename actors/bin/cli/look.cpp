@@ -28,6 +28,15 @@ std::string replicas(const value& list) {
   return out;
 }
 
+/// With the claim, where that is more than what is believed.
+std::string tier(const value& v) {
+  const auto claimed = v["tier_claimed"].shown();
+  const auto is = v["tier"].shown();
+  return claimed == is || claimed == "-" || claimed.empty()
+             ? is
+             : is + " (claims " + claimed + ")";
+}
+
 /// How far the newest version is, unless all run it; a line, or nothing.
 std::string update_line(const value& app) {
   const auto& u = app["update"];
@@ -105,8 +114,11 @@ outcome status(const session& s) {
     const auto& m = v["members"];
     const auto& g = v["groups"];
     table t{{"NODE", v["node"].text()}};
-    for (const auto* field : {"mesh", "version", "region", "zone", "tier"})
+    for (const auto* field : {"mesh", "version", "region", "zone"})
       t.row({field, v[field].shown()});
+    t.row({"tier", tier(v)});
+    if (const auto& why = v["held_for"].text(); !why.empty())
+      t.row({"on hold", why});
     t.row({"uptime", v["uptime_s"].shown() + " s"});
     t.row({"members", m["alive"].shown() + " alive, " + m["suspect"].shown()
                           + " suspect, " + m["dead"].shown() + " dead, "
@@ -131,7 +143,7 @@ outcome nodes(const session& s) {
       t.row({brief(n["node"]), n["address"].text(),
              n["region"].text()
                  + (n["region_unverified"].boolean() ? " (unverified)" : ""),
-             n["zone"].text(), n["tier"].shown(), n["state"].text(),
+             n["zone"].text(), tier(n), n["state"].text(),
              n["incarnation"].shown(), n["groups"].shown()});
     return t.text();
   });
