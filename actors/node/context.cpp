@@ -248,7 +248,9 @@ void node_context::send_stream(const stream_frame& f) {
     return;
   }
   const auto leader = known.leader(to);
-  if (!leader || !reaches(*leader)) // it is sent again
+  // Sent again until it is taken: in a large mesh the group may be led by
+  // another node meanwhile, which tells its own and its keepers alone.
+  if (!leader || *leader != self())
     ask_view(to, leader.has_value());
   if (!leader)
     return;

@@ -48,10 +48,10 @@ double seconds(duration d) {
 }
 
 /// Of a process: resident memory, and CPU time so far.
-double rss_mib(pid_t pid) {
+double memory_mib(pid_t pid, const char* what) {
   std::ifstream in{"/proc/" + std::to_string(pid) + "/status"};
   for (std::string word; in >> word;)
-    if (word == "VmRSS:") {
+    if (word == what) {
       double kib = 0;
       in >> kib;
       return kib / 1024;
@@ -106,6 +106,7 @@ public:
     mesh_.deploy("ledger", "name = \"ledger\"\nmodule = \"ledger\"\nshards = "
                                + std::to_string(s_.shards) + "\nreplicas = "
                                + std::to_string(s_.replicas) + "\n");
+    await_everywhere();
     load_options how;
     how.clients = 8;
     how.pause = 20ms;
@@ -177,16 +178,34 @@ private:
         s_.form_goal_s);
   }
 
+  /// A deploy is answered by one peer: its documents are on their way then.
+  void await_everywhere() {
+    const auto begun = now();
+    for (std::size_t i = 0; i < mesh_.size(); ++i)
+      if (!wait_until(
+              [&] { return !mesh_.get(i, "/v1/apps/ledger", 10s).is_nil(); },
+              patience, 5ms))
+        throw std::runtime_error{"peer " + std::to_string(i)
+                                 + " never hears of the app"};
+    row("the app is known everywhere, asked one by one, after",
+        seconds(now() - begun), "s");
+  }
+
   void measure_memory(const char* when) {
     std::vector<double> all;
+    std::vector<double> own; // not pages of files, which all have in common
     for (std::size_t i = 0; i < mesh_.size(); ++i)
-      if (mesh_.running(i))
-        all.push_back(rss_mib(mesh_.pid(i)));
+      if (mesh_.running(i)) {
+        all.push_back(memory_mib(mesh_.pid(i), "VmRSS:"));
+        own.push_back(memory_mib(mesh_.pid(i), "RssAnon:"));
+      }
     const auto is = spread_of(std::move(all));
     row(std::string{"resident memory of a peer, "} + when + ": median",
         is.median, "MiB");
     row(std::string{"resident memory of a peer, "} + when + ": most", is.most,
         "MiB", s_.rss_goal_mib);
+    row("of that its own, not of mapped files: most",
+        spread_of(std::move(own)).most, "MiB");
   }
 
   double cpu_of_all() const {
