@@ -20,6 +20,7 @@ bool may_wait(net::channel c) {
   case net::channel::raft:
   case net::channel::outbox:
   case net::channel::link:
+  case net::channel::relay:
   case net::channel::membership:
   case net::channel::beat:
     return false;
