@@ -3,6 +3,7 @@
 #include "actors/bin/state_child.hpp"
 #include "actors/docs/peer_config.hpp"
 #include "actors/host/host_child.hpp"
+#include "actors/node/evacuation.hpp"
 #include "actors/node/peer.hpp"
 #include "crypto/system_random.hpp"
 #include "net/io/asio_loop.hpp"
@@ -238,8 +239,15 @@ private:
     parts.fatal = [this](int code, const std::string& why) {
       fail(code, why);
       code_ = code;
-      loop_.stop();
+      if (code != actors::exit_excluded)
+        return loop_.stop();
+      // Nothing is wrong with it: it says goodbye.
+      if (!std::exchange(stopping_, true))
+        stop();
     };
+    if (const auto words =
+            actors::kept_out(*parts.disk.documents, parts.settings.unix_ms()))
+      return fail(actors::exit_excluded, *words);
     peer_ = std::make_unique<actors::peer>(std::move(parts));
     std::string why;
     if (!peer_->begin(why))
@@ -338,7 +346,7 @@ private:
     check_.reset();
     hold_stop_signals(true);
     signals_.reset();
-    if (code_ == 0)
+    if (code_ == 0 || code_ == actors::exit_excluded)
       static_cast<void>(dir_->mark_clean());
     return code_;
   }

@@ -6,6 +6,7 @@
 #include "actors/node/node.hpp"
 #include "actors/node/placing.hpp"
 #include "actors/node/supervisor.hpp"
+#include "actors/pure/uptime/policy.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
@@ -338,6 +339,10 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   // In a large mesh not everybody has heard of it.
   if (!ctx_.full_mesh() && ctx_.is_drained(ctx_.self()))
     return done({}, "this node is drained");
+  if (const auto at = ctx_.standings.find(ctx_.self());
+      at != ctx_.standings.end() && !takes_replicas(at->second))
+    return done({}, "this node takes nothing new: its uptime was too low for "
+                    "the mesh's policy");
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
   std::vector<store::documents::change> changes;
   std::map<std::uint32_t, replica_id> made;

@@ -15,6 +15,8 @@ constexpr std::size_t named_max = 5;
 } // namespace
 
 void operator_desk::load() {
+  load_pins();
+  note_readmission();
   const auto kept = s_.ctx_.disk.documents->find(
       static_cast<std::uint8_t>(document_kind::drained), const_bytes{});
   if (!kept)
@@ -92,7 +94,8 @@ void operator_desk::cancel_drain() {
   drain_asked_.clear();
   s_.put_documents({document(document_kind::drained, {}, std::nullopt)},
                    nullptr);
-  s_.ctx_.draining.erase(s_.ctx_.self());
+  if (!evacuated_.on())
+    s_.ctx_.draining.erase(s_.ctx_.self());
   const std::string what = "drained no more: it takes replicas again";
   s_.ctx_.log(log_level::info, "this node is " + what);
   s_.ctx_.event(event_kind::drain_ended, {}, what, std::nullopt,
@@ -101,7 +104,8 @@ void operator_desk::cancel_drain() {
 }
 
 void operator_desk::tick_drain(time_point now) {
-  if (!drain_.on())
+  auto& going = leaving();
+  if (!going.on())
     return;
   auto& ctx = s_.ctx_;
   std::vector<drained_replica> here;
@@ -125,7 +129,7 @@ void operator_desk::tick_drain(time_point now) {
     }
     here.push_back(std::move(d));
   }
-  const auto steps = drain_.on_tick(here, now);
+  const auto steps = going.on_tick(here, now);
   for (const auto& g : steps.hand_over) {
     group_order o;
     o.who = heir_of(g);
@@ -147,26 +151,29 @@ void operator_desk::tick_drain(time_point now) {
     o.what = static_cast<std::uint8_t>(operator_wish::move);
     o.group = g;
     o.from = ctx.self();
-    o.force = drain_.force();
+    o.force = going.force();
     asks.emplace_back(*leader, o);
   }
   for (const auto& [whom, o] : asks)
     ask(whom, o);
-  const auto is = drain_.notice();
+  const auto is = going.notice();
   const bool much = is.on != told_.on || is.done != told_.done;
   if (is == told_ || (!much && now - told_at_ < tell_again))
     return;
   if (is.done && !told_.done) {
-    ctx.log(log_level::info, "this node is drained: no replica is left here");
-    ctx.event(event_kind::drain_ended, {}, "drained: no replica is left there",
-              std::nullopt, ctx.self());
+    const std::string how = drain_.on() ? "drained" : "evacuated";
+    ctx.log(log_level::info,
+            "this node is " + how + ": no replica is left here");
+    ctx.event(drain_.on() ? event_kind::drain_ended
+                          : event_kind::evacuation_ended,
+              {}, how + ": no replica is left there", std::nullopt, ctx.self());
   }
   tell_drain();
 }
 
 void operator_desk::tell_drain() {
   auto& ctx = s_.ctx_;
-  told_ = drain_.notice();
+  told_ = leaving().notice();
   told_at_ = ctx.loop.now();
   if (told_.on)
     ctx.draining[ctx.self()] = told_;
@@ -175,6 +182,8 @@ void operator_desk::tell_drain() {
 
 void operator_desk::on_peer_up(const node_id& node) const {
   s_.ctx_.send(node, net::channel::group, encoded_control(told_));
+  if (!pins_told_.groups.empty())
+    s_.ctx_.send(node, net::channel::group, encoded_control(pins_told_));
 }
 
 void operator_desk::on_notice(const node_id& from, const drain_notice& n) {

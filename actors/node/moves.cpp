@@ -1,6 +1,7 @@
 // Operators' orders at a group's leader: stop and start as entries, and a
 // replica that goes to another node.
 #include "actors/node/operator_desk.hpp"
+#include "actors/pure/uptime/policy.hpp"
 
 #include <caf/all.hpp>
 
@@ -123,9 +124,7 @@ group_standing operator_desk::standing_of(const group_id& g,
       (app == s_.apps_.end() ? short_string(g.app) : app->second.genesis.name)
       + "/" + std::to_string(g.shard);
   const auto* v = ctx.known.view(g);
-  const auto reached = [&](const node_id& n) {
-    return ctx.reaches(n);
-  };
+  const auto reached = [&](const node_id& n) { return ctx.reaches(n); };
   out.led =
       v != nullptr && !v->leader.node.is_none() && reached(v->leader.node);
   std::vector<node_id> all;
@@ -177,6 +176,10 @@ group_standing operator_desk::standing_of(const group_id& g,
 std::string operator_desk::why_not_on(const group_id& g,
                                       const node_id& to) const {
   const auto name = "node " + short_string(to);
+  if (const auto as = s_.ctx_.standings.find(to);
+      as != s_.ctx_.standings.end() && !takes_replicas(as->second))
+    return name + " takes nothing new by the mesh's policy: `banyan uptime "
+           + short_string(to) + "` says why";
   if (s_.ctx_.is_drained(to))
     return name + " is drained: `banyan drain " + short_string(to)
            + " --cancel` has it take replicas again";
@@ -208,6 +211,7 @@ operator_answer operator_desk::wish_for(const operator_order& o) {
   const auto now = s_.ctx_.loop.now();
   const auto& r = at->second;
   const bool named = !o.to.is_none();
+  end_own(o.group);
   const bool known = wishes_.count(o.group) != 0;
   auto standing = standing_of(o.group, o.from);
   const auto on = [](const std::vector<replica_standing>& list,
@@ -216,6 +220,11 @@ operator_answer operator_desk::wish_for(const operator_order& o) {
                        [&](const auto& x) { return x.who.node == n; });
   };
   if (named) {
+    // Said to the node each time the order comes, so that it isn't lost.
+    for (const auto* list : {&standing.voters, &standing.learners})
+      for (const auto& x : *list)
+        if (x.who.node == o.to)
+          pin(o.group, x.who);
     if (on(standing.voters, o.to)) {
       wishes_.erase(o.group);
       return on(standing.voters, o.from) ? refused(

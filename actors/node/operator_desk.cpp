@@ -47,7 +47,11 @@ void operator_desk::on_tick(time_point now) {
   tick_app_orders(now);
   tick_moves(now);
   tick_node_orders(now);
+  tick_evacuation(now);
   tick_drain(now);
+  tick_pins(now);
+  tick_evictions(now);
+  tick_homing(now);
 }
 
 void operator_desk::on_answer(const node_id& from, const operator_answer& a) {
@@ -72,7 +76,7 @@ void operator_desk::on_answer(const node_id& from, const operator_answer& a) {
     done(out);
   } else if (const auto g = drain_tokens_.find(a.token);
              g != drain_tokens_.end()) {
-    drain_.on_answer(g->second, a, now);
+    leaving().on_answer(g->second, a, now);
   }
 }
 

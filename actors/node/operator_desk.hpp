@@ -1,6 +1,8 @@
 #pragma once
 #include "actors/node/supervisor.hpp"
 #include "actors/pure/drain.hpp"
+#include "actors/pure/evacuation.hpp"
+#include "actors/pure/homing.hpp"
 
 #include <functional>
 #include <map>
@@ -17,7 +19,8 @@ namespace banyan::actors {
 /// with it, but for a drain, which the drained node keeps on its disk.
 class operator_desk {
 public:
-  explicit operator_desk(group_supervisor& s) : s_{s} {}
+  explicit operator_desk(group_supervisor& s)
+      : s_{s}, homing_{s.ctx_.settings.homing} {}
 
   /// What this node's disk says: whether it is drained.
   void load();
@@ -25,6 +28,8 @@ public:
   void on_order(const node_id& from, const operator_order& o);
   void on_answer(const node_id& from, const operator_answer& a);
   void on_notice(const node_id& from, const drain_notice& n);
+  void on_pin(const node_id& from, const pin_wanted& p);
+  void on_pinned(const node_id& from, const pinned_replicas& p);
   void on_peer_up(const node_id& node) const;
   void on_tick(time_point now);
   /// False: no order of an operator's bears this number.
@@ -35,6 +40,9 @@ public:
     node_id from;
     std::optional<node_id> to; ///< or the next in placement order
     bool force = false;
+    /// This node's: a voter that returns home, or is evacuated. Whatever an
+    /// operator or a drained node asks for takes its place.
+    bool own = false;
     time_point until; ///< unless it is asked for again
   };
   /// Null: nobody wants a change of that group.
@@ -95,6 +103,28 @@ private:
   void tick_drain(time_point now);
   void tell_drain();
 
+  // ---- by the mesh's policy (evacuation.cpp)
+  /// The drain that goes on: an operator's before the policy's.
+  drain& leaving();
+  void note_readmission();
+  void tick_evacuation(time_point now);
+  void exclude();
+  void tick_evictions(time_point now);
+
+  // ---- voters that return home (homing.cpp)
+  void load_pins();
+  void pin(const group_id& g, const replica_ref& who);
+  [[nodiscard]] pinned_replicas pins_here() const;
+  void tick_pins(time_point now);
+  [[nodiscard]] bool all_is_well(std::vector<group_id>& calm, time_point now);
+  [[nodiscard]] std::set<node_id> occupied() const;
+  void tick_homing(time_point now);
+  [[nodiscard]] bool wish_for_own(const group_id& g, const node_id& from,
+                                  const std::optional<node_id>& to,
+                                  time_point now);
+  void end_own(const group_id& g);
+  void follow_home(const homing_move& m, time_point now);
+
   group_supervisor& s_;
   std::map<std::uint64_t, app_order> app_orders_;
   std::map<std::uint64_t, move_order> moves_; ///< by token
@@ -115,6 +145,17 @@ private:
   std::map<group_id, std::uint64_t> drain_asked_;
   drain_notice told_;
   time_point told_at_{};
+  evacuation evacuation_;
+  drain evacuated_{evacuation::moves_at_once};
+  bool excluded_ = false; ///< it ends
+  evictions evictions_;
+  time_point evictions_at_{};
+  homing homing_;
+  /// Replicas here that an operator put here; they end with their replica.
+  std::map<group_id, replica_id> pins_;
+  pinned_replicas pins_told_;
+  time_point pins_at_{};
+  time_point pins_since_{};
 };
 
 } // namespace banyan::actors

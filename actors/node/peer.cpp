@@ -2,6 +2,7 @@
 
 #include "actors/host/process_host.hpp"
 #include "actors/host/thread_host.hpp"
+#include "actors/node/evacuation.hpp"
 #include "actors/node/lead_balance.hpp"
 #include "actors/node/region_look.hpp"
 #include "actors/node/router.hpp"
@@ -38,6 +39,10 @@ peer::peer(peer_parts parts)
 bool peer::begin(std::string& error) {
   BANYAN_ASSERT(!begun_);
   auto& p = parts_;
+  if (auto words = kept_out(*p.disk.documents, ctx_.unix_ms())) {
+    error = std::move(*words);
+    return false;
+  }
   const auto given_up = recollect(*p.disk.documents, ctx_.settings.marks);
   if (!given_up.ok()) {
     error = given_up.error().message;

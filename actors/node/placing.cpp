@@ -4,11 +4,28 @@
 #include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/pure/features.hpp"
+#include "actors/pure/uptime/policy.hpp"
 
 #include <algorithm>
 
 namespace banyan::actors {
 namespace {
+
+/// What the mesh's policy says of it. Who serves a stateless app goes on.
+away policy_of(const node_context& ctx, const node_id& node,
+               const app_spec* s) {
+  const auto at = ctx.standings.find(node);
+  if (at == ctx.standings.end() || takes_replicas(at->second))
+    return away::none;
+  if (at->second == standing::evacuate || at->second == standing::excluded)
+    return away::evacuated;
+  const auto* app = s != nullptr && s->kind == app_kind::stateless
+                        ? ctx.known.find_app(s->name)
+                        : nullptr;
+  return app != nullptr && ctx.known.instances(app->id).count(node) != 0
+             ? away::none
+             : away::held;
+}
 
 away away_of(const node_context& ctx, const net::member_record& record,
              net::member_state state, const app_spec* s) {
@@ -25,10 +42,15 @@ away away_of(const node_context& ctx, const net::member_record& record,
   const auto& node = record.node;
   if (record.word != net::member_word::normal)
     return away::left;
+  const auto policy = policy_of(ctx, node, s);
+  if (policy == away::evacuated)
+    return policy;
   if (ctx.is_drained(node))
     return away::drained;
   if (!ctx.reaches(node))
     return away::unheard;
+  if (policy != away::none)
+    return policy;
   if (s == nullptr || s->kind != app_kind::stateless)
     return away::none;
   if (!knows(ctx.features_of(node), feature::stateless))
@@ -60,8 +82,8 @@ std::vector<why_member> members_for(const node_context& ctx,
     c.host = r.address.host;
     c.tier = tier_of(ctx, r);
     c.weight = r.capacity.weight;
-    if (ctx.standings.count(c.node) != 0)
-      c.weight = 0; // on hold, by its uptime
+    if (member.away == away::held || member.away == away::evacuated)
+      c.weight = 0; // by its uptime
     if (ctx.hardware != nullptr && ctx.hardware->held(r))
       c.weight = 0; // on hold, by its hardware
     c.memory_mib = r.capacity.memory_mib;

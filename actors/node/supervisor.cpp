@@ -105,6 +105,10 @@ void group_supervisor::on_control(control_in& m) {
     on_staying(m.from, *staying);
   else if (const auto* notice = std::get_if<drain_notice>(&f))
     desk_->on_notice(m.from, *notice);
+  else if (const auto* pin = std::get_if<pin_wanted>(&f))
+    desk_->on_pin(m.from, *pin);
+  else if (const auto* pinned = std::get_if<pinned_replicas>(&f))
+    desk_->on_pinned(m.from, *pinned);
   else if (const auto* order = std::get_if<operator_order>(&f))
     desk_->on_order(m.from, *order);
   else if (const auto* answer = std::get_if<operator_answer>(&f))

@@ -139,9 +139,13 @@ void uptime_shell::look() {
 
 void uptime_shell::write_down(day_time now) {
   std::vector<subject_look> looks;
+  // One that is evacuated says that it is drained: that is nobody's plan.
+  const auto planned = [&](const node_id& n) {
+    return ctx_.is_drained(n) && acting(n) < standing::evacuate;
+  };
   for (const auto& s : subjects_.subjects_of(ctx_.self()))
     looks.push_back(
-        {s.node, ctx_.members->hears(s.node), s.dead, ctx_.is_drained(s.node)});
+        {s.node, ctx_.members->hears(s.node), s.dead, planned(s.node)});
   auto seen = observer_.on_look(looks, now);
   if (seen.over)
     sign(*seen.over);

@@ -23,8 +23,15 @@ std::string away_text(away why) {
   case away::older:
     return "its banyan-peer is older than what the app needs";
   case away::sealed:
-    return "it came after the deploy, and its banyan-peer is too old to ask for "
+    return "it came after the deploy, and its banyan-peer is too old to ask "
+           "for "
            "the app's secrets";
+  case away::held:
+    return "its uptime was too low for the mesh's policy: it takes nothing new "
+           "(`banyan uptime`)";
+  case away::evacuated:
+    return "its uptime is too low for the mesh's policy: what it has moves "
+           "away (`banyan uptime`)";
   }
   return {};
 }
@@ -120,6 +127,10 @@ const char* to_string(away why) noexcept {
     return "older";
   case away::sealed:
     return "sealed";
+  case away::held:
+    return "held";
+  case away::evacuated:
+    return "evacuated";
   }
   return "?";
 }

@@ -17,8 +17,10 @@ enum class away : std::uint8_t {
   left,
   unheard, ///< by the node that is asked
   drained,
-  older,  ///< its build doesn't know what the app needs
-  sealed, ///< it came after the deploy, and is too old to ask for secrets
+  older,     ///< its build doesn't know what the app needs
+  sealed,    ///< it came after the deploy, and is too old to ask for secrets
+  held,      ///< by the mesh's policy: its uptime; it keeps what it has
+  evacuated, ///< likewise, and what it has moves away
 };
 const char* to_string(away why) noexcept;
 

@@ -17,8 +17,16 @@ class drained_world {
 public:
   static constexpr std::size_t machines = 5;
   explicit drained_world(std::uint64_t seed, std::uint32_t shard_count = 3)
-      : shards{shard_count}, w{world_options{seed, machines, {}, {}, {}}}, h{w},
-        dice{seed} {}
+      : drained_world{of_seed(seed), shard_count} {}
+  /// `how` for that many machines.
+  drained_world(world_options how, std::uint32_t shard_count)
+      : shards{shard_count}, w{std::move(how)}, h{w}, dice{w.seed} {}
+  static world_options of_seed(std::uint64_t seed) {
+    world_options o;
+    o.seed = seed;
+    o.machines = machines;
+    return o;
+  }
 
   actors::node_context& context(std::size_t n) {
     return w.at(n).peer().context();
@@ -31,7 +39,9 @@ public:
     actors::deploy_in d;
     d.spec.name = d.spec.module = "counter";
     d.spec.shards = shards;
-    d.spec.replace_after = 1h; // only what is ordered moves
+    d.spec.replace_after = replace_after;
+    if (w.how.regions.size() > 1)
+      d.spec.spread = app_spread::regions;
     d.spec.isolation = app_isolation::none;
     bool done = false;
     d.done = [&](const actors::deploy_answer& a) {
@@ -134,6 +144,7 @@ public:
   }
 
   const std::uint32_t shards;
+  duration replace_after = 1h; ///< only what is ordered moves
   world w;
   harm h;
   seeded_random dice;

@@ -1,5 +1,6 @@
 #include "actors/testing/sim/machine.hpp"
 
+#include "actors/node/evacuation.hpp"
 #include "actors/testing/sim/world.hpp"
 
 #include <algorithm>
@@ -143,6 +144,7 @@ void machine::boot() {
   settings.features = features_;
   settings.removed = world_.how.removed;
   settings.uptime_minute = world_.how.uptime_minute;
+  settings.homing = world_.how.homing;
   settings.unix_ms = [this] { return unix_ms(); };
   settings.log = [this](actors::log_level l, const std::string& line) {
     if (l >= actors::log_level::info)
@@ -169,7 +171,10 @@ void machine::boot() {
   peer_ = std::make_unique<actors::peer>(std::move(parts));
   std::string error;
   if (!peer_->begin(error))
-    on_fatal(1, error);
+    on_fatal(actors::kept_out(*peer_->context().disk.documents, unix_ms())
+                 ? actors::exit_excluded
+                 : 1,
+             error);
 }
 
 void machine::kill(end how) {
@@ -239,13 +244,14 @@ void machine::on_fatal(int code, const std::string& why) {
     world_.problem(what);
   fault_ = why;
   fault_code_ = code;
+  const bool again = code != actors::exit_excluded;
   // As its runner would have it: the process ends, and begins anew.
   world_.after(0ms, [this, before = boots_] {
     if (boots_ == before && up())
       kill(end::process);
   });
-  world_.after(200ms, [this, before = boots_] {
-    if (boots_ == before + 1 && !up())
+  world_.after(200ms, [this, again, before = boots_] {
+    if (again && boots_ == before + 1 && !up())
       boot();
   });
 }

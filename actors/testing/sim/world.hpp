@@ -34,6 +34,7 @@ struct world_options {
   duration uptime_minute = 1min; ///< in which uptime counts
   /// Where each machine really is, as `regions`; empty: where it says it is.
   std::vector<std::string> places{};
+  homing_options homing{}; ///< of all machines
 };
 
 /// The machines, the network between them and the time that they share.
