@@ -80,7 +80,7 @@ bytes view_one(const node_context& ctx, const uptime_shell& up,
   const auto& all = days == nullptr ? none : *days;
   bytes out;
   writer w{out};
-  w.map(17).text("node").text(to_string(node));
+  w.map(18).text("node").text(to_string(node));
   w.text("mesh").text(to_hex(ctx.settings.mesh.view()));
   policy_head(w, up);
   w.text("last").uint(last).text("window_days").uint(up.policy().window_days);
