@@ -57,7 +57,7 @@ protected:
     ctx.known.put_app({other_id(1), "open", 1, {{}}});
     ctx.specs["open"].access = app_access::everyone;
     ctx.known.put_app({other_id(2), "twice", 1, {{}}});
-    ctx.conflicts.insert("twice");
+    ctx.conflicts["twice"] = {{other_id(2), {}, {}}, {other_id(3), {}, {}}};
     module_info info;
     info.app = "ledger";
     info.handlers.push_back(handler("deposit", false));
