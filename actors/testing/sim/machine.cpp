@@ -165,6 +165,10 @@ void machine::boot() {
   parts.listen = address();
   parts.advertise = address();
   parts.seeds = world_.seeds_for(number_);
+  if (const auto& all = world_.how.hardware;
+      number_ < all.size() && all[number_])
+    parts.probe = std::make_shared<sim_probe>(loop_, *all[number_],
+                                              [this] { return unix_ms(); });
   parts.fatal = [this](int code, const std::string& why) {
     on_fatal(code, why);
   };

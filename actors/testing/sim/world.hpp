@@ -6,6 +6,7 @@
 #include "actors/testing/sim/log_watch.hpp"
 #include "actors/testing/sim/machine.hpp"
 #include "actors/testing/sim/member_watch.hpp"
+#include "actors/testing/sim/sim_probe.hpp"
 #include "actors/testing/sim/state_watch.hpp"
 #include "base/random.hpp"
 #include "net/link/virtual_network.hpp"
@@ -35,6 +36,8 @@ struct world_options {
   /// Where each machine really is, as `regions`; empty: where it says it is.
   std::vector<std::string> places{};
   homing_options homing{}; ///< of all machines
+  /// By machine; who has none measures and challenges nothing.
+  std::vector<std::shared_ptr<const sim_hardware>> hardware{};
 };
 
 /// The machines, the network between them and the time that they share.
