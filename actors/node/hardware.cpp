@@ -65,11 +65,10 @@ bool hardware_shell::busy() const {
 }
 
 void hardware_shell::load() {
-  const auto now = ctx_.loop.now();
-  measure_again_ =
-      now + measure_after + ctx_.random.between(duration{0}, measure_after);
   if (!probe_)
     return;
+  measure_again_ = ctx_.loop.now() + measure_after
+                   + ctx_.random.between(duration{0}, measure_after);
   const auto kept = ctx_.disk.documents->find(
       static_cast<std::uint8_t>(document_kind::hardware), const_bytes{});
   hardware_figures f;
