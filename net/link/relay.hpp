@@ -63,6 +63,9 @@ struct relay_limits {
   /// What a stream may have under way, in each direction; also the most that a
   /// forwarder keeps of it. More is an overrun and ends the stream.
   std::size_t window = std::size_t{64} * 1024;
+  /// And in so many frames: each costs memory of its own, however short it is.
+  /// Sealed records of no data at all would be fewer in a window.
+  std::size_t pieces_max = 4096;
   /// @name At a forwarder
   /// @{
   std::size_t streams_max = 1024;

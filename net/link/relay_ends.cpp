@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace banyan::net {
-namespace {
-
-/// So many frames wait for one that they overtook; a window has fewer.
-constexpr std::size_t early_max = 64;
-
-} // namespace
 
 stream_id relay_ends::add(key k) {
   const stream_id id{relayed_bit | ++last_id_};
@@ -176,21 +170,30 @@ void relay_ends::say_unknown(const node_id& via, const relay_frame& f) {
   send_(via, no);
 }
 
+void relay_ends::overrun(iterator i) {
+  ++counters_.misplaced;
+  say(i->second, relay_word::close,
+      static_cast<std::uint64_t>(relay_end::overrun));
+  ended(i, relay_end::overrun);
+}
+
 /// Frames of one stream may overtake each other where one link of the way
 /// replaces another: what comes early waits, and what comes twice is dropped.
 /// Neither is trusted: the records inside notice any other change.
 void relay_ends::data(iterator i, const relay_frame& f) {
   auto& e = i->second;
-  if (f.number + f.data.size() > e.came + limits_.window) {
-    ++counters_.misplaced;
-    say(e, relay_word::close, static_cast<std::uint64_t>(relay_end::overrun));
-    return ended(i, relay_end::overrun);
-  }
+  if (f.number + f.data.size() > e.came + limits_.window)
+    return overrun(i);
   if (f.number < e.came || e.close_by != never)
     return;
   if (f.number > e.came) {
-    if (e.early.size() < early_max)
-      e.early.emplace(f.number, f.data.copy());
+    if (e.early.count(f.number) != 0)
+      return;
+    if (e.early.size() >= limits_.pieces_max
+        || e.early_bytes + f.data.size() > limits_.window)
+      return overrun(i);
+    e.early_bytes += f.data.size();
+    e.early.emplace(f.number, f.data.copy());
     return;
   }
   event now;
@@ -204,6 +207,7 @@ void relay_ends::data(iterator i, const relay_frame& f) {
       append(now.data, next->second);
       e.came += next->second.size();
     }
+    e.early_bytes -= next->second.size();
     e.early.erase(next);
   }
   events_.push_back(std::move(now));

@@ -82,6 +82,7 @@ private:
     std::uint64_t came = 0; ///< in order
     std::uint64_t told = 0; ///< of them, to the far end
     std::map<std::uint64_t, bytes> early;
+    std::size_t early_bytes = 0;
     time_point close_by = never;
   };
   using iterator = std::map<stream_id, end>::iterator;
@@ -91,6 +92,7 @@ private:
   void say_unknown(const node_id& via, const relay_frame& f);
   void data(iterator i, const relay_frame& f);
   void pump(iterator i);
+  void overrun(iterator i);
   /// It is over here, by no call of the owner's.
   void ended(iterator i, relay_end why);
   void erase(iterator i);

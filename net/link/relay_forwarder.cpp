@@ -82,7 +82,8 @@ void relay_forwarder::data(iterator i, std::size_t way, const relay_frame& f,
   // Within the window there are no more bytes than it has room for, unless
   // some come twice: those would fill the queue.
   if (w.closing || upto > w.credited + limits_.window
-      || w.queued + f.data.size() > limits_.window) {
+      || w.queued + f.data.size() > limits_.window
+      || w.queue.size() >= limits_.pieces_max) {
     ++counters_.overruns;
     return end(i, relay_end::overrun, now);
   }
@@ -98,8 +99,8 @@ void relay_forwarder::data(iterator i, std::size_t way, const relay_frame& f,
 
 bool relay_forwarder::drain(iterator i, std::size_t way, time_point now) {
   auto& w = i->second.ways[way];
-  auto& ration = ration_of(i->first, now);
   while (!w.queue.empty()) {
+    auto& ration = ration_of(i->first, now); // `pass` may have moved it
     if (!ration.open(now) || !total_of(now).open(now)) {
       due_ = std::min(due_, std::max(ration.opens_at(), total_->opens_at()));
       waiting_.insert(i->first);
@@ -192,6 +193,8 @@ void relay_forwarder::forget_idle(time_point now) {
 
 relay_ration& relay_forwarder::ration_of(const key& k, time_point now) {
   const auto p = std::minmax(k.opener, k.answerer);
+  if (const auto i = pairs_.find({p.first, p.second}); i != pairs_.end())
+    return i->second;
   if (pairs_.size() > 2 * limits_.streams_max)
     for (auto i = pairs_.begin(); i != pairs_.end();) {
       i->second.open(now);

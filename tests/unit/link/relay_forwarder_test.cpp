@@ -55,6 +55,7 @@ protected:
   static relay_limits limits() {
     relay_limits l;
     l.window = 1000;
+    l.pieces_max = 100;
     l.streams_max = 8;
     l.streams_per_opener = 4;
     l.pair_bytes_per_second = 10'000;
@@ -187,6 +188,15 @@ TEST_F(RelayForwarder, TheSameBytesAgainCantFillTheQueue) {
     data(0, 500);
   expect_ended(relay_end::overrun);
   EXPECT_LE(bytes_out(), 3000U);
+}
+
+TEST_F(RelayForwarder, ShortFramesAreBoundedInNumber) {
+  open();
+  std::uint64_t n = 0;
+  while (forwarder.streams() != 0 && n < 1000)
+    data(n++, 1);
+  expect_ended(relay_end::overrun);
+  EXPECT_LE(n, 100 + 2000 / 65 + 2U); // those that the burst let through
 }
 
 TEST_F(RelayForwarder, CreditForWhatWasNeverSentEndsTheStream) {
@@ -323,6 +333,26 @@ TEST_F(RelayEnds, PutsInOrderWhatOvertookAndDropsWhatComesTwice) {
   came(3, to_bytes("def"));
   came(6, to_bytes("g"));
   EXPECT_EQ(read(), "abcdefg");
+}
+
+TEST_F(RelayEnds, ManyShortFramesThatOvertookOneAreAllKept) {
+  for (std::uint64_t n = 1; n < 1000; ++n)
+    came(n, to_bytes("x"));
+  came(0, to_bytes("x"));
+  EXPECT_EQ(read(), std::string(1000, 'x'));
+}
+
+TEST_F(RelayEnds, WhatOverlapsCantFillMoreThanAWindow) {
+  const bytes big(15'000, 'x');
+  for (std::uint64_t n = 1; n < 5; ++n)
+    came(n, big);
+  EXPECT_FALSE(ends.has_events());
+  came(5, big);
+  const auto e = ends.take_event();
+  ASSERT_TRUE(e);
+  EXPECT_EQ(e->what, relay_ends::event::kind::closed);
+  EXPECT_EQ(e->why, relay_end::overrun);
+  EXPECT_EQ(out.back().f.word, relay_word::close);
 }
 
 TEST_F(RelayEnds, SendsAWindowAndGoesOnWithCredit) {
