@@ -16,6 +16,9 @@ constexpr int views_compared = 5;
 constexpr std::size_t ranges_compared_max = 8;
 /// Views that one peer may have compared per digest interval.
 constexpr unsigned compared_per_peer_max = 4;
+/// Digests of several members that one peer may send per second: who keeps to
+/// the protocol sends `ranges_compared_max` for each view compared.
+constexpr unsigned digests_per_peer_max = 64;
 /// A range that has not changed for so many digest intervals.
 constexpr std::uint8_t ranges_calm = 2;
 /// Answers to deaths in one digest that this node knows nothing of.
@@ -38,7 +41,7 @@ node_id highest_id(std::uint8_t range = 0xff) {
 
 void membership::state::send_summary(const node_id& to,
                                      membership_effects& out) {
-  if (join_.active())
+  if (knows_little())
     return; // it knows that they differ
   if (full())
     send(to, summary_message{book_.summary()}, out);
@@ -88,7 +91,7 @@ void membership::state::on_root(const node_id& from, const root_message& m,
   }
   if (wants_to_join(m))
     return join_at(from, m.members.value_or(0), now, out);
-  if (join_.active())
+  if (knows_little())
     return;
   // While news is on its way two views differ for a moment: no need to compare
   // them. But where there always is some, what was missed has to come too.
@@ -112,6 +115,15 @@ bool membership::state::may_compare(peer& p, time_point now) const {
     p.compared = 0;
   }
   return ++p.compared <= compared_per_peer_max;
+}
+
+/// A digest costs as much as the range that it says to be of has members.
+bool membership::state::may_digest(peer& p, time_point now) {
+  if (p.digests_since + 1s <= now) {
+    p.digests_since = now;
+    p.digests = 0;
+  }
+  return ++p.digests <= digests_per_peer_max;
 }
 
 /// Once per digest interval.

@@ -97,7 +97,8 @@ void membership::state::message(const node_id& from,
   } else if (joining_frame(from, message, now, out)) {
     return;
   } else if (const auto* digest = std::get_if<digest_message>(&message)) {
-    on_digest(from, *p, *digest, now, out);
+    if (digest->first == digest->last || may_digest(*p, now))
+      on_digest(from, *p, *digest, now, out);
   } else if (const auto* want = std::get_if<want_message>(&message)) {
     on_want(*p, *want);
   } else if (const auto* own = std::get_if<own_record_message>(&message)) {
@@ -271,6 +272,7 @@ put_outcome membership::state::take_record(const node_id& from,
     waiting_.erase(node);
     if (outcome == put_outcome::added) {
       pages_.added(node);
+      join_.counts(node, now);
       note_member(node, now, out);
     } else {
       if (auto* p = links_all() ? &peer_of(node) : find_peer(node))

@@ -93,15 +93,26 @@ void joiner::begin(const node_id& giver, std::size_t members, time_point now,
   dials_ = 0;
   dial_at_ = now + limits_.dial_interval / 2;
   phase_ = phase::paging;
-  sources_.push_back({giver, {}, {}, 0, {}, 1, now, {}});
-  sources_[0].expected = static_cast<std::uint32_t>(
-      std::clamp<std::size_t>(members, 1, limits_.members_max));
+  sources_.emplace_back(giver,
+                        static_cast<std::uint32_t>(std::clamp<std::size_t>(
+                            members, 1, limits_.members_max)),
+                        now);
   ask_on(sources_[0], now, out);
+}
+
+/// Until then at most it has time for all that it was asked for.
+time_point joiner::patient_until(const teller& s) const {
+  const auto pages = s.total.value_or(s.expected) / page_records_max;
+  return std::min(s.heard_at + limits_.patience,
+                  s.begun_at + limits_.patience_in_all
+                      + int(pages) * limits_.patience_per_page);
 }
 
 /// For as many as may be on their way.
 void joiner::ask_on(teller& s, time_point now, join_orders& out) {
   const auto until = std::max(s.total.value_or(s.expected), 1U);
+  if (s.next == 0)
+    s.begun_at = now;
   while (s.asked.size() < limits_.pages_ahead && s.next < until) {
     if (s.asked.empty())
       s.heard_at = now;
@@ -121,7 +132,6 @@ void joiner::give_up(std::size_t source, const char* why, join_orders& out) {
   if (source == 0) {
     reset();
     phase_ = phase::paging;
-    retry_at_ = {};
     return;
   }
   s.asked.clear();
@@ -223,7 +233,7 @@ void joiner::on_roll(const node_id& from, const roll_message& m, time_point now,
       || rolls_asked_.erase(from) == 0 || sources_.size() >= sources_max
       || refused_.count(from) > 0)
     return;
-  sources_.push_back({from, {}, {}, 0, {}, 1, now, *m.hashes});
+  sources_.emplace_back(from, 1, now).roll = *m.hashes;
   if (rolls() >= witnesses_wanted)
     compare(now, out);
 }
@@ -264,18 +274,15 @@ void joiner::compare(time_point now, join_orders& out) {
 
 void joiner::choose_giver(const std::vector<node_id>& linked, time_point now,
                           join_orders& out) {
-  if (now < retry_at_)
-    return;
   std::vector<node_id> others;
   std::copy_if(linked.begin(), linked.end(), std::back_inserter(others),
                [this](const node_id& n) { return refused_.count(n) == 0; });
   if (others.empty()) {
-    refused_.clear();
-    retry_at_ = now + limits_.patience;
+    reset();
+    phase_ = phase::idle;
     return;
   }
-  sources_.push_back(
-      {others[random_.below(others.size())], {}, {}, 0, {}, 1, now, {}});
+  sources_.emplace_back(others[random_.below(others.size())], 1, now);
   ask_on(sources_[0], now, out);
 }
 
@@ -372,8 +379,7 @@ void joiner::step(const std::vector<node_id>& linked, time_point now,
   for (std::size_t i = sources_.size(); i-- > 0;) {
     auto& s = sources_[i];
     if (!s.asked.empty()
-        && (s.heard_at + limits_.patience <= now
-            || !contains(linked, s.node))) {
+        && (patient_until(s) <= now || !contains(linked, s.node))) {
       give_up(i, nullptr, out);
       if (i == 0)
         return choose_giver(linked, now, out);
@@ -405,17 +411,15 @@ void joiner::step(const std::vector<node_id>& linked, time_point now,
 time_point joiner::deadline() const noexcept {
   if (!active())
     return never;
-  if (phase_ == phase::taking || !queue_.empty())
+  if (phase_ == phase::taking || !queue_.empty() || sources_.empty())
     return {};
-  if (sources_.empty())
-    return retry_at_;
   if (phase_ != phase::comparing && pages_complete()
       && (phase_ == phase::again || sources_[0].complete()))
     return {};
   auto due = never;
   for (const auto& s : sources_)
     if (!s.asked.empty())
-      due = std::min(due, s.heard_at + limits_.patience);
+      due = std::min(due, patient_until(s));
   if (phase_ == phase::comparing) {
     const auto waits = rolls() > 0 ? limits_.one_witness : limits_.no_witness;
     due = std::min({due, comparing_since_ + waits, dial_at_});
@@ -424,18 +428,18 @@ time_point joiner::deadline() const noexcept {
 }
 
 bool joiner::second_names(const node_id& by, const node_id& member,
-                          time_point now) {
-  if (unconfirmed_.empty())
+                          time_point now) const {
+  if (unconfirmed_until_ <= now)
     return false;
-  if (unconfirmed_until_ <= now) {
-    unconfirmed_.clear();
-    return false;
-  }
   const auto i = unconfirmed_.find(member);
-  if (i == unconfirmed_.end() || i->second.by == by)
-    return false;
-  unconfirmed_.erase(i);
-  return true;
+  return i != unconfirmed_.end() && i->second.by != by;
+}
+
+void joiner::counts(const node_id& member, time_point now) {
+  if (unconfirmed_until_ <= now)
+    unconfirmed_.clear();
+  else
+    unconfirmed_.erase(member);
 }
 
 } // namespace banyan::net

@@ -76,8 +76,10 @@ struct join_progress_view {
 /// Nothing that it is told reaches the core before `join_take`. It verifies a
 /// few documents per `step`, so that no call takes a millisecond; whoever owns
 /// it calls `step` at `deadline`, which is at once while there is work. A giver
-/// that is silent for `patience`, that lies in a way which can be seen, or
-/// whose link ends is left for another one, from the beginning.
+/// that is silent for `patience`, that takes too long in all, that lies in a
+/// way which can be seen, or whose link ends is left for another one, from the
+/// beginning. With nobody left the joining is over, without a `join_done`: it
+/// begins anew when somebody says again that there is a large mesh.
 class joiner {
 public:
   struct limits {
@@ -89,7 +91,11 @@ public:
     std::size_t verified_at_once = 8; ///< documents; two signatures each
     std::size_t taken_at_once = 128;
     std::size_t reports_at_once = 12;
-    duration patience = 3s;    ///< with one who says nothing
+    duration patience = 3s; ///< with one who says nothing
+    /// With one who says little, in all; and so much more for each page, which
+    /// a megabit per second is enough for.
+    duration patience_in_all = 60s;
+    duration patience_per_page = 200ms;
     duration one_witness = 3s; ///< then one must do
     duration no_witness = 15s; ///< then the giver's word must do
     duration dial_interval = 1s;
@@ -125,8 +131,11 @@ public:
   [[nodiscard]] time_point deadline() const noexcept;
 
   /// That `by` names a member, after the joining. @returns true if it is the
-  /// second one: then the member counts, whoever sponsors it.
-  bool second_names(const node_id& by, const node_id& member, time_point now);
+  /// second one: then the member counts, whoever sponsors it, once its record
+  /// proves genuine. Then call `counts`.
+  [[nodiscard]] bool second_names(const node_id& by, const node_id& member,
+                                  time_point now) const;
+  void counts(const node_id& member, time_point now);
   [[nodiscard]] std::size_t unconfirmed() const noexcept {
     return unconfirmed_.size();
   }
@@ -142,7 +151,10 @@ private:
     std::optional<std::uint32_t> total;
     std::uint32_t expected = 1; ///< before the first page says
     time_point heard_at{};
+    time_point begun_at{};
     std::optional<range_hashes> roll; ///< of a witness
+    teller(const node_id& who, std::uint32_t members, time_point now)
+        : node{who}, expected{members}, heard_at{now} {}
     [[nodiscard]] bool complete() const {
       return total && asked.empty() && *total <= next;
     }
@@ -156,6 +168,7 @@ private:
     std::uint8_t source = 0;
   };
 
+  [[nodiscard]] time_point patient_until(const teller& s) const;
   void ask_on(teller& s, time_point now, join_orders& out);
   void give_up(std::size_t source, const char* why, join_orders& out);
   void choose_giver(const std::vector<node_id>& linked, time_point now,
@@ -186,7 +199,6 @@ private:
   std::uint64_t salt_ = 0;
   std::map<node_id, time_point> rolls_asked_;
   std::set<node_id> refused_; ///< as giver or witness
-  time_point retry_at_{};
   time_point dial_at_{};
   std::size_t dials_ = 0;
   time_point comparing_since_{};

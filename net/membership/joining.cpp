@@ -3,6 +3,8 @@
 // this node knows of are gone.
 #include "net/membership/detail/state.hpp"
 
+#include <algorithm>
+
 namespace banyan::net {
 
 namespace {
@@ -18,12 +20,13 @@ constexpr duration seek_last = 8s;
 
 /// Members that come one by one are rationed: whoever lacks many takes them in
 /// pages, on its first start or, once in each later one, after a long absence.
+/// A view that doesn't say how many it has is of a build that gives no pages.
 bool membership::state::wants_to_join(const root_message& m) const {
   if (join_.active())
     return false;
   const auto mine = book_.size();
   if (!joined_ && full())
-    return !m.members || *m.members > mine + few_more;
+    return m.members && *m.members > mine + few_more;
   return !rejoined_ && m.members
          && *m.members > mine + mine / 8 + cfg_.admissions_burst;
 }
@@ -31,6 +34,7 @@ bool membership::state::wants_to_join(const root_message& m) const {
 void membership::state::join_at(const node_id& giver, std::size_t members,
                                 time_point now, membership_effects& out) {
   rejoined_ = true;
+  claimed_ = std::min(members, cfg_.members_max);
   join_told_at_ = now;
   join_orders orders;
   join_.begin(giver, members, now, orders);
@@ -43,13 +47,13 @@ bool membership::state::joining_frame(const node_id& from,
                                       time_point now, membership_effects& out) {
   join_orders orders;
   if (const auto* wanted = std::get_if<page_wanted_message>(&m)) {
-    if (!join_.active())
+    if (!knows_little())
       pages_.asked(from, *wanted, now);
     give_pages(now, out);
   } else if (const auto* roll = std::get_if<roll_message>(&m)) {
     if (roll->hashes)
       join_.on_roll(from, *roll, now, orders);
-    else if (!join_.active()) // whoever is joining is no witness
+    else if (!knows_little())
       pages_.asked(from, *roll, now);
     give_pages(now, out);
   } else if (const auto* page = std::get_if<page_message>(&m)) {
@@ -74,6 +78,11 @@ void membership::state::step_joining(time_point now, membership_effects& out) {
     return;
   join_orders orders;
   join_.step(linked(), now, orders);
+  if (!join_.active()
+      && std::none_of(orders.begin(), orders.end(), [](const auto& o) {
+           return std::holds_alternative<join_done>(o);
+         }))
+    rejoined_ = false; // nobody gave anything: at the next one who may
   carry_out(std::move(orders), now, out);
   if (join_.active() && join_told_at_ + 1s <= now) {
     join_told_at_ = now;
@@ -141,7 +150,12 @@ void membership::state::take_joined(member_document&& d, time_point now,
 
 void membership::state::joined(const join_done& done, time_point now,
                                membership_effects& out) {
-  joined_ = true;
+  // One that gave much less than it promised, and nobody else was asked: then
+  // this was no joining, and the next one who has more is asked again.
+  if (done.witnesses == 0 && book_.size() + few_more < claimed_)
+    rejoined_ = false;
+  else
+    joined_ = true;
   wired_ = 0;
   join_progress p;
   p.giver = done.giver;

@@ -8,7 +8,7 @@ namespace banyan::net {
 
 namespace {
 
-constexpr std::size_t probes_max = 8;
+constexpr std::ptrdiff_t probes_max = 8; // of this node's own
 
 joiner::limits join_limits(const membership_config& cfg) {
   joiner::limits l;
@@ -297,7 +297,11 @@ void membership::state::own_record_met(const member_document& d,
 
 void membership::state::look_for_clone(const address& at,
                                        membership_effects& out) {
-  if (at.empty() || at.is_wildcard() || probes_.size() >= probes_max)
+  // Those that others asked for don't count: they must not hide a clone.
+  const auto own =
+      std::count_if(probes_.begin(), probes_.end(),
+                    [](const auto& p) { return p.second.asked_by.is_none(); });
+  if (at.empty() || at.is_wildcard() || own >= probes_max)
     return;
   probes_.emplace(++token_, probe{node_id{}, 0, at});
   out.emplace_back(probe_address{token_, at});

@@ -11,6 +11,10 @@ namespace {
 constexpr double bytes_least = 4096;
 constexpr double record_bytes = 330;
 constexpr double report_bytes = 170;
+/// For looking at each member, in bytes that take as long: to hash it, or to
+/// see whether it is in a range.
+constexpr double hashed_member_bytes = 8;
+constexpr double seen_member_bytes = 2;
 
 bool in(const range_set& set, const node_id& node) {
   const auto range = node.array()[0];
@@ -130,8 +134,11 @@ void page_giver::step(const member_book& book, time_point now,
       auto p = page(book, *wanted);
       cost = std::max(cost, double(p.records.size()) * record_bytes
                                 + double(p.reports.size()) * report_bytes);
+      if (wanted->ranges)
+        cost = std::max(cost, double(order_.size()) * seen_member_bytes);
       out.push_back({by, std::move(p)});
     } else {
+      cost = std::max(cost, double(book.size()) * hashed_member_bytes);
       out.push_back({by, roll(book, std::get<roll_message>(what))});
     }
     budget_ -= cost;

@@ -241,9 +241,15 @@ void membership::state::keep_evidence() {
     if (book_.lacks_evidence(self_, *next))
       unproved.push_back(*next);
   }
-  if (!leaving_)
-    for (const auto& node : unproved)
-      issue_report(node, true);
+  if (leaving_ || unproved.empty())
+    return;
+  // One observer's word is held about so many only: one more would push out
+  // the first, which would be said anew in the next round, without end.
+  for (auto said = book_.reports_by(self_).size();
+       said < cfg_.reports_max && !unproved.empty(); ++said) {
+    issue_report(unproved.back(), true);
+    unproved.pop_back();
+  }
 }
 
 /// Of an item that came from elsewhere: both neighbours on two of the rings,

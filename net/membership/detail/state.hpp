@@ -19,8 +19,8 @@ inline constexpr time_point long_ago = time_point{} - 24h;
 /// watch.cpp liveness, evidence and reports, gossip.cpp the frames and what is
 /// passed on, comparing.cpp how views are compared, wiring.cpp whom it keeps
 /// links with, and where news goes, joining.cpp how it gets to know a large
-/// mesh, keeping.cpp what is on disk of it, relays.cpp what is done where a node
-/// can't be dialled.
+/// mesh, keeping.cpp what is on disk of it, relays.cpp what is done where a
+/// node can't be dialled.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -132,7 +132,9 @@ public:
     address rival_at;
     time_point told_at = long_ago; ///< a verdict
     time_point compared_since = long_ago;
-    unsigned compared = 0;             ///< views, since then
+    unsigned compared = 0; ///< views, since then
+    time_point digests_since = long_ago;
+    unsigned digests = 0;              ///< of more than one member, since then
     time_point own_told_at = long_ago; ///< its own record of another boot
     time_point dial_back_at = long_ago;
     time_point dial_back_asked = long_ago; ///< of it, by this node
@@ -234,6 +236,7 @@ public:
   void send_summary(const node_id& to, membership_effects& out);
   void look_at_ranges();
   bool may_compare(peer& p, time_point now) const;
+  static bool may_digest(peer& p, time_point now);
   [[nodiscard]] bool range_moves(std::size_t range) const;
   [[nodiscard]] bool proved_dead(const node_id& node) const;
   [[nodiscard]] duration flood_interval() const {
@@ -265,6 +268,11 @@ public:
 
   // joining.cpp
   [[nodiscard]] bool wants_to_join(const root_message& m) const;
+  /// It has nothing to tell others of the mesh now: it is a newcomer that
+  /// joins, or half of the members are handed over.
+  [[nodiscard]] bool knows_little() const {
+    return join_.active() && (!joined_ || join_.taking());
+  }
   void join_at(const node_id& giver, std::size_t members, time_point now,
                membership_effects& out);
   /// False: it is none of those.
@@ -333,8 +341,9 @@ public:
   joiner join_;
   page_giver pages_;
   bool seeds_wanted_ = false;
-  bool joined_ = false;   ///< it has compared its members with a large mesh's
-  bool rejoined_ = false; ///< in this boot
+  bool joined_ = false;     ///< it has compared its members with a large mesh's
+  bool rejoined_ = false;   ///< in this boot
+  std::size_t claimed_ = 0; ///< so many members does the mesh have, it was told
   time_point join_told_at_ = long_ago;
   time_point seek_at_{};
   duration seek_wait_ = 2s;

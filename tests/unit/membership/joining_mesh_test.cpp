@@ -72,6 +72,62 @@ TEST(newcomers, find_another_giver_when_the_first_dies) {
   EXPECT_TRUE(m.run_until([&] { return m.agreed(); }, 20s, 100ms));
 }
 
+/// A view unlike any other, of so many members.
+membership_message root_of(std::optional<std::uint32_t> members) {
+  return root_message{77, members};
+}
+
+TEST(newcomers, ask_no_page_of_a_build_that_has_none) {
+  mesh m{112};
+  m.found(2);
+  const auto i = m.add();
+  m.start(i, 0);
+  ASSERT_TRUE(m.run_until([&] { return m.linked(0, i); }, 5s, 10us));
+  m.inject(0, i, channel::membership, encode(root_of(std::nullopt)));
+  for (int n = 0; n < 100; ++n) {
+    m.run_for(100us);
+    EXPECT_FALSE(m.core(i).joining());
+  }
+}
+
+TEST(newcomers, whom_one_promises_many_and_gives_few_join_at_the_next) {
+  mesh m{113};
+  m.found_again(100);
+  ration(m);
+  const auto liar = m.add(); // it knows nobody, and says otherwise
+  const auto i = m.add();
+  m.start(liar);
+  m.start(i, liar);
+  ASSERT_TRUE(m.run_until([&] { return m.linked(liar, i); }, 5s));
+  m.run_for(100ms);
+  m.inject(liar, i, channel::membership, encode(root_of(10'000)));
+  ASSERT_TRUE(m.run_until([&] { return joined(m, i).has_value(); }, 5s));
+  m[i].log.clear();
+  m.inject(liar, i, channel::membership, encode(root_of(100)));
+  EXPECT_TRUE(m.run_until([&] { return joined(m, i).has_value(); }, 5s));
+}
+
+TEST(members, that_join_anew_go_on_answering) {
+  mesh m{114};
+  m.found_again(40);
+  std::size_t far = 1;
+  std::size_t other = 0;
+  for (std::size_t k = 1; k < m.size(); ++k)
+    if (k != 5 && m.linked(5, k))
+      (far == 1 ? far : other) = k;
+  ASSERT_TRUE(m.linked(5, far) && m.linked(5, other) && far != other);
+  m.inject(far, 5, channel::membership, encode(root_of(20'000)));
+  m.freeze(far);
+  ASSERT_TRUE(
+      m.run_until([&] { return m.core(5).joining().has_value(); }, 2s, 100us));
+  ASSERT_EQ(m.core(5).joining()->giver, m.id(far));
+  m[other].log.clear();
+  m.inject(other, 5, channel::membership, encode(page_wanted_message{0, {}}));
+  EXPECT_TRUE(m.run_until([&] { return !m.all<misbehaved>(other).empty(); },
+                          1s)); // unasked for
+  EXPECT_TRUE(m.core(5).joining());
+}
+
 TEST(newcomers, of_a_small_mesh_ask_for_no_page) {
   mesh m{103};
   m.found(15);
