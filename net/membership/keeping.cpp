@@ -18,7 +18,7 @@ void membership::state::persist(time_point now, membership_effects& out) {
       return;
     members_dirty_ = false;
     persisted_at_ = now;
-    keeping_.emplace();
+    keeping_.emplace(kept_list{});
   }
   auto& list = *keeping_;
   writer w{list.documents};

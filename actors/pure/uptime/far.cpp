@@ -18,7 +18,7 @@ far_days::begin(const node_id& about, const std::vector<node_id>& observers,
                 std::uint32_t last, time_point now) {
   if (busy() || knows(about, last))
     return std::nullopt;
-  auto& q = under_way_.emplace();
+  auto& q = under_way_.emplace(inquiry{});
   q.about = about;
   q.last = last;
   q.first = last + 1 > days_kept ? last + 1 - days_kept : 0;
