@@ -297,7 +297,7 @@ inline void run_guarded(const app_record& app, turn& t) noexcept {
     const auto& handler = app.handlers[at->second];
     const bool query = (handler.flags & BANYAN_HANDLER_QUERY) != 0;
     if (t.facts.query && !query)
-      return t.end(outcome::unknown_command,
+      return t.end(outcome::invalid,
                    handler.name + " is a command, not a query");
     const bool takes_answer = (handler.flags & BANYAN_HANDLER_REPLY) != 0;
     if (takes_answer && t.origin != 2)

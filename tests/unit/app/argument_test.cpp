@@ -169,7 +169,7 @@ TEST(arguments, a_query_runs_no_command) {
   banyan::turn_order o;
   o.query = true;
   EXPECT_EQ(actor::said(a.call("delete", o)),
-            "unknown_command: delete is a command, not a query");
+            "invalid: delete is a command, not a query");
   o.argument = banyan::json_to_msgpack(R"({"cents":1})").value();
   EXPECT_EQ(a.call("echo", o).outcome, banyan::turn_outcome::ok);
 }
