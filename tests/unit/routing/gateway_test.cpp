@@ -208,7 +208,7 @@ TEST_F(gateway, an_argument_kept_for_a_second_attempt_counts_twice) {
 
 TEST_F(gateway, two_apps_of_one_name_are_a_conflict) {
   expect(send("POST", "/v1/apps/twice/actors/a/go", "{}"), 409, "conflict",
-         "remove one of them");
+         "removes all but one");
 }
 
 TEST_F(gateway, off_loopback_an_app_call_needs_a_token) {
