@@ -1,5 +1,6 @@
 #include "actors/pure/evacuation.hpp"
 
+#include "actors/pure/uptime/score.hpp"
 #include "base/assert.hpp"
 #include "base/codec.hpp"
 
@@ -30,7 +31,17 @@ std::string date_text(std::int64_t days) {
          + two(month) + "-" + two(day);
 }
 
-constexpr std::int64_t day_ms = 86'400'000;
+constexpr std::int64_t minute_ms = 60'000;
+constexpr std::int64_t day_ms = 1440 * minute_ms;
+
+/// `01:00`, of the day.
+std::string clock_text(std::int64_t unix_ms) {
+  const auto minutes = unix_ms % day_ms / minute_ms;
+  const auto two = [](std::int64_t n) {
+    return (n < 10 ? "0" : "") + std::to_string(n);
+  };
+  return two(minutes / 60) + ":" + two(minutes % 60);
+}
 
 } // namespace
 
@@ -111,14 +122,17 @@ exclusion exclusion_of(std::optional<basis_points> score,
           + (score ? " of " + percent_text(*score) + " %" : std::string{})
           + " over " + std::to_string(days) + " days is below "
           + percent_text(policy.exclude_below) + " %, and it holds no replica";
-  // The window has to begin behind today.
-  e.until_unix_ms = (now_unix_ms / day_ms + days + 1) * day_ms;
+  // The window has to begin behind today, and be judged; twice that time, for
+  // clocks differ.
+  e.until_unix_ms = (now_unix_ms / day_ms + days + 1) * day_ms
+                    + 2 * judged_after_minutes * minute_ms;
   return e;
 }
 
 std::string words_of(const exclusion& e) {
   return e.why + ". It may join again from "
-         + date_text(e.until_unix_ms / day_ms)
+         + date_text(e.until_unix_ms / day_ms) + " "
+         + clock_text(e.until_unix_ms)
          + " on (UTC), on probation; nothing on its disk is deleted";
 }
 

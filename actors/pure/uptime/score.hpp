@@ -21,6 +21,10 @@
 /// of these days is yesterday.
 namespace banyan {
 
+/// Days are judged once they are over for so many minutes: by then what was
+/// signed of them has come.
+inline constexpr std::uint32_t judged_after_minutes = 30;
+
 /// Minutes that count.
 struct tally {
   std::uint32_t counted = 0;

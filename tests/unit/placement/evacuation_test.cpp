@@ -2,6 +2,7 @@
 // section 10).
 #include "actors/pure/drain.hpp"
 #include "actors/pure/evacuation.hpp"
+#include "actors/pure/uptime/score.hpp"
 
 #include <gtest/gtest.h>
 
@@ -176,13 +177,19 @@ TEST(evictions, a_better_standing_ends_them) {
 TEST(exclusion, says_why_and_until_when) {
   const std::int64_t now = 1'795'460'400'000; // 2026-11-23 19:00 UTC
   const auto e = exclusion_of(basis_points{9312}, mesh_policy{}, now);
-  EXPECT_EQ(words_of(e),
-            "this node is excluded by the mesh's policy: its uptime of 93.12 % "
-            "over 7 days is below 95 %, and it holds no replica. It may join "
-            "again from 2026-12-01 on (UTC), on probation; nothing on its disk "
-            "is deleted");
+  EXPECT_EQ(
+      words_of(e),
+      "this node is excluded by the mesh's policy: its uptime of 93.12 % "
+      "over 7 days is below 95 %, and it holds no replica. It may join "
+      "again from 2026-12-01 01:00 on (UTC), on probation; nothing on its "
+      "disk is deleted");
   EXPECT_GE(e.until_unix_ms - now, 7 * 86'400'000LL);
   EXPECT_LE(e.until_unix_ms - now, 8 * 86'400'000LL);
+  // By then the window that is judged begins behind the day of the exclusion.
+  const std::int64_t day = 86'400'000;
+  const auto judged =
+      (e.until_unix_ms - judged_after_minutes * 60'000) / day - 1;
+  EXPECT_GT(judged - mesh_policy{}.window_days + 1, now / day);
   exclusion back;
   ASSERT_TRUE(decode(encode(e), back));
   EXPECT_EQ(words_of(back), words_of(e));
