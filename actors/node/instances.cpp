@@ -1,6 +1,7 @@
 // Stateless apps on this node: which of them run here, and what others hear of
 // that.
 #include "actors/node/instance.hpp"
+#include "actors/node/operator_desk.hpp"
 #include "actors/node/reach.hpp"
 #include "actors/node/supervisor.hpp"
 
@@ -50,7 +51,8 @@ bool group_supervisor::should_run(const app_record& a,
 }
 
 /// Who serves though others were chosen is needed in the place of those that
-/// don't, first in placement order first.
+/// don't, first in placement order first. Where nobody may serve it, whoever
+/// does goes on.
 bool group_supervisor::covered(const app_record& a) const {
   const auto& s = a.version.spec;
   auto all = candidates(&s);
@@ -60,8 +62,9 @@ bool group_supervisor::covered(const app_record& a) const {
                 [&](const candidate& c) { return serve.count(c.node) == 0; }),
             all.end());
   const auto p = place(placement_hash(a.genesis.nonce, 0), need_of(s), all);
-  return std::find(p.nodes.begin(), p.nodes.end(), ctx_.self())
-         == p.nodes.end();
+  return !p.nodes.empty()
+         && std::find(p.nodes.begin(), p.nodes.end(), ctx_.self())
+                == p.nodes.end();
 }
 
 void group_supervisor::keep_instances(time_point now) {
@@ -73,7 +76,8 @@ void group_supervisor::keep_instances(time_point now) {
         seat.placed = should_run(a, ctx_.self());
         if (!seat.placed && seat.keeper.serving() != 0)
           ctx_.ask_view({id, 0}); // who serves in its place
-        seat.covered = seat.placed || seat.keeper.serving() == 0 || covered(a);
+        const bool unneeded = seat.keeper.serving() == 0 && !desk_->evacuates();
+        seat.covered = seat.placed || unneeded || covered(a);
       }
   }
   std::vector<app_id> all;
@@ -110,7 +114,10 @@ void group_supervisor::keep_instance(const app_id& id, time_point now) {
   instance_facts f;
   f.placed = seat.placed;
   f.covered = seat.covered;
-  f.leaving = stopping_ || halted_ || ctx_.is_drained(ctx_.self());
+  // The policy takes nobody's last instance; an operator may.
+  f.leaving = stopping_ || halted_
+              || (ctx_.is_drained(ctx_.self())
+                  && (seat.covered || !desk_->evacuates()));
   f.wanted = a.deleted ? 0 : a.number;
   for (auto s = seats_.lower_bound({id, 0});
        s != seats_.end() && s->first.first == id; ++s) {

@@ -51,6 +51,10 @@ public:
   void pursue(const group_id& g, const wish& w, time_point now);
   /// Who should lead instead of this node; none: nobody can.
   [[nodiscard]] std::optional<replica_ref> heir_of(const group_id& g) const;
+  /// The mesh's policy drains this node, and no operator does.
+  [[nodiscard]] bool evacuates() const {
+    return evacuated_.on() && !drain_.on();
+  }
 
 private:
   using answer_to = std::function<void(operator_answer)>;

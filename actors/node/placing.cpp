@@ -11,6 +11,14 @@
 namespace banyan::actors {
 namespace {
 
+/// Who serves a stateless app is no new replica of it.
+bool serves(const node_context& ctx, const node_id& node, const app_spec* s) {
+  const auto* app = s != nullptr && s->kind == app_kind::stateless
+                        ? ctx.known.find_app(s->name)
+                        : nullptr;
+  return app != nullptr && ctx.known.instances(app->id).count(node) != 0;
+}
+
 /// What the mesh's policy says of it. Who serves a stateless app goes on.
 away policy_of(const node_context& ctx, const node_id& node,
                const app_spec* s) {
@@ -19,12 +27,7 @@ away policy_of(const node_context& ctx, const node_id& node,
     return away::none;
   if (at->second == standing::evacuate || at->second == standing::excluded)
     return away::evacuated;
-  const auto* app = s != nullptr && s->kind == app_kind::stateless
-                        ? ctx.known.find_app(s->name)
-                        : nullptr;
-  return app != nullptr && ctx.known.instances(app->id).count(node) != 0
-             ? away::none
-             : away::held;
+  return serves(ctx, node, s) ? away::none : away::held;
 }
 
 away away_of(const node_context& ctx, const net::member_record& record,
@@ -84,7 +87,8 @@ std::vector<why_member> members_for(const node_context& ctx,
     c.weight = r.capacity.weight;
     if (member.away == away::held || member.away == away::evacuated)
       c.weight = 0; // by its uptime
-    if (ctx.hardware != nullptr && ctx.hardware->held(r))
+    if (ctx.hardware != nullptr && ctx.hardware->held(r)
+        && !serves(ctx, r.node, s))
       c.weight = 0; // on hold, by its hardware
     c.memory_mib = r.capacity.memory_mib;
     c.disk_mib = r.capacity.disk_mib;

@@ -3,8 +3,10 @@
 #include "actors/docs/app_documents.hpp"
 #include "actors/docs/app_secrets.hpp"
 #include "actors/node/instance.hpp"
+#include "actors/node/uptime.hpp"
 #include "actors/testing/sim/world.hpp"
 #include "base/codec.hpp"
+#include "crypto/mesh_key.hpp"
 #include "sim/apps.hpp"
 
 #include <caf/send.hpp>
@@ -203,6 +205,53 @@ TEST_F(instances, one_stays_until_its_successor_serves) {
   w.at(home).boot();
   EXPECT_TRUE(
       w.run_until([&] { return settled(2) && seen_by(by) == born; }, 60s));
+}
+
+// The mesh's policy takes no app down: on hold means no new replicas, and who
+// is evacuated serves until others do.
+TEST_F(instances, go_on_where_no_machine_is_good_enough) {
+  ASSERT_EQ(deploy(2).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(2); }, 10s));
+  const auto born = seen_by(0);
+  mesh_policy p;
+  p.enforce = true;
+  p.min_tier = 4;
+  bool taken = false;
+  context(0).uptime->take_policy(
+      sign_policy(local_mesh_owner(), w.mesh().id, 1, p).document,
+      [&](reply_status s, std::string) { taken = s == reply_status::ok; });
+  ASSERT_TRUE(w.run_until(
+      [&] {
+        bool all = taken;
+        for (const auto& m : w.machines)
+          all = all && m->peer().context().uptime->policies().version() == 1;
+        return all;
+      },
+      10s));
+  w.run_for(20s);
+  EXPECT_TRUE(settled(2));
+  EXPECT_EQ(seen_by(0), born);
+}
+
+TEST_F(instances, leave_the_evacuated_once_others_serve) {
+  ASSERT_EQ(deploy(2).status, reply_status::ok);
+  ASSERT_TRUE(w.run_until([&] { return settled(2); }, 10s));
+  const auto born = seen_by(0);
+  for (std::size_t by = 0; by < 5; ++by)
+    for (const auto& m : w.machines)
+      context(by).standings[m->id()] = standing::evacuate;
+  w.run_for(20s);
+  EXPECT_TRUE(context(*born.begin()).is_drained(w.at(*born.begin()).id()));
+  EXPECT_EQ(seen_by(0), born);
+  std::set<std::size_t> good;
+  for (std::size_t n = 0; n < 5 && good.size() < 2; ++n)
+    if (born.count(n) == 0)
+      good.insert(n);
+  for (std::size_t by = 0; by < 5; ++by)
+    for (const auto n : good)
+      context(by).standings.erase(w.at(n).id());
+  EXPECT_TRUE(
+      w.run_until([&] { return settled(2) && seen_by(0) == good; }, 60s));
 }
 
 TEST_F(instances, calls_go_on_while_machines_die) {
