@@ -19,7 +19,8 @@ namespace {
 constexpr duration measure_after = 5s;
 /// Then it is measured, though something else has the machine.
 constexpr duration measure_patience = 2min;
-constexpr duration measure_look = 24h; ///< whether the figures are too old
+constexpr duration measure_retry = 10min; ///< what failed
+constexpr duration measure_look = 24h;    ///< whether the figures are too old
 constexpr std::uint16_t busy_permille = 300;
 
 template <class Records>
@@ -106,6 +107,7 @@ void hardware_shell::measure(time_point now) {
     auto& ctx = self->ctx_;
     self->measuring_ = false;
     if (!f.ok()) {
+      self->measure_again_ = ctx.loop.now() + measure_retry;
       ctx.log(log_level::warning,
               "this machine can't be measured: " + f.error());
       return;
@@ -124,14 +126,13 @@ void hardware_shell::measure(time_point now) {
 void hardware_shell::claim() {
   if (!figures_)
     return;
-  own_hardware_in own;
-  own.tier = banyan::tier_of(*figures_, policy()).tier;
-  own.capacity = ctx_.members->own().capacity;
-  own.capacity.cores = figures_->machine.cores;
-  own.capacity.memory_mib = figures_->machine.memory_mib;
   const auto& is = ctx_.members->own();
-  if (is.tier != own.tier || !(is.capacity == own.capacity))
-    caf::anon_send(ctx_.node, std::move(own));
+  const auto tier = banyan::tier_of(*figures_, policy()).tier;
+  auto capacity = is.capacity;
+  capacity.cores = figures_->machine.cores;
+  capacity.memory_mib = figures_->machine.memory_mib;
+  if (is.tier != tier || !(is.capacity == capacity))
+    caf::anon_send(ctx_.node, own_hardware_in{tier, capacity, std::nullopt});
 }
 
 void hardware_shell::observe(time_point now) {
@@ -211,8 +212,6 @@ void hardware_shell::carry_out(challenge_effects effects) {
 /// Whom this node doubts stands in its own record.
 void hardware_shell::tell_doubts() {
   own_hardware_in own;
-  own.tier = ctx_.members->own().tier;
-  own.capacity = ctx_.members->own().capacity;
   own.doubts.emplace();
   for (const auto& [node, tier] : challenger_.doubts())
     if (own.doubts->size() < net::member_record::doubts_max)

@@ -138,7 +138,8 @@ void node_shell::leave() {
 
 void node_shell::set_hardware(const own_hardware_in& own) {
   member_input([&](auto& m, auto now, auto& out) {
-    m.set_own(own.tier, own.capacity, now, out);
+    m.set_own(own.tier.value_or(m.own().tier),
+              own.capacity.value_or(m.own().capacity), now, out);
     if (own.doubts)
       m.set_doubts(*own.doubts, now, out);
   });

@@ -23,11 +23,12 @@ struct node_start {
   std::function<void(int code, const std::string& why)> fatal;
 };
 
-/// To the node actor: what this machine is worth, for the own record.
+/// To the node actor: what this machine is worth, for the own record. Nothing:
+/// as before.
 struct own_hardware_in {
-  std::uint8_t tier = 0;
-  net::node_capacity capacity;
-  /// Whose claims this node found false; nothing: as before.
+  std::optional<std::uint8_t> tier;
+  std::optional<net::node_capacity> capacity;
+  /// Whose claims this node found false.
   std::optional<std::vector<net::member_doubt>> doubts;
 };
 
