@@ -7,6 +7,8 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace banyan::actors {
 namespace {
 
@@ -222,20 +224,23 @@ void uptime_shell::ask_around(day_time now) {
     return;
   const auto whom = *to_ask_.begin();
   to_ask_.erase(to_ask_.begin());
-  ask(whom);
+  asked_ = question{whom, {}, {}};
+  ask();
+  // What it got before may have been lost on its way, or to its disk.
+  for (const auto& r : book_.records())
+    ctx_.tell(whom, net::channel::group,
+              encoded_control(policy_told{r.document}));
 }
 
-void uptime_shell::ask(const node_id& whom) {
+/// For the next page.
+void uptime_shell::ask() {
   days_wanted w;
   if (!subjects_.full())
     w.about = ctx_.self();
   w.have = archive_.fingerprints_of(w.about);
-  if (asked_ && asked_->whom == whom)
-    w.after = asked_after_;
-  else
-    asked_after_.reset();
-  asked_ = question{whom, ctx_.loop.now() + answer_within};
-  ctx_.send(whom, net::channel::group, encoded_control(w));
+  w.after = asked_->pages.after();
+  asked_->until = ctx_.loop.now() + answer_within;
+  ctx_.send(asked_->whom, net::channel::group, encoded_control(w));
 }
 
 bool uptime_shell::on_control(const node_id& from, const control_frame& f) {
@@ -244,6 +249,13 @@ bool uptime_shell::on_control(const node_id& from, const control_frame& f) {
   else if (const auto* given = std::get_if<days_given>(&f))
     on_given(from, *given);
   else if (const auto* told = std::get_if<policy_told>(&f)) {
+    const auto& all = book_.records();
+    const bool known =
+        std::any_of(all.begin(), all.end(), [&](const policy_record& r) {
+          return r.document == told->document;
+        });
+    if (known)
+      return true;
     if (auto r = open_policy(told->document, ctx_.settings.mesh, owners_);
         r.ok())
       adopt(std::move(*r), &from, nullptr);
@@ -271,14 +283,13 @@ void uptime_shell::on_given(const node_id& from, const days_given& f) {
         keep(d, std::move(*o));
   if (!asked_ || asked_->whom != from)
     return;
-  if (!f.more || f.documents.empty()) {
+  if (!f.more || f.documents.empty()
+      || !asked_->pages.goes_on(
+          {static_cast<std::uint32_t>(f.documents.back().version),
+           observer_of(f.documents.back())}))
     asked_.reset();
-    return;
-  }
-  const auto& last = f.documents.back();
-  asked_after_ = day_archive::place{static_cast<std::uint32_t>(last.version),
-                                    observer_of(last)};
-  ask(from);
+  else
+    ask();
 }
 
 // ---- how nodes stand
@@ -313,6 +324,8 @@ void uptime_shell::judge_all() {
   unjudged_ = leaving_ = false;
   archive_.refresh(who_counts());
   verdicts_.clear();
+  if (subjects_.full()) // what was fetched while it was larger
+    far_verdicts_.clear();
   const auto one = [&](const node_id& node) {
     const auto* days = archive_.results(node);
     if (days == nullptr)
@@ -337,9 +350,10 @@ void uptime_shell::publish() {
   ctx_.standings.clear();
   if (!policy().enforce)
     return;
-  for (const auto* all : {&far_verdicts_, &verdicts_})
+  for (const auto* all : {&verdicts_, &far_verdicts_})
     for (const auto& [node, v] : *all)
-      if (v.is != standing::normal)
+      if (v.is != standing::normal
+          && (all == &verdicts_ || verdicts_.count(node) == 0))
         ctx_.standings[node] = v.is;
 }
 

@@ -25,9 +25,7 @@ namespace banyan::actors {
 /// of what was observed: those count for nothing.
 class uptime_shell : public std::enable_shared_from_this<uptime_shell> {
 public:
-  /// Days are judged once they are over for so many minutes: by then what was
-  /// signed of them has come.
-  static constexpr std::uint32_t judged_after = 30;
+  static constexpr std::uint32_t judged_after = judged_after_minutes;
 
   /// `owners`: the keys of the mesh file, which may sign its policy.
   uptime_shell(node_context& ctx, std::vector<owner_id> owners);
@@ -97,7 +95,7 @@ private:
   std::optional<observation> checked(const node_id& from,
                                      const signed_document& d);
   void ask_around(day_time now);
-  void ask(const node_id& whom);
+  void ask();
   void on_wanted(const node_id& from, const days_wanted& f);
   void on_given(const node_id& from, const days_given& f);
   void adopt(policy_record r, const node_id* from, policy_function done);
@@ -129,9 +127,9 @@ private:
   struct question {
     node_id whom;
     time_point until;
+    day_pages pages;
   };
   std::optional<question> asked_;
-  std::optional<day_archive::place> asked_after_;
   std::uint32_t minutes_unsaved_ = 0;
   std::uint32_t last_minute_ = 0;
   std::uint32_t last_look_day_ = 0;

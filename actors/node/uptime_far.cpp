@@ -100,7 +100,7 @@ void uptime_shell::on_far(const node_id& from, const days_given& f) {
 
 void uptime_shell::judge_far(const node_id& node) {
   const auto* days = far_.results(node);
-  if (days == nullptr)
+  if (days == nullptr || subjects_.full())
     return;
   const auto v = judged(node, *days, last_day());
   tell(node, v);

@@ -109,6 +109,16 @@ day_archive::differing(const std::optional<node_id>& about,
   return out;
 }
 
+bool day_pages::goes_on(const day_archive::place& end) {
+  const bool behind =
+      !after_ || after_->day < end.day
+      || (after_->day == end.day && after_->observer < end.observer);
+  if (!behind || ++pages_ >= pages_max)
+    return false;
+  after_ = end;
+  return true;
+}
+
 void day_archive::recount() {
   results_.clear();
   for (const auto& [day, observers] : days_)

@@ -89,6 +89,27 @@ private:
   std::size_t size_ = 0;
 };
 
+/// One question for documents, asked page by page. Whatever the other end says,
+/// it is over after as many pages as an archive has, and each page ends behind
+/// the one before it.
+class day_pages {
+public:
+  static constexpr std::size_t pages_max =
+      day_archive::documents_max / day_archive::answer_documents_max;
+
+  /// A page ended there, and there is more: whether to ask for it.
+  [[nodiscard]] bool goes_on(const day_archive::place& end);
+  /// What the next page begins behind; none: it is the first.
+  [[nodiscard]] const std::optional<day_archive::place>&
+  after() const noexcept {
+    return after_;
+  }
+
+private:
+  std::optional<day_archive::place> after_;
+  std::size_t pages_ = 0;
+};
+
 /// From the documents alone what counts of a node's days: what `day_archive`
 /// comes to, for whoever checks it.
 [[nodiscard]] day_results results_from(const std::vector<observation>& days,

@@ -132,6 +132,27 @@ TEST_F(archive, keeps_30_days) {
   EXPECT_EQ(kept.results(node(2))->begin()->first, 20U);
 }
 
+// Who always has more doesn't keep a question open.
+TEST(day_pages, end_behind_each_other_and_after_as_many_as_there_can_be) {
+  day_pages one;
+  EXPECT_FALSE(one.after());
+  EXPECT_TRUE(one.goes_on({10, node(2)}));
+  ASSERT_TRUE(one.after());
+  EXPECT_EQ(one.after()->day, 10U);
+  EXPECT_EQ(one.after()->observer, node(2));
+  EXPECT_FALSE(one.goes_on({10, node(2)})) << "the same page again";
+  EXPECT_FALSE(one.goes_on({10, node(1)}));
+  EXPECT_FALSE(one.goes_on({9, node(3)}));
+  EXPECT_TRUE(one.goes_on({10, node(3)}));
+  EXPECT_TRUE(one.goes_on({11, node(1)}));
+
+  day_pages many;
+  std::uint32_t day = 1;
+  while (many.goes_on({day, node(1)}) && day < 10'000)
+    ++day;
+  EXPECT_EQ(day, day_pages::pages_max);
+}
+
 TEST_F(archive, a_proof_comes_to_the_same_result) {
   std::vector<observation> days;
   std::vector<node_id> observers;
