@@ -248,12 +248,10 @@ void node_context::send_stream(const stream_frame& f) {
     return;
   }
   const auto leader = known.leader(to);
-  // Sent again until it is taken: in a large mesh the group may be led by
-  // another node meanwhile, which tells its own and its keepers alone.
-  if (!leader || *leader != self())
-    ask_view(to, leader.has_value());
-  if (!leader)
-    return;
+  if (!leader) // it is sent again
+    return ask_view(to);
+  if (far != nullptr)
+    far->check(to, *leader);
   if (*leader == self()) {
     tell_replica(to, stream_in{f});
     return;

@@ -44,6 +44,10 @@ public:
 
   // reach_views.cpp
   void ask(const group_id& g, bool doubted);
+  /// Something is sent to its leader, who may lead no more: nobody who has
+  /// nothing of the group is told. Asks now and then, and in doubt if that
+  /// leader can't be had.
+  void check(const group_id& g, const node_id& leader);
   [[nodiscard]] bool asks(const group_id& g) const {
     return questions_.asks(g);
   }
@@ -77,6 +81,7 @@ private:
   wiring wiring_;
   link_waits waits_;
   view_questions questions_;
+  view_checks checks_;
   std::vector<gathering> gatherings_;
   io::timer timer_;
   time_point due_ = never;

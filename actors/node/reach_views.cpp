@@ -56,6 +56,16 @@ void reach::ask(const group_id& g, bool doubted) {
   arm();
 }
 
+void reach::check(const group_id& g, const node_id& leader) {
+  if (ctx_.full_mesh() || leader == ctx_.self())
+    return;
+  // What a leader that is there said itself gives way to later news alone.
+  if (!ctx_.reaches(leader))
+    ask(g, true);
+  else if (checks_.due(g, ctx_.loop.now()))
+    ask(g, !ctx_.known.heard(leader));
+}
+
 void reach::ask_due() {
   for (const auto& q : questions_.due(ctx_.loop.now())) {
     auto all = keepers_of(q.group);
@@ -90,7 +100,8 @@ void reach::on_wanted(const node_id& from, const view_wanted& m) {
 }
 
 void reach::on_told(const node_id&, const group_view& v) {
-  if (!questions_.asks(v.group) || ctx_.replicas.count(v.group) != 0)
+  // Two are asked at once: the one that answers first may know less.
+  if (!questions_.listens(v.group) || ctx_.replicas.count(v.group) != 0)
     return; // nobody asked
   // A leader that is gone is no answer: the next keepers may know the new one.
   if (!v.leader.node.is_none() && ctx_.reaches(v.leader.node))

@@ -96,4 +96,17 @@ time_point view_questions::deadline() const {
   return at;
 }
 
+bool view_checks::due(const group_id& g, time_point now) {
+  if (at_.size() >= groups_max && at_.count(g) == 0)
+    for (auto i = at_.begin(); i != at_.end();)
+      i = now - i->second >= every ? at_.erase(i) : std::next(i);
+  if (at_.size() >= groups_max && at_.count(g) == 0)
+    return false;
+  const auto [at, first] = at_.try_emplace(g, now);
+  if (first || now - at->second < every)
+    return false;
+  at->second = now;
+  return true;
+}
+
 } // namespace banyan

@@ -60,6 +60,10 @@ public:
   void answered(const group_id& g, time_point now);
   /// Without an answer so far.
   [[nodiscard]] bool asks(const group_id& g) const;
+  /// Of those that were asked one may still answer: later news count.
+  [[nodiscard]] bool listens(const group_id& g) const {
+    return all_.count(g) != 0;
+  }
   [[nodiscard]] std::vector<ask> due(time_point now);
   [[nodiscard]] time_point deadline() const;
 
@@ -70,6 +74,20 @@ private:
     time_point at{}; ///< open: the next pair is asked; else: forgotten
   };
   std::map<group_id, question> all_;
+};
+
+/// When somebody who is used for long, and is there, may have been followed by
+/// another: not at first, then every `every`. One per node.
+class view_checks {
+public:
+  static constexpr duration every = std::chrono::seconds{5};
+  static constexpr std::size_t groups_max = 4096;
+
+  /// It is used now. True: ask.
+  bool due(const group_id& g, time_point now);
+
+private:
+  std::map<group_id, time_point> at_; ///< used first, or asked about
 };
 
 } // namespace banyan

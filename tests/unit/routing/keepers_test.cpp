@@ -147,6 +147,35 @@ TEST(link_waits, names_the_idlest_and_says_use_now_and_then) {
   EXPECT_EQ(w.idlest().size(), link_waits::uses_max);
 }
 
+TEST(view_questions, listens_for_what_another_keeper_knows_better) {
+  view_questions q;
+  const time_point now{1h};
+  EXPECT_FALSE(q.listens(group(1)));
+  ASSERT_TRUE(q.want(group(1), now));
+  ASSERT_EQ(q.due(now).size(), 1U);
+  q.answered(group(1), now);
+  EXPECT_FALSE(q.asks(group(1)));
+  EXPECT_TRUE(q.listens(group(1)));
+  EXPECT_TRUE(q.due(now + view_questions::rest).empty());
+  EXPECT_FALSE(q.listens(group(1)));
+}
+
+TEST(view_checks, not_at_first_then_now_and_then) {
+  view_checks c;
+  const time_point now{1h};
+  EXPECT_FALSE(c.due(group(1), now));
+  EXPECT_FALSE(c.due(group(1), now + 4s));
+  EXPECT_TRUE(c.due(group(1), now + 5s));
+  EXPECT_FALSE(c.due(group(1), now + 9s));
+  EXPECT_FALSE(c.due(group(2), now + 9s));
+  EXPECT_TRUE(c.due(group(1), now + 10s));
+  for (std::uint32_t g = 0; g < view_checks::groups_max; ++g)
+    c.due(group(g), now + 11s);
+  EXPECT_FALSE(c.due(group(9999), now + 12s)); // no room
+  EXPECT_FALSE(c.due(group(9999), now + 17s)); // those before went
+  EXPECT_TRUE(c.due(group(9999), now + 22s));
+}
+
 TEST(documents_sum, tells_apart_what_differs_in_any_order) {
   const auto a = node(1);
   const auto b = node(2);
