@@ -103,8 +103,20 @@ void group_supervisor::refresh_sharing() {
   far_.sharing = std::move(sharing);
 }
 
+/// All of them, to everybody with a link.
+void group_supervisor::tell_views_to_all() {
+  for (const auto& [g, r] : replicas_)
+    if (const auto* v = ctx_.known.view(g);
+        v != nullptr && r.role.serving && v->leader.node == ctx_.self())
+      ctx_.broadcast(net::channel::group, encoded_control(*v));
+}
+
 void group_supervisor::tick_far(time_point now) {
-  if (ctx_.full_mesh())
+  const bool full = ctx_.full_mesh();
+  if (full && !std::exchange(far_.was_full, full))
+    tell_views_to_all(); // keepers are asked no more
+  far_.was_full = full;
+  if (full)
     return;
   if (now >= far_.compare_at) {
     far_.compare_at = now + compare_every;

@@ -147,6 +147,7 @@ private:
 
   // ---- in meshes where not everybody is linked (far_papers.cpp)
   [[nodiscard]] documents_sum sum_of_documents() const;
+  void tell_views_to_all();
   void tell_documents(const node_id& to);
   void tell_recoveries(const node_id& to);
   void on_sum(const node_id& from, const documents_sum& theirs);
@@ -471,6 +472,7 @@ private:
     std::set<node_id> sharing;            ///< groups with this node
     time_point compare_at{};              ///< documents, with a neighbour
     std::map<node_id, time_point> listed; ///< what is here, to them, at
+    bool was_full = true; ///< everybody is told of views
     /// What is led or served here, and whom that was told as its keepers.
     struct told {
       std::vector<node_id> keepers;

@@ -203,6 +203,37 @@ TEST(far_mesh, documents_and_what_becomes_of_them_reach_everybody) {
   EXPECT_TRUE(d.w.problems.empty());
 }
 
+TEST(far_mesh, whoever_asked_nobody_knows_all_leaders_once_it_is_a_full_one) {
+  far_world d{504, 18};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 18));
+  ASSERT_FALSE(d.context(0).full_mesh());
+  ASSERT_NO_FATAL_FAILURE(d.deploy(5, "counter"));
+  d.w.run_for(70s);
+  const auto strangers = [&] { // to some group of the app
+    std::size_t n = 0;
+    for (std::size_t m = 0; m < 18; ++m) {
+      if (!d.w.at(m).up())
+        continue;
+      const auto& known = d.context(m).known;
+      const auto* app = known.find_app("counter");
+      for (std::uint32_t s = 0; app != nullptr && s < app->shards; ++s)
+        if (!known.leader({app->id, s})) {
+          ++n;
+          break;
+        }
+    }
+    return n;
+  };
+  ASSERT_GT(strangers(), 0U);
+  std::size_t last = 17;
+  while (!d.bare(last))
+    --last;
+  d.w.at(last).kill(machine::end::process);
+  EXPECT_TRUE(d.w.run_until(
+      [&] { return d.context(0).full_mesh() && strangers() == 0; }, 30s));
+  d.judge();
+}
+
 TEST(far_mesh, serves_while_it_grows_beyond_a_full_one_and_shrinks_again) {
   far_world d{503, 24};
   ASSERT_NO_FATAL_FAILURE(d.boot(0, 15));
