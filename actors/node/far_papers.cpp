@@ -145,21 +145,15 @@ void group_supervisor::tick_far(time_point now) {
 
 void group_supervisor::keep_told(time_point now) {
   // A few at a time: to name a group's keepers all members are looked at.
-  std::vector<group_id> all;
-  const auto want = [&](const group_id& g) {
-    if (all.size() < told_at_once && far_.told_up_to < g)
-      all.push_back(g);
-  };
-  for (auto r = replicas_.upper_bound(far_.told_up_to);
-       r != replicas_.end() && all.size() < told_at_once; ++r)
-    if (r->second.role.serving)
-      want(r->first);
+  group_turns turns{far_.told_up_to, told_at_once};
+  for (const auto& [g, r] : replicas_)
+    if (r.role.serving)
+      turns.offer(g);
   for (const auto& [id, seat] : instances_)
     if (seat.keeper.serving() != 0)
-      want({id, 0});
-  std::sort(all.begin(), all.end());
-  far_.told_up_to = all.empty() ? group_id{} : all.back();
-  for (const auto& g : all) {
+      turns.offer({id, 0});
+  far_.told_up_to = turns.last();
+  for (const auto& g : turns.take()) {
     bytes frame;
     if (const auto seat = instances_.find(g.app); seat != instances_.end())
       frame = encoded_control(

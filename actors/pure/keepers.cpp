@@ -109,4 +109,15 @@ bool view_checks::due(const group_id& g, time_point now) {
   return true;
 }
 
+void group_turns::offer(const group_id& g) {
+  if (!(behind_ < g) || (next_.size() == most_ && !(g < next_.back())))
+    return;
+  const auto at = std::lower_bound(next_.begin(), next_.end(), g);
+  if (at != next_.end() && *at == g)
+    return;
+  next_.insert(at, g);
+  if (next_.size() > most_)
+    next_.pop_back();
+}
+
 } // namespace banyan

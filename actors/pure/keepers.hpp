@@ -90,4 +90,27 @@ private:
   std::map<group_id, time_point> at_; ///< used first, or asked about
 };
 
+/// A few groups at a time, each in its turn: those next behind the last ones.
+///
+///   group_turns t{cursor, 4};
+///   for (each group, in any order) t.offer(g);
+///   cursor = t.last();
+///   t.take() // in order; none at the end of a round
+class group_turns {
+public:
+  group_turns(const group_id& behind, std::size_t most)
+      : behind_{behind}, most_{most} {}
+  void offer(const group_id& g);
+  [[nodiscard]] const std::vector<group_id>& take() const { return next_; }
+  /// Where the following turn begins.
+  [[nodiscard]] group_id last() const {
+    return next_.empty() ? group_id{} : next_.back();
+  }
+
+private:
+  group_id behind_;
+  std::size_t most_;
+  std::vector<group_id> next_; ///< ascending
+};
+
 } // namespace banyan

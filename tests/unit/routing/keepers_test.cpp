@@ -176,6 +176,30 @@ TEST(view_checks, not_at_first_then_now_and_then) {
   EXPECT_TRUE(c.due(group(9999), now + 22s));
 }
 
+TEST(group_turns, everybody_has_a_turn_in_whatever_order_they_are_offered) {
+  // As replicas, then instances: of each more than one turn takes.
+  std::vector<group_id> all;
+  for (std::uint32_t g = 1; g < 12; g += 2)
+    all.push_back(group(g));
+  for (std::uint32_t g = 2; g < 12; g += 2)
+    all.push_back(group(g));
+  std::vector<group_id> told;
+  group_id behind;
+  for (;;) {
+    group_turns t{behind, 4};
+    for (const auto& g : all)
+      t.offer(g);
+    ASSERT_LE(t.take().size(), 4U);
+    told.insert(told.end(), t.take().begin(), t.take().end());
+    behind = t.last();
+    if (t.take().empty())
+      break;
+  }
+  EXPECT_EQ(behind, group_id{}); // a round is over
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(told, all);
+}
+
 TEST(documents_sum, tells_apart_what_differs_in_any_order) {
   const auto a = node(1);
   const auto b = node(2);
