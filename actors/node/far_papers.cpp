@@ -49,7 +49,9 @@ void group_supervisor::tell_recoveries(const node_id& to) {
 /// The other one sends what this node lacks.
 void group_supervisor::on_sum(const node_id& from,
                               const documents_sum& theirs) {
-  if (!(theirs == sum_of_documents()))
+  const auto mine = sum_of_documents();
+  if (!(theirs == mine)
+      && far_.compared.worth(from, theirs, mine, ctx_.loop.now()))
     list_documents(from);
 }
 

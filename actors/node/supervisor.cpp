@@ -52,6 +52,7 @@ void group_supervisor::put_documents(
 
 void group_supervisor::on_peer_up(const node_id& node) {
   const bool full = ctx_.full_mesh();
+  far_.compared.forget(node); // it may trust others now
   if (full || !knows(ctx_.features_of(node), feature::keepers)) {
     tell_documents(node);
     tell_recoveries(node);

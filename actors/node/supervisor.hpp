@@ -6,6 +6,7 @@
 #include "actors/pure/parting.hpp"
 #include "actors/pure/placement.hpp"
 #include "actors/pure/rollout.hpp"
+#include "actors/pure/sums_compared.hpp"
 #include "actors/pure/supervision.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -472,6 +473,7 @@ private:
     std::set<node_id> sharing;            ///< groups with this node
     time_point compare_at{};              ///< documents, with a neighbour
     std::map<node_id, time_point> listed; ///< what is here, to them, at
+    sums_compared compared;
     bool was_full = true; ///< everybody is told of views
     /// What is led or served here, and whom that was told as its keepers.
     struct told {

@@ -2,6 +2,7 @@
 #include "actors/pure/keepers.hpp"
 #include "actors/pure/keepers_wire.hpp"
 #include "actors/pure/link_waits.hpp"
+#include "actors/pure/sums_compared.hpp"
 
 #include <gtest/gtest.h>
 
@@ -198,6 +199,34 @@ TEST(group_turns, everybody_has_a_turn_in_whatever_order_they_are_offered) {
   EXPECT_EQ(behind, group_id{}); // a round is over
   std::sort(all.begin(), all.end());
   EXPECT_EQ(told, all);
+}
+
+TEST(sums_compared, lets_be_who_never_agrees) {
+  documents_sum mine;
+  mine.add(node(1).view(), 1, false);
+  documents_sum theirs = mine;
+  theirs.add(node(2).view(), 1, false);
+  sums_compared c;
+  time_point now{1h};
+  unsigned exchanges = 0;
+  for (int i = 0; i < 100; ++i, now += 5s)
+    exchanges += c.worth(node(7), theirs, mine, now) ? 1 : 0;
+  EXPECT_EQ(exchanges, sums_compared::tries);
+  now += sums_compared::rest;
+  EXPECT_TRUE(c.worth(node(7), theirs, mine, now));
+  EXPECT_TRUE(c.worth(node(7), theirs, mine, now));
+  EXPECT_TRUE(c.worth(node(7), theirs, mine, now));
+  EXPECT_FALSE(c.worth(node(7), theirs, mine, now));
+  EXPECT_TRUE(c.worth(node(8), theirs, mine, now)); // another one
+  auto more = theirs;
+  more.add(node(3).view(), 1, false);
+  EXPECT_TRUE(c.worth(node(7), more, mine, now)); // it has news
+  EXPECT_TRUE(c.worth(node(7), more, theirs, now));
+  EXPECT_TRUE(c.worth(node(7), more, theirs, now));
+  EXPECT_TRUE(c.worth(node(7), more, theirs, now));
+  EXPECT_FALSE(c.worth(node(7), more, theirs, now));
+  c.forget(node(7));
+  EXPECT_TRUE(c.worth(node(7), more, theirs, now));
 }
 
 TEST(documents_sum, tells_apart_what_differs_in_any_order) {
