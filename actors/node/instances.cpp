@@ -114,10 +114,12 @@ void group_supervisor::keep_instance(const app_id& id, time_point now) {
   instance_facts f;
   f.placed = seat.placed;
   f.covered = seat.covered;
-  // The policy takes nobody's last instance; an operator may.
-  f.leaving = stopping_ || halted_
-              || (ctx_.is_drained(ctx_.self())
-                  && (seat.covered || !desk_->evacuates()));
+  // The policy takes nobody's last instance; an operator may. What was found
+  // before the evacuation began says nothing: then it was placed here.
+  const bool replaced = seat.covered && !seat.placed;
+  f.leaving =
+      stopping_ || halted_
+      || (ctx_.is_drained(ctx_.self()) && (replaced || !desk_->evacuates()));
   f.wanted = a.deleted ? 0 : a.number;
   for (auto s = seats_.lower_bound({id, 0});
        s != seats_.end() && s->first.first == id; ++s) {
