@@ -17,18 +17,20 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t v) noexcept {
   return h ^ (h >> 33U);
 }
 
-std::uint64_t mix(std::uint64_t h, const_bytes b) noexcept {
-  for (std::size_t i = 0; i < b.size(); i += 8) {
+std::uint64_t mix(std::uint64_t h, const node_id& node) noexcept {
+  static_assert(node_id::size % 8 == 0);
+  const auto* b = node.array().data();
+  for (std::size_t i = 0; i < node_id::size; i += 8) {
     std::uint64_t v = 0;
-    for (std::size_t j = i; j < std::min(i + 8, b.size()); ++j)
-      v = v << 8U | b[j];
+    for (std::size_t j = 0; j < 8; ++j)
+      v = v << 8U | b[i + j];
     h = mix(h, v);
   }
   return h;
 }
 
 std::uint64_t hash_of_report(const report& r) {
-  auto h = mix(0, r.subject.view());
+  auto h = mix(0, r.subject);
   h = mix(mix(h, r.observer_incarnation.value()), r.number);
   return mix(h, r.subject_incarnation.value());
 }
@@ -38,13 +40,11 @@ std::uint64_t hash_of_report(const report& r) {
 member_book::member_book(const node_id& self, const mesh_id& mesh,
                          const membership_config& limits)
     : self_{self}, mesh_{mesh}, limits_{&limits}, rings_{mesh, limits.order},
-      order_{&rings_.order()}, touched_{by_id{order_}}, counted_{
-                                                            by_id{order_}} {
+      order_{&rings_.order()}, own_number_{order_->add(self)} {
 }
 
-/// Of one that wasn't met: a number that nobody has.
 member_book::index member_book::number(const node_id& node) const {
-  return order_->find(node).value_or(~index{0});
+  return order_->find(node).value_or(nobody);
 }
 
 const member_book::member* member_book::find(const node_id& node) const {
@@ -74,40 +74,32 @@ std::optional<node_id> member_book::after(const node_id& node) const {
 }
 
 const report* member_book::said(index observer, index subject) const {
-  const auto about = reports_.find(subject);
-  if (about == reports_.end())
-    return nullptr;
-  const auto& by = order_->node(observer);
-  const auto r = std::lower_bound(
-      about->second.begin(), about->second.end(), by,
-      [](const auto& a, const node_id& o) { return a->observer < o; });
-  return r != about->second.end() && (*r)->observer == by ? r->get() : nullptr;
+  return subject < members_.size() && members_[subject].spoken_of
+             ? reports_.find(observer, subject)
+             : nullptr;
 }
 
 const report* member_book::find_report(const node_id& observer,
                                        const node_id& subject) const {
-  const auto o = order_->find(observer);
-  const auto s = order_->find(subject);
-  return o && s ? said(*o, *s) : nullptr;
+  const auto s = number(subject);
+  return s < members_.size() && members_[s].spoken_of
+             ? said(number(observer), s)
+             : nullptr;
 }
 
-const std::vector<shared_report>&
+std::vector<shared_report>
 member_book::reports_about(const node_id& subject) const {
-  static const std::vector<shared_report> none;
-  const auto about = reports_.find(number(subject));
-  return about == reports_.end() ? none : about->second;
+  std::vector<shared_report> found;
+  reports_.about(number(subject),
+                 [&](index, const auto& r) { found.push_back(r); });
+  return found;
 }
 
 std::vector<shared_report>
 member_book::reports_by(const node_id& observer) const {
   std::vector<shared_report> found;
-  const auto its = words_.find(number(observer));
-  if (its == words_.end())
-    return found;
-  for (const auto subject : its->second.about)
-    for (const auto& r : reports_.at(subject))
-      if (r->observer == observer)
-        found.push_back(r);
+  reports_.by(number(observer),
+              [&](index, const auto& r) { found.push_back(r); });
   return found;
 }
 
@@ -191,7 +183,7 @@ void member_book::put_settled(const settled_members& all) {
     m.state = judge(m);
     ++size_;
     rings_.set(i, m.state == member_state::alive);
-    ranges_[order_->node(i).array()[0]] += mark_of(i);
+    range_of(i) += mark_of(i);
   }
   was_full_ = rings_.full();
 }
@@ -212,67 +204,38 @@ void member_book::store(member_document&& document) {
   if (again)
     prune(i);
   place(i);
-  touched_.insert(i);
+  touch(i);
 }
 
 /// Forgets what a higher incarnation has made void. It can't come back: no
 /// record is ever replaced by an older one.
 void member_book::prune(index i) {
-  if (const auto about = reports_.find(i); about != reports_.end()) {
-    const auto all = about->second;
-    for (const auto& r : all)
-      if (!current(*r))
-        drop_report(number(r->observer), i);
-  }
-  if (const auto by = words_.find(i); by != words_.end()) {
-    const auto all = by->second.about;
-    for (const auto subject : all)
-      if (!current(*said(i, subject))) {
-        drop_report(i, subject);
-        touched_.insert(subject);
-      }
+  std::vector<index> observers, subjects;
+  reports_.about(i, [&](index observer, const auto& r) {
+    if (!current(*r))
+      observers.push_back(observer);
+  });
+  for (const auto observer : observers)
+    drop_report(observer, i);
+  reports_.by(i, [&](index subject, const auto& r) {
+    if (!current(*r))
+      subjects.push_back(subject);
+  });
+  for (const auto subject : subjects) {
+    drop_report(i, subject);
+    touch(subject);
   }
 }
 
 void member_book::keep_report(index observer, index subject, shared_report r) {
-  auto& all = reports_[subject];
-  const auto held = std::lower_bound(
-      all.begin(), all.end(), r->observer,
-      [](const auto& a, const node_id& o) { return a->observer < o; });
-  const bool fresh = held == all.end() || (*held)->observer != r->observer;
-  change_entry(observer, [&] {
-    auto& its = words_[observer];
-    auto h = hash_of_report(*r);
-    if (fresh)
-      its.about.push_back(subject);
-    else
-      h ^= hash_of_report(**held);
-    its.hash ^= h;
-    its.hash_living ^= is_dead(subject) ? 0 : h;
-  });
-  if (fresh)
-    all.insert(held, std::move(r));
-  else
-    *held = std::move(r);
+  change_entry(observer,
+               [&] { reports_.put(observer, subject, std::move(r)); });
+  members_[subject].spoken_of = true;
 }
 
 void member_book::drop_report(index observer, index subject) {
-  auto& all = reports_.at(subject);
-  const auto held = std::find_if(all.begin(), all.end(), [&](const auto& r) {
-    return r->observer == order_->node(observer);
-  });
-  change_entry(observer, [&] {
-    auto& its = words_.at(observer);
-    const auto h = hash_of_report(**held);
-    its.hash ^= h;
-    its.hash_living ^= is_dead(subject) ? 0 : h;
-    its.about.erase(std::find(its.about.begin(), its.about.end(), subject));
-    if (its.about.empty())
-      words_.erase(observer);
-  });
-  all.erase(held);
-  if (all.empty())
-    reports_.erase(subject);
+  change_entry(observer, [&] { reports_.drop(observer, subject); });
+  members_[subject].spoken_of = reports_.any_about(subject);
 }
 
 bool member_book::current(const report& r) const {
@@ -286,12 +249,15 @@ bool member_book::current(const report& r) const {
 report_outcome member_book::put(const report& r) {
   const auto observer = number(r.observer);
   const auto subject = number(r.subject);
-  if (at(observer) == nullptr || at(subject) == nullptr || observer == subject)
+  const auto* by = at(observer);
+  const auto* about = at(subject);
+  if (by == nullptr || about == nullptr || observer == subject)
     return report_outcome::unplaced;
-  if (r.observer_incarnation < at(observer)->record().incarnation
-      || r.subject_incarnation < at(subject)->record().incarnation)
+  if (r.observer_incarnation < by->record().incarnation
+      || r.subject_incarnation < about->record().incarnation)
     return report_outcome::stale;
-  if (!current(r))
+  if (r.observer_incarnation != by->record().incarnation
+      || r.subject_incarnation != about->record().incarnation)
     return report_outcome::unplaced;
   const auto* held = said(observer, subject);
   if (held != nullptr && !r.newer_than(*held))
@@ -299,23 +265,21 @@ report_outcome member_book::put(const report& r) {
   // Only so many by one observer, the newest, which are the same everywhere:
   // whoever accuses everybody forgets the first.
   std::optional<index> first;
-  if (const auto its = words_.find(observer);
-      held == nullptr && its != words_.end()
-      && its->second.about.size() >= limits_->reports_max) {
+  if (held == nullptr && reports_.count_by(observer) >= limits_->reports_max) {
     first = oldest_word(observer);
     const auto before = said(observer, *first)->number;
     if (r.number < before
-        || (r.number == before && r.subject < order_->node(*first)))
+        || (r.number == before && order_->before(subject, *first)))
       return report_outcome::stale;
   }
   if (!limits_->verify->genuine(r, mesh_))
     return report_outcome::forged;
   if (first) {
     drop_report(observer, *first);
-    touched_.insert(*first);
+    touch(*first);
   }
   keep_report(observer, subject, limits_->verify->keep(r));
-  touched_.insert(subject);
+  touch(subject);
   return report_outcome::stored;
 }
 
@@ -327,9 +291,7 @@ digest_message::entry member_book::entry_of(index i, bool of_all) const {
     e.number = m->record().number;
     e.dead = m->state == member_state::dead;
   }
-  const auto its = words_.find(i);
-  if (its != words_.end())
-    e.reports = of_all ? its->second.hash : its->second.hash_living;
+  e.reports = hash_of_words(i, of_all);
   return e;
 }
 
@@ -348,48 +310,48 @@ std::uint64_t member_book::summary() const {
     if (at(i) == nullptr)
       continue;
     const auto e = entry_of(i, true);
-    h = mix(mix(h, e.node.view()), e.incarnation.value());
+    h = mix(mix(h, e.node), e.incarnation.value());
     h = mix(mix(mix(h, e.number), e.reports), e.dead ? 1 : 0);
   }
   return h;
 }
 
-std::optional<member_book::index>
-member_book::oldest_word(index observer) const {
-  const auto& about = words_.at(observer).about;
-  const auto older = [&](index a, index b) {
-    const auto x = said(observer, a)->number;
-    const auto y = said(observer, b)->number;
-    return x != y ? x < y : order_->node(a) < order_->node(b);
-  };
-  return *std::min_element(about.begin(), about.end(), older);
+/// Of all reports by one observer, or of those that aren't about the dead.
+std::uint64_t member_book::hash_of_words(index observer, bool of_all) const {
+  std::uint64_t h = 0;
+  reports_.by(observer, [&](index subject, const auto& r) {
+    if (of_all || !is_dead(subject))
+      h ^= hash_of_report(*r);
+  });
+  return h;
+}
+
+member_book::index member_book::oldest_word(index observer) const {
+  auto oldest = nobody;
+  std::uint64_t number = 0;
+  reports_.by(observer, [&](index subject, const auto& r) {
+    if (oldest == nobody || r->number < number
+        || (r->number == number && order_->before(subject, oldest))) {
+      oldest = subject;
+      number = r->number;
+    }
+  });
+  return oldest;
 }
 
 void member_book::drop_spare(const node_id& dead) {
   const auto subject = number(dead);
-  const auto about = reports_.find(subject);
-  if (about == reports_.end() || !is_dead(subject) || !proved(dead))
+  const auto* m = at(subject);
+  if (m == nullptr || !m->spoken_of || !is_dead(subject) || !proved(dead))
     return;
   const auto places = rings_.observers(subject);
-  const auto all = about->second; // copies of pointers
-  for (const auto& r : all) {
-    const auto observer = number(r->observer);
+  std::vector<index> spare;
+  reports_.about(subject, [&](index observer, const auto&) {
     if (std::find(places.begin(), places.end(), observer) == places.end())
-      drop_report(observer, subject);
-  }
-}
-
-/// `i` became a dead one, or ceased to be one.
-void member_book::weigh_words_about(index i) {
-  const auto about = reports_.find(i);
-  if (about == reports_.end())
-    return;
-  for (const auto& r : about->second) {
-    const auto observer = number(r->observer);
-    change_entry(observer, [&] {
-      words_.at(observer).hash_living ^= hash_of_report(*r);
-    });
-  }
+      spare.push_back(observer);
+  });
+  for (const auto observer : spare)
+    drop_report(observer, subject);
 }
 
 /// What the member adds to the hash of its range.
@@ -397,8 +359,7 @@ std::uint64_t member_book::mark_of(index i) const {
   if (at(i) == nullptr)
     return 0;
   const auto e = entry_of(i, false);
-  const auto h =
-      mix(mix(mix(0, e.node.view()), e.incarnation.value()), e.number);
+  const auto h = mix(mix(mix(0, e.node), e.incarnation.value()), e.number);
   return mix(mix(h, e.reports), e.dead ? 1 : 0);
 }
 

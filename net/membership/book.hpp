@@ -2,11 +2,10 @@
 #include "net/membership/membership.hpp"
 #include "net/membership/messages.hpp"
 #include "net/membership/rings.hpp"
+#include "net/membership/shelf.hpp"
 
 #include <array>
 #include <map>
-#include <set>
-#include <unordered_map>
 
 namespace banyan::net {
 
@@ -45,6 +44,7 @@ enum class report_outcome : std::uint8_t {
 /// Only who is accused costs more.
 class member_book {
 public:
+  using index = ring_order::index;
   struct member {
     shared_document held;      ///< none: no member
     std::uint8_t accusers = 0; ///< on the rings: so many places
@@ -53,6 +53,8 @@ public:
     bool condemned = false; ///< enough accusers to be counted dead
     /// As an observer it counts as having reported: three places accuse it.
     bool discredited = false;
+    bool spoken_of = false; ///< there are reports about it
+    bool touched = false;   ///< to be counted again
 
     [[nodiscard]] const member_document& document() const { return *held; }
     [[nodiscard]] const member_record& record() const { return held->record; }
@@ -87,6 +89,19 @@ public:
 
   /// Points into the book: good until a member is added.
   [[nodiscard]] const member* find(const node_id& node) const;
+  /// @name The same by number, for those who ask again and again
+  /// @{
+  static constexpr index nobody = ~index{0};
+  /// Never another one; `nobody` for a node that wasn't met.
+  [[nodiscard]] index number(const node_id& node) const;
+  [[nodiscard]] const member* at(index i) const {
+    return i < members_.size() && members_[i].held ? &members_[i] : nullptr;
+  }
+  /// What this node itself last said about it.
+  [[nodiscard]] const report* own_report(index subject) const {
+    return said(own_number_, subject);
+  }
+  /// @}
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// @name In ascending order of ids
   /// @{
@@ -105,7 +120,7 @@ public:
   [[nodiscard]] const report* find_report(const node_id& observer,
                                           const node_id& subject) const;
   /// What observers said about it.
-  [[nodiscard]] const std::vector<shared_report>&
+  [[nodiscard]] std::vector<shared_report>
   reports_about(const node_id& subject) const;
   /// The reports by `observer` that still count for something.
   [[nodiscard]] std::vector<shared_report>
@@ -141,37 +156,21 @@ private:
     time_point at{};
   };
 
-  using index = ring_order::index;
-  /// What one member said, as an observer.
-  struct words {
-    std::vector<index> about;
-    std::uint64_t hash = 0;        ///< of all reports,
-    std::uint64_t hash_living = 0; ///< and of those not about the dead
-  };
-  struct by_id {
-    const ring_order* order;
-    bool operator()(index a, index b) const {
-      return order->node(a) < order->node(b);
-    }
-  };
-  using some = std::set<index, by_id>;
-
-  [[nodiscard]] const member* at(index i) const {
-    return i < members_.size() && members_[i].held ? &members_[i] : nullptr;
-  }
-  [[nodiscard]] index number(const node_id& node) const;
   [[nodiscard]] const report* said(index observer, index subject) const;
   [[nodiscard]] bool accuses(index observer, index subject) const {
     const auto* r = said(observer, subject);
     return r != nullptr && r->down;
   }
+  /// Which of these places accuse the subject: a bit each.
+  [[nodiscard]] std::uint8_t accusing(const rings::numbers_of_all& places,
+                                      index subject) const;
   bool admit(const node_id& sponsor, time_point now);
   void store(member_document&& document);
   void prune(index i);
   void keep_report(index observer, index subject, shared_report r);
   void drop_report(index observer, index subject);
-  [[nodiscard]] std::optional<index> oldest_word(index observer) const;
-  void weigh_words_about(index i);
+  [[nodiscard]] index oldest_word(index observer) const;
+  [[nodiscard]] std::uint64_t hash_of_words(index observer, bool of_all) const;
   [[nodiscard]] bool is_dead(index i) const {
     return members_[i].state == member_state::dead;
   }
@@ -183,12 +182,17 @@ private:
   void change_entry(index i, Do act) {
     const auto before = mark_of(i);
     act();
-    ranges_[order_->node(i).array()[0]] += mark_of(i) - before;
+    range_of(i) += mark_of(i) - before;
+  }
+  [[nodiscard]] std::uint64_t& range_of(index i) {
+    return ranges_[order_->node(i).array()[0]];
   }
 
   // count.cpp
   void place(index i);
+  void touch(index i);
   void touch_around(index i);
+  void sort_by_id(std::vector<index>& some) const;
   void count_full();
   void count_rings();
   void doubt_on_rings(index subject);
@@ -202,16 +206,13 @@ private:
   const membership_config* limits_;
   rings rings_;
   ring_order* order_; ///< that of the rings
+  index own_number_;
   std::vector<member> members_;
   std::size_t size_ = 0;
-  /// @name Of those accused, and of those who accuse
-  /// @{
-  std::unordered_map<index, std::vector<shared_report>> reports_;
-  std::unordered_map<index, words> words_;
-  /// @}
-  bool was_full_ = true; ///< when it was last counted
-  some touched_;         ///< to be counted again
-  some counted_;         ///< whose state may be another since
+  report_shelf reports_;
+  bool was_full_ = true;       ///< when it was last counted
+  std::vector<index> touched_; ///< to be counted again
+  std::vector<index> counted_; ///< whose state may be another since
   range_hashes ranges_{};
   std::map<node_id, ration> rations_;
 };

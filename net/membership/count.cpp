@@ -2,6 +2,9 @@
 #include "net/membership/book.hpp"
 
 #include <algorithm>
+#include <bitset>
+#include <unordered_map>
+#include <utility>
 
 namespace banyan::net {
 
@@ -15,7 +18,34 @@ constexpr unsigned accusers_to_ignore = 2;
 constexpr unsigned places_to_discredit = 3;
 constexpr unsigned places_to_condemn = 5;
 
+unsigned count(std::uint8_t places) {
+  return static_cast<unsigned>(std::bitset<ring_count>{places}.count());
+}
+
+/// Two different ones stand in these places.
+bool two_of(const rings::numbers_of_all& all, std::uint8_t places) {
+  std::optional<rings::index> one;
+  for (std::size_t p = 0; p < all.size(); ++p)
+    if ((places >> p & 1U) != 0 && one.value_or(all[p]) != all[p])
+      return true;
+    else if ((places >> p & 1U) != 0)
+      one = all[p];
+  return false;
+}
+
 } // namespace
+
+std::uint8_t member_book::accusing(const rings::numbers_of_all& places,
+                                   index subject) const {
+  static_assert(ring_count <= 8);
+  std::uint8_t found = 0;
+  reports_.about(subject, [&](index observer, const auto& r) {
+    for (std::size_t p = 0; r->down && p < places.size(); ++p)
+      if (places[p] == observer)
+        found |= static_cast<std::uint8_t>(1U << p);
+  });
+  return found;
+}
 
 bool member_book::observes(const node_id& observer,
                            const node_id& subject) const {
@@ -26,14 +56,13 @@ bool member_book::observes(const node_id& observer,
 
 bool member_book::proved(const node_id& dead) const {
   const auto subject = number(dead);
-  unsigned places = 0;
-  std::set<index> sayers; // as many as a death takes, not only places
-  for (const auto o : rings_.observers(subject))
-    if (accuses(o, subject)) {
-      ++places;
-      sayers.insert(o);
-    }
-  return places >= places_to_condemn && sayers.size() >= 2;
+  const auto* m = at(subject);
+  if (m == nullptr || !m->spoken_of)
+    return false;
+  const auto places = rings_.observers(subject);
+  const auto says = accusing(places, subject);
+  // As many as a death takes, not only places.
+  return count(says) >= places_to_condemn && two_of(places, says);
 }
 
 bool member_book::lacks_evidence(const node_id& observer,
@@ -60,9 +89,21 @@ void member_book::place(index i) {
     touch_around(i);
 }
 
+void member_book::touch(index i) {
+  if (!std::exchange(members_[i].touched, true))
+    touched_.push_back(i);
+}
+
 void member_book::touch_around(index i) {
   for (const auto subject : rings_.subjects(i))
-    touched_.insert(subject);
+    touch(subject);
+}
+
+/// In the order of ids, each once.
+void member_book::sort_by_id(std::vector<index>& some) const {
+  std::sort(some.begin(), some.end(),
+            [this](index a, index b) { return order_->before(a, b); });
+  some.erase(std::unique(some.begin(), some.end()), some.end());
 }
 
 void member_book::recount(std::vector<change>& out) {
@@ -73,19 +114,21 @@ void member_book::recount(std::vector<change>& out) {
     if (full != was_full_)
       for (index i = 0; i < members_.size(); ++i)
         if (at(i) != nullptr)
-          touched_.insert(i);
+          touch(i);
     was_full_ = full;
     if (full)
       count_full();
     else
       count_rings();
   } while (rings_.full() != was_full_);
-  if (was_full_)
+  if (was_full_) {
     for (std::size_t p = 0; p < order_->size(); ++p)
       judge_again(order_->at_position(p), out);
-  else
+  } else {
+    sort_by_id(counted_);
     for (const auto i : counted_)
       judge_again(i, out);
+  }
   counted_.clear();
 }
 
@@ -99,13 +142,19 @@ void member_book::judge_again(index i, std::vector<change>& out) {
   out.push_back({order_->node(i), m.state, now});
   const bool weighs =
       (m.state == member_state::dead) != (now == member_state::dead);
+  // What was said about the dead is left out of who said it.
+  if (weighs)
+    reports_.about(i, [&](index observer, const auto&) {
+      range_of(observer) -= mark_of(observer);
+    });
   change_entry(i, [&] { m.state = now; });
   if (weighs)
-    weigh_words_about(i);
+    reports_.about(i, [&](index observer, const auto&) {
+      range_of(observer) += mark_of(observer);
+    });
 }
 
 void member_book::count_full() {
-  touched_.clear();
   counted_.clear();
   for (bool moved = true; moved;) {
     moved = false;
@@ -114,10 +163,10 @@ void member_book::count_full() {
     for (index i = 0; i < members_.size(); ++i)
       if (rings_.has(i))
         observers.push_back(i);
-    for (const auto& [subject, reports] : reports_)
-      for (const auto& r : reports)
-        if (r->down && rings_.has(r->observer))
-          ++against[subject];
+    reports_.each([&](index observer, index subject, const auto& r) {
+      if (r->down && rings_.has(observer))
+        ++against[subject];
+    });
     for (std::size_t p = 0; p < order_->size(); ++p) {
       const auto subject = order_->at_position(p);
       if (at(subject) == nullptr)
@@ -148,30 +197,34 @@ void member_book::count_full() {
       }
     }
   }
+  for (const auto i : std::exchange(touched_, {}))
+    members_[i].touched = false;
 }
 
 void member_book::count_rings() {
   while (!touched_.empty() && !rings_.full()) {
     // Who is doubted follows from reports and places alone: first of all, so
     // that nobody is condemned by what was so before.
-    some round{by_id{order_}};
+    std::vector<index> round;
     while (!touched_.empty()) {
-      const auto subject = *touched_.begin();
-      touched_.erase(touched_.begin());
+      const auto subject = touched_.back();
+      touched_.pop_back();
+      members_[subject].touched = false;
       if (at(subject) == nullptr)
         continue;
-      round.insert(subject);
-      counted_.insert(subject);
+      round.push_back(subject);
       if (rings_.has(subject)) // else judged: a higher incarnation ends that
         doubt_on_rings(subject);
     }
+    sort_by_id(round);
+    counted_.insert(counted_.end(), round.begin(), round.end());
     for (auto i = round.begin(); i != round.end(); ++i) {
       auto& m = members_[*i];
       if (!rings_.has(*i) || !condemn_on_rings(*i) || m.record().node == self_)
         continue;
       m.dead = true;
       place(*i); // others observe now: the rest is counted with these
-      touched_.insert(std::next(i), round.end());
+      std::for_each(std::next(i), round.end(), [this](index n) { touch(n); });
       break;
     }
   }
@@ -180,10 +233,9 @@ void member_book::count_rings() {
 void member_book::doubt_on_rings(index subject) {
   auto& m = members_[subject];
   m.accusers = 0;
-  if (reports_.count(subject) > 0)
-    for (const auto observer : rings_.observers(subject))
-      if (observer != subject && accuses(observer, subject))
-        ++m.accusers;
+  if (m.spoken_of)
+    m.accusers = static_cast<std::uint8_t>(
+        count(accusing(rings_.observers(subject), subject)));
   const bool doubted = m.accusers >= places_to_discredit;
   if (doubted != m.discredited) {
     m.discredited = doubted;
@@ -200,18 +252,14 @@ bool member_book::condemn_on_rings(index subject) {
   m.condemned = false;
   if (m.accusers < 2)
     return false;
-  std::set<index> trusted;
-  unsigned places = 0;
-  for (const auto observer : rings_.observers(subject)) {
-    if (observer == subject)
-      continue;
-    const bool says = accuses(observer, subject);
-    const bool doubted = members_[observer].discredited;
-    places += says || doubted ? 1 : 0;
-    if (says && !doubted)
-      trusted.insert(observer);
-  }
-  m.condemned = places >= places_to_condemn && trusted.size() >= 2;
+  const auto places = rings_.observers(subject);
+  const auto says = accusing(places, subject);
+  std::uint8_t doubted = 0;
+  for (std::size_t p = 0; p < places.size(); ++p)
+    if (places[p] != subject && members_[places[p]].discredited)
+      doubted |= static_cast<std::uint8_t>(1U << p);
+  m.condemned = count(says | doubted) >= places_to_condemn
+                && two_of(places, says & ~doubted);
   return m.condemned;
 }
 

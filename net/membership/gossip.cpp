@@ -392,15 +392,6 @@ void membership::state::on_news(const node_id& from, const news_message& m,
   }
 }
 
-/// Whether `to` may lack an item of `author` that came from `from`: an author
-/// tells everybody whom it is linked with itself.
-bool membership::state::needs(const node_id& to, const node_id& author,
-                              const node_id& from) const {
-  if (to == from || to == author)
-    return false;
-  return author == self_ || !hears(author, to);
-}
-
 /// On the rings a report about one that is dead, as others can be shown, is
 /// passed on no more.
 bool membership::state::proved_dead(const node_id& node) const {
@@ -409,30 +400,41 @@ bool membership::state::proved_dead(const node_id& node) const {
          && book_.proved(node);
 }
 
-/// The author of an item tells everybody whom it is linked with; whoever has it
-/// from another passes it on to all in a full mesh, else to some.
+/// To those who may lack an item of `author` that came from `from`. An author
+/// tells everybody whom it is linked with itself; whoever has the item from
+/// another passes it on to all in a full mesh, else to some.
+template <class Add>
+void membership::state::pass_on(const node_id& author, const node_id& from,
+                                bool to_all, std::uint64_t item, Add add) {
+  const auto* by = author == self_ ? nullptr : find_peer(author);
+  const auto offer = [&](const node_id& to, peer& p) {
+    const bool told = to == from || to == author
+                      || (by != nullptr && by->saw == sight::heard
+                          && by->hears.count(to) > 0);
+    if (p.link && !told && held(to, p) != nullptr)
+      add(p);
+  };
+  if (to_all) {
+    for (auto& [to, p] : peers_)
+      offer(to, p);
+    return;
+  }
+  for (const auto& to : passed_on_to(item))
+    if (auto* p = find_peer(to))
+      offer(to, *p);
+}
+
 void membership::state::flood_record(const node_id& node, const node_id& from) {
-  const bool to_all = wired_full_ || node == self_ || from == self_;
   const auto& record = book_.find(node)->record();
-  const auto some =
-      to_all ? std::set<node_id>{}
-             : passed_on_to(item_of(
-                 node, node, record.incarnation.value() * 31 + record.number));
-  for (auto& [to, p] : peers_)
-    if (p.link && is_member(to) && needs(to, node, from)
-        && (to_all || some.count(to) > 0))
-      p.news_records.insert(node);
+  pass_on(node, from, wired_full_ || node == self_ || from == self_,
+          item_of(node, node, record.incarnation.value() * 31 + record.number),
+          [&](peer& p) { p.news_records.insert(node); });
 }
 
 void membership::state::flood_report(const report& r, const node_id& from) {
-  const bool to_all = wired_full_ || r.observer == self_;
-  const auto some =
-      to_all ? std::set<node_id>{}
-             : passed_on_to(item_of(r.observer, r.subject, r.number));
-  for (auto& [to, p] : peers_)
-    if (p.link && is_member(to) && needs(to, r.observer, from)
-        && (to_all || some.count(to) > 0))
-      p.news_reports.emplace(r.observer, r.subject);
+  pass_on(r.observer, from, wired_full_ || r.observer == self_,
+          item_of(r.observer, r.subject, r.number),
+          [&](peer& p) { p.news_reports.emplace(r.observer, r.subject); });
 }
 
 /// One frame of what waits for a peer; the rest goes with the next.

@@ -21,6 +21,10 @@ bool ring_order::before(const place& a, std::uint32_t key,
 }
 
 std::size_t ring_order::place_of(std::size_t ring, index i) const {
+  if (!numbered() && ++asked_ >= nodes_.size())
+    number_places();
+  if (numbered())
+    return places_[i][ring];
   const auto& r = rings_[ring];
   const auto at =
       std::lower_bound(r.begin(), r.end(), i, [&](const place& a, index who) {
@@ -28,6 +32,16 @@ std::size_t ring_order::place_of(std::size_t ring, index i) const {
       });
   BANYAN_ASSERT(at != r.end() && at->who == i);
   return std::size_t(at - r.begin());
+}
+
+void ring_order::number_places() const {
+  places_.resize(nodes_.size());
+  ranks_.resize(nodes_.size());
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    for (std::size_t at = 0; at < nodes_.size(); ++at)
+      places_[rings_[ring][at].who][ring] = static_cast<std::uint32_t>(at);
+  for (std::size_t at = 0; at < nodes_.size(); ++at)
+    ranks_[by_id_[at]] = static_cast<std::uint32_t>(at);
 }
 
 ring_order::index ring_order::add(const node_id& node) {
@@ -50,6 +64,7 @@ ring_order::index ring_order::add(const node_id& node) {
   }
   by_id_.insert(by_id_.begin() + std::ptrdiff_t(position(node)), i);
   nodes_.push_back(node);
+  asked_ = 0;
   return i;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -19,7 +20,7 @@ inline constexpr std::size_t full_mesh_max = 17;
 
 /// The places of all nodes that were ever met, on or off the rings. A place is
 /// a hash of mesh id and node id, ties go by node id: the same everywhere.
-/// Only grows: 150 bytes a node. One thread; the cores of a simulation share
+/// Only grows: 190 bytes a node. One thread; the cores of a simulation share
 /// one.
 class ring_order {
 public:
@@ -37,6 +38,9 @@ public:
   /// The position of the first that isn't below `node`.
   [[nodiscard]] std::size_t position(const node_id& node) const;
   [[nodiscard]] index at_position(std::size_t p) const { return by_id_[p]; }
+  [[nodiscard]] bool before(index a, index b) const {
+    return numbered() ? ranks_[a] < ranks_[b] : nodes_[a] < nodes_[b];
+  }
   /// @}
 
   /// The first behind `from` for which `on(index)` holds, round the ring;
@@ -72,16 +76,36 @@ private:
     std::uint32_t key;
     index who;
   };
+  /// Ids are as good as random: no other hash is needed.
+  struct first_bytes {
+    std::size_t operator()(const node_id& node) const noexcept {
+      std::size_t h = 0;
+      std::memcpy(&h, node.array().data(), sizeof h);
+      return h;
+    }
+  };
   [[nodiscard]] std::size_t place_of(std::size_t ring, index i) const;
   [[nodiscard]] bool before(const place& a, std::uint32_t key,
                             const node_id& node) const;
+  [[nodiscard]] bool numbered() const noexcept {
+    return places_.size() == nodes_.size();
+  }
+  void number_places() const;
 
   mesh_id mesh_;
   std::vector<node_id> nodes_;
   std::vector<std::array<std::uint32_t, ring_count>> keys_;
-  std::unordered_map<node_id, index> numbers_;
+  std::unordered_map<node_id, index, first_bytes> numbers_;
   std::vector<index> by_id_;
   std::array<std::vector<place>, ring_count> rings_;
+  /// @name Where each node is on the rings and among the ids
+  /// As of when they were last numbered: a new node makes them void, and they
+  /// are made again once they were asked for often enough to be worth it.
+  /// @{
+  mutable std::vector<std::array<std::uint32_t, ring_count>> places_;
+  mutable std::vector<std::uint32_t> ranks_;
+  mutable std::size_t asked_ = 0;
+  /// @}
 };
 
 /// Who is on the rings in one node's view, and so who observes whom: a node

@@ -171,9 +171,10 @@ void membership::state::link_up(const link_info& link, time_point now,
   p.hears_told = 0;
   p.far_needs = true;
   const auto* mine = book_.find(self_);
-  send(link.node,
-       hello_message{mine->document(), link.relayed() ? address{} : link.remote},
-       out);
+  send(
+      link.node,
+      hello_message{mine->document(), link.relayed() ? address{} : link.remote},
+      out);
   if (!link.dialled && !link.relayed())
     reach_told(link.node, true);
   if (m == nullptr)
@@ -262,7 +263,7 @@ bool membership::state::heard(const node_id& from, time_point now,
 void membership::state::watch(time_point now, membership_effects& out) {
   const auto stretch = health_.stretch(now);
   for (auto& [node, p] : peers_) {
-    const auto* m = book_.find(node);
+    const auto* m = held(node, p);
     if (m == nullptr)
       continue;
     if (p.link && p.next_beat <= now)
@@ -300,7 +301,7 @@ time_point membership::state::watch_due() const {
   const auto stretch = health_.stretch(now_);
   auto due = never;
   for (const auto& [node, p] : peers_) {
-    const auto* m = book_.find(node);
+    const auto* m = held(node, p);
     if (m == nullptr)
       continue;
     if (p.link)
@@ -315,7 +316,7 @@ time_point membership::state::watch_due() const {
       due = std::min(due, p.since + cfg_.cut_after);
     if (p.link && p.saw == sight::heard && m->state == member_state::dead)
       due = std::min(due, p.told_at + membership_patience);
-    const auto* r = book_.find_report(self_, node);
+    const auto* r = book_.own_report(p.number);
     if (r != nullptr && r->down && p.saw == sight::heard && !leaving_)
       due = std::min(due, p.reported_at + membership_patience);
   }
@@ -326,10 +327,10 @@ time_point membership::state::watch_due() const {
 /// back at most once a second, so a flapping link costs little.
 void membership::state::reconcile_report(const node_id& node, peer& p,
                                          time_point now) {
-  const auto* m = book_.find(node);
+  const auto* m = held(node, p);
   if (m == nullptr || !running() || leaving_)
     return;
-  const auto* standing = book_.find_report(self_, node);
+  const auto* standing = book_.own_report(p.number);
   const bool accused = standing != nullptr && standing->down;
   const bool lost = p.saw == sight::silent || p.saw == sight::gone;
   const bool accuses =

@@ -95,12 +95,15 @@ bool membership::state::release_link(const node_id& node, time_point now,
 /// After a change of the rings: other neighbours, perhaps.
 void membership::state::rewire(time_point now, membership_effects& out) {
   const auto& rings = book_.on_rings();
-  wired_ = rings.version();
+  const bool anew = std::exchange(wired_, rings.version()) == 0;
   if (!running())
     return;
   const bool was_full = std::exchange(wired_full_, full());
   if (wired_full_ && was_full)
     return; // members are wanted as they come
+  if (!anew && !wired_full_ && !was_full && subjects_ == rings.subjects(self_)
+      && observers_ == rings.observers(self_))
+    return take_back_unplaced(); // somebody else's neighbours are others now
   const auto before = std::exchange(around_, {});
   if (wired_full_) {
     book_.each([&](const node_id& node, const auto& m) {
@@ -150,7 +153,7 @@ void membership::state::take_back_unplaced() {
 void membership::state::forget_strangers(membership_effects& out) {
   for (auto i = peers_.begin(); i != peers_.end();) {
     const auto& [node, p] = *i;
-    const auto* m = book_.find(node);
+    const auto* m = held(node, p);
     if (p.link || p.shares_group || p.leads != 0 || m == nullptr
         || needs_link(node, *m)) {
       ++i;
@@ -255,7 +258,8 @@ void membership::state::keep_evidence() {
 /// Of an item that came from elsewhere: both neighbours on two of the rings,
 /// which the item itself chooses. Each of the two rings alone reaches
 /// everybody, together they do so in few steps.
-std::set<node_id> membership::state::passed_on_to(std::uint64_t item) const {
+std::array<node_id, 4>
+membership::state::passed_on_to(std::uint64_t item) const {
   const auto a = item % ring_count;
   const auto b = (a + 1 + item / ring_count % (ring_count - 1)) % ring_count;
   return {subjects_[a], observers_[a], subjects_[b], observers_[b]};

@@ -96,6 +96,8 @@ public:
   struct peer {
     explicit peer(const liveness_config& cfg) : life{cfg} {}
 
+    /// In the book, once it was met: see `held`.
+    mutable member_book::index number = member_book::nobody;
     std::optional<link_info> link;
     bool wanted = false; ///< `want_link` said so, with `wanted_at`
     address wanted_at;
@@ -150,6 +152,14 @@ public:
   [[nodiscard]] bool is_member(const node_id& n) const {
     return book_.find(n) != nullptr;
   }
+  /// The same without a search, for what is done for each peer: none for one
+  /// that is no member.
+  [[nodiscard]] const member_book::member* held(const node_id& node,
+                                                const peer& p) const {
+    if (p.number == member_book::nobody)
+      p.number = book_.number(node);
+    return book_.at(p.number);
+  }
   peer& peer_of(const node_id& node);
   peer* find_peer(const node_id& node);
 
@@ -183,7 +193,7 @@ public:
   void forget_strangers(membership_effects& out);
   /// Its silence is this node's business.
   [[nodiscard]] bool awaited(const node_id& node, const peer& p) const;
-  [[nodiscard]] std::set<node_id> passed_on_to(std::uint64_t item) const;
+  [[nodiscard]] std::array<node_id, 4> passed_on_to(std::uint64_t item) const;
 
   // watch.cpp
   void note_member(const node_id& node, time_point now,
@@ -257,8 +267,9 @@ public:
                        membership_effects& out);
   void flood_record(const node_id& node, const node_id& from);
   void flood_report(const report& r, const node_id& from);
-  [[nodiscard]] bool needs(const node_id& to, const node_id& author,
-                           const node_id& from) const;
+  template <class Add>
+  void pass_on(const node_id& author, const node_id& from, bool to_all,
+               std::uint64_t item, Add add);
   void send_news(const node_id& to, peer& p, time_point now,
                  membership_effects& out);
   void send_digest(const node_id& to, const node_id& first, const node_id& last,

@@ -112,6 +112,29 @@ TEST(rings_rule, one_that_goes_moves_its_observers_only) {
   EXPECT_EQ(r.subjects(gone), subjects);
 }
 
+TEST(rings_rule, are_the_same_however_often_they_were_asked_before) {
+  const auto nodes = some_nodes(60);
+  const auto expected = of(nodes);
+  auto r = of({nodes.begin(), nodes.begin() + 40});
+  const auto ask = [&](std::size_t times) {
+    for (; times > 0; --times)
+      for (const auto& n : nodes)
+        static_cast<void>(r.observers(n));
+  };
+  ask(10);
+  for (std::size_t n = 40; n < nodes.size(); ++n) {
+    r.set(nodes[n], true);
+    ask(n % 3);
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& n : nodes) {
+      EXPECT_EQ(r.subjects(n), rings{expected}.subjects(n));
+      EXPECT_EQ(r.observers(n), of(nodes).observers(n));
+    }
+    ask(10);
+  }
+}
+
 TEST(rings_rule, who_is_alone_observes_itself) {
   const auto nodes = some_nodes(2);
   rings r{mesh, nullptr};
