@@ -9,7 +9,9 @@ namespace banyan::sim {
 
 namespace {
 
-constexpr duration first_seconds = 10s; ///< links come up, beats find a rhythm
+/// Links come up, beats find a rhythm; then packets begin to get lost, and who
+/// loses some gets to know it.
+constexpr duration first_seconds = 5s;
 constexpr duration tick = 100ms;
 
 swarm_config config_of(const scenario& s) {
@@ -50,6 +52,7 @@ void course::state::begin() {
   led_elsewhere.resize(what.groups);
   mesh.run_for(first_seconds);
   mesh.set_loss(what.loss / 100);
+  mesh.run_for(first_seconds);
   zero = mesh.now();
   watch();
 }

@@ -158,7 +158,8 @@ void membership::state::on_beat(const node_id& from, peer& p,
                                 const beat_message& m, time_point now,
                                 membership_effects& out) {
   ++counters_.beats_in;
-  p.life.beat(m.interval, now);
+  if (p.life.beat(m.interval, now))
+    late_beats_ = {late_beats_[1], now};
   if (m.echo != 0 && m.echo <= p.beat_number
       && p.beat_number - m.echo < p.beat_sent.size()) {
     const auto sent = p.beat_sent[m.echo % p.beat_sent.size()];
@@ -363,6 +364,7 @@ void membership::state::on_news(const node_id& from, const news_message& m,
       if (!full())
         recount(now, out); // the next ones may be about one who is dead by now
       if (auto* p = find_peer(r.subject); r.down && p != nullptr) {
+        reconcile_report(r.subject, *p, now); // it waited for a second one
         // Somebody misses it: look at once.
         if (p->link && p->pinged_at + cfg_.liveness.beat_group <= now) {
           p->pinged_at = now;

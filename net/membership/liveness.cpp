@@ -37,19 +37,22 @@ void peer_liveness::heard(time_point now) noexcept {
   heard_ = std::max(heard_, now);
 }
 
-void peer_liveness::beat(duration its_interval, time_point now) noexcept {
+bool peer_liveness::beat(duration its_interval, time_point now) noexcept {
+  const bool late =
+      beats_ > 0 && last_beat_ + interval_ + cfg_->silence_floor / 2 <= now;
   interval_ = its_interval;
   if (beats_ > 0) {
     // Only lateness widens the patience: two beats at once are no news. A
     // silence that was noticed counts as no more than what it took to notice:
     // else a peer that froze for seconds would be missed late the next time.
-    const auto late = std::clamp(now - last_beat_ - its_interval, duration{},
-                                 cfg_->silence_floor);
-    gap_deviation_ += (late - gap_deviation_) / 8;
+    const auto by = std::clamp(now - last_beat_ - its_interval, duration{},
+                               cfg_->silence_floor);
+    gap_deviation_ += (by - gap_deviation_) / 8;
   }
   last_beat_ = now;
   ++beats_;
   heard(now);
+  return late;
 }
 
 void peer_liveness::round_trip(duration sample) noexcept {

@@ -24,6 +24,14 @@ struct liveness_config {
   duration late_half_life = 1s;   ///< how fast a stall is forgiven
   duration late_cap = 2s;         ///< the most that silence is stretched by
   duration grace = 2s; ///< for a member never heard since this node's start
+  /// @name On the rings, where packets get lost
+  /// A node that had two late beats within `late_beats_for`, whoever sent them,
+  /// tells of a silence that no other observer reports only after
+  /// `lone_silence` more: it may end by itself, and nobody heard of it then.
+  /// @{
+  duration lone_silence = 1s;
+  duration late_beats_for = 30s;
+  /// @}
 };
 
 /// Local health, as in Lifeguard: an observer that is itself late distrusts
@@ -52,8 +60,10 @@ public:
 
   /// Any input from it: a beat, a Raft message, a snapshot chunk.
   void heard(time_point now) noexcept;
-  /// A beat from it, which says how often it means to send one.
-  void beat(duration its_interval, time_point now) noexcept;
+  /// A beat from it, which says how often it means to send one. True when it
+  /// comes later than it was meant to, by half of `silence_floor` or more: as
+  /// one does that was lost and sent again.
+  bool beat(duration its_interval, time_point now) noexcept;
   void round_trip(duration sample) noexcept;
   /// The observer was deaf for so long.
   void credit(duration deaf, time_point now) noexcept;

@@ -314,6 +314,8 @@ time_point membership::state::watch_due() const {
       due = std::min(due, p.since + cfg_.liveness.grace);
     else if (p.saw == sight::silent && p.link && !p.cut)
       due = std::min(due, p.since + cfg_.cut_after);
+    if (const auto told = told_at(p, *m); p.lost() && now_ < told)
+      due = std::min(due, told);
     if (p.link && p.saw == sight::heard && m->state == member_state::dead)
       due = std::min(due, p.told_at + membership_patience);
     const auto* r = book_.own_report(p.number);
@@ -323,8 +325,19 @@ time_point membership::state::watch_due() const {
   return due;
 }
 
-/// Makes this node's signed report say what it sees. Accuses at once; takes
-/// back at most once a second, so a flapping link costs little.
+/// When a loss is told. At once where it is sure or somebody else says so too,
+/// and in a full mesh. But where packets get lost silences come and go, at any
+/// time somewhere in a large mesh, and each would be two floods.
+time_point membership::state::told_at(const peer& p,
+                                      const member_book::member& m) const {
+  const bool waits = p.saw == sight::silent && m.accusers == 0 && !full()
+                     && now_ < late_beats_[0] + cfg_.liveness.late_beats_for;
+  return waits ? p.since + cfg_.liveness.lone_silence : p.since;
+}
+
+/// Makes this node's signed report say what it sees. Accuses as soon as that is
+/// to be told; takes back at most once a second, so a flapping link costs
+/// little.
 void membership::state::reconcile_report(const node_id& node, peer& p,
                                          time_point now) {
   const auto* m = held(node, p);
@@ -332,9 +345,8 @@ void membership::state::reconcile_report(const node_id& node, peer& p,
     return;
   const auto* standing = book_.own_report(p.number);
   const bool accused = standing != nullptr && standing->down;
-  const bool lost = p.saw == sight::silent || p.saw == sight::gone;
-  const bool accuses =
-      lost && !accused && !has_left(*m) && book_.observes(self_, node);
+  const bool accuses = p.lost() && !accused && !has_left(*m)
+                       && told_at(p, *m) <= now && book_.observes(self_, node);
   const bool takes_back = accused && p.saw == sight::heard
                           && p.reported_at + membership_patience <= now;
   if (!accuses && !takes_back)

@@ -5,6 +5,8 @@
 #include "actors/sim/course.hpp"
 #include "actors/sim/stories.hpp"
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -136,6 +138,19 @@ private:
   std::chrono::steady_clock::time_point next_ = begun_;
 };
 
+/// What the run took of this machine; with the progress, since the result is
+/// the same on every machine.
+void tell_cost() {
+  rusage used{};
+  if (getrusage(RUSAGE_SELF, &used) != 0)
+    return;
+  char text[96];
+  std::snprintf(text, sizeof text, "peak memory %.2f GiB, %.0f s of processor",
+                double(used.ru_maxrss) / (1024.0 * 1024.0),
+                double(used.ru_utime.tv_sec + used.ru_stime.tv_sec));
+  note(text);
+}
+
 outcome play_story(const session& s, const sim_options& o) {
   for (const auto& story : sim::stories()) {
     if (o.story != story.name)
@@ -193,6 +208,7 @@ outcome simulate(const session& session, const sim_options& o) {
     progress.show(course.at(), course.length(), course.mesh().events(),
                   course.mesh().views().observers());
   }
+  tell_cost();
   const auto figures = course.figures();
   print(session.json ? sim::json_of(figures) : sim::table_of(figures));
   if (csv.is_open() && !csv)

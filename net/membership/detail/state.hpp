@@ -106,6 +106,9 @@ public:
 
     peer_liveness life;
     sight saw = sight::unheard;
+    [[nodiscard]] bool lost() const {
+      return saw == sight::silent || saw == sight::gone;
+    }
     time_point since{};               ///< of `saw`
     bool cut = false;                 ///< its silent link was cut already
     time_point used_until = long_ago; ///< a link was asked for
@@ -207,6 +210,8 @@ public:
                  membership_effects& out);
   void watch(time_point now, membership_effects& out);
   void reconcile_report(const node_id& node, peer& p, time_point now);
+  [[nodiscard]] time_point told_at(const peer& p,
+                                   const member_book::member& m) const;
   void issue_report(const node_id& node, bool down);
   void recount(time_point now, membership_effects& out);
   [[nodiscard]] duration interval_of(const peer& p) const;
@@ -332,9 +337,10 @@ public:
   /// @{
   std::uint64_t wired_ = 0; ///< the version of the rings that this is of
   bool wired_full_ = true;
-  rings::of_all subjects_{};          ///< by ring: the successor,
-  rings::of_all observers_{};         ///< and the predecessor
-  std::set<node_id> around_;          ///< all of them
+  rings::of_all subjects_{};  ///< by ring: the successor,
+  rings::of_all observers_{}; ///< and the predecessor
+  std::set<node_id> around_;  ///< all of them
+  std::array<time_point, 2> late_beats_{long_ago, long_ago}; ///< the last two
   node_id revisited_;                 ///< a dead one that is being looked for
   time_point revisit_at_{};           ///< the next one
   time_point changed_at_ = long_ago;  ///< this view, by news

@@ -47,6 +47,20 @@ TEST(liveness, silence_adapts_to_late_beats) {
   EXPECT_LE(p.patience(), cfg.silence_cap);
 }
 
+TEST(liveness, says_which_beats_came_late) {
+  liveness_config cfg;
+  peer_liveness p{cfg};
+  p.reset(start);
+  EXPECT_FALSE(p.beat(1s, start + 5s)); // the first
+  EXPECT_FALSE(p.beat(1s, start + 6s));
+  EXPECT_FALSE(p.beat(1s, start + 7s + 99ms));
+  EXPECT_TRUE(p.beat(1s, start + 8s + 199ms));
+  // It means to send more often from now on: that one comes as it was said.
+  EXPECT_FALSE(p.beat(50ms, start + 9s + 199ms));
+  EXPECT_TRUE(p.beat(50ms, start + 9s + 349ms));
+  EXPECT_FALSE(p.beat(50ms, start + 9s + 350ms)); // an answer, out of turn
+}
+
 TEST(liveness, never_below_the_floor_never_above_the_cap) {
   liveness_config cfg;
   peer_liveness p{cfg};

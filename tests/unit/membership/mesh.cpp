@@ -76,8 +76,11 @@ void mesh::found(std::size_t n) {
 }
 
 void mesh::share_all() {
-  every = [shared = std::make_shared<remembering_verifier>(mesh_),
+  every = [before = every,
+           shared = std::make_shared<remembering_verifier>(mesh_),
            order = std::make_shared<ring_order>(mesh_)](auto& cfg) {
+    if (before)
+      before(cfg);
     cfg.verify = shared;
     cfg.order = order;
     cfg.admissions_burst = 10'000;
