@@ -1,9 +1,11 @@
 // Links through a common neighbour (DESIGN 5, ADR 0037): whole link tables on a
 // virtual network in which some hosts can't be dialled.
+#include "net/link/relay_forwarder.hpp"
 #include "support.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -92,6 +94,70 @@ TEST(Relay, WhoCantBeDialledIsReachedThroughACommonNeighbour) {
   EXPECT_EQ(r.got.size(), at_relay); // it is told nothing of what it carries
   EXPECT_GE(r.table->counters().relay.bytes, 48U + 864U + 832U);
   EXPECT_EQ(r.table->counters().relay.opened, 1U);
+}
+
+// A forwarder of the test's own between two link tables: the real one forwards
+// in it, and all that comes and goes is looked at.
+TEST(Relay, AForwarderHasOnlySealedBytes) {
+  relay_mesh mesh{12};
+  auto& a = mesh.add_hidden("10.0.0.1");
+  auto& h = mesh.add_hidden("10.0.0.2");
+  auto& r = mesh.start("10.0.0.3", relaying()); // its frames come to the test
+  relay_counters counters;
+  bytes seen; ///< all the data of all frames
+  relay_forwarder forwarder{
+      {},
+      r.table->self(),
+      {[&](const node_id& to, const relay_frame& f) {
+         bytes b;
+         writer w{b};
+         encode(f, w);
+         append(seen, b);
+         return r.table->send(to, channel::relay, b).ok();
+       },
+       [&](const node_id& n) { return r.table->find(n) != nullptr; },
+       [](const node_id&) { return true; }},
+      counters};
+  std::size_t looked_at = 0;
+  r.on_batch = [&](const link_info&) {
+    for (; looked_at < r.got.size(); ++looked_at) {
+      const auto from = r.got[looked_at].from;
+      const auto payload = r.got[looked_at].payload;
+      append(seen, payload);
+      relay_frame f;
+      if (r.got[looked_at].channel != channel::relay)
+        continue;
+      ASSERT_TRUE(decode(payload, f));
+      forwarder.on_frame(from, f, mesh.clock.now());
+    }
+  };
+  mesh.want(a, r);
+  mesh.want(h, r);
+  mesh.run_for(100ms);
+  mesh.want_relayed(a, h, {&r});
+  mesh.run_for(100ms);
+  ASSERT_TRUE(mesh.link_up(a, h));
+  EXPECT_EQ(link_of(h, a).via, r.table->self());
+
+  const std::string plain = "what nobody on the way may read";
+  const auto knows = [&] {
+    return std::search(seen.begin(), seen.end(), plain.begin(), plain.end())
+           != seen.end();
+  };
+  for (const auto c : {channel::raft, channel::bulk, channel::group}) {
+    ASSERT_TRUE(a.table->send(h.table->self(), c, to_bytes(plain)).ok());
+    ASSERT_TRUE(h.table->send(a.table->self(), c, to_bytes(plain)).ok());
+  }
+  mesh.run_for(100ms);
+  EXPECT_TRUE(has(h, plain));
+  EXPECT_TRUE(has(a, plain));
+  EXPECT_GE(seen.size(), 2 * 6 * plain.size()); // in and out again
+  EXPECT_FALSE(knows());
+  // It would have been seen.
+  ASSERT_TRUE(
+      a.table->send(r.table->self(), channel::raft, to_bytes(plain)).ok());
+  mesh.run_for(100ms);
+  EXPECT_TRUE(knows());
 }
 
 TEST(Relay, TwoThatCantBeDialledMeetAtANeighbourOfBoth) {
