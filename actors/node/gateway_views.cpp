@@ -69,6 +69,13 @@ void tier_view(writer& w, const node_context& ctx,
   w.text("tier_claimed").text(std::to_string(m.tier));
 }
 
+/// Those that forward to it: it can hardly be dialled.
+void relays_view(writer& w, const net::member_record& m) {
+  w.text("relays").array(m.relays.size());
+  for (const auto& relay : m.relays)
+    w.text(to_string(relay));
+}
+
 std::uint64_t seconds(duration d) {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(d).count());
@@ -365,7 +372,8 @@ bytes view_status(const node_context& ctx, duration uptime) {
   const auto r = roles_of(ctx, ctx.self());
   bytes out;
   writer w{out};
-  w.map(12 + tier_fields).text("node").text(to_string(ctx.self()));
+  w.map(13 + tier_fields).text("node").text(to_string(ctx.self()));
+  relays_view(w, ctx.members->own());
   w.text("join");
   if (const auto join = ctx.members->joining()) {
     w.map(3).text("from");
@@ -416,7 +424,14 @@ bytes view_nodes(const node_context& ctx) {
     const auto held = groups.find(m.node);
     const auto stands =
         ctx.uptime == nullptr ? verdict{} : ctx.uptime->of(m.node);
-    w.map(12 + tier_fields).text("node").text(to_string(m.node));
+    const auto* link = ctx.links == nullptr ? nullptr : ctx.links->find(m.node);
+    w.map(14 + tier_fields).text("node").text(to_string(m.node));
+    relays_view(w, m);
+    w.text("via");
+    if (link != nullptr && link->relayed())
+      w.text(to_string(link->via));
+    else
+      w.nil();
     w.text("region_unverified");
     w.boolean(ctx.region_claims.unverified().count(m.node) != 0);
     w.text("address").text(to_string(m.address));

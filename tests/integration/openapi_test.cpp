@@ -48,8 +48,9 @@ private:
                  ? ""
                  : wrong("is none of " + value.dump());
     if (word == "pattern")
-      return std::regex_match(v.get<std::string>(),
-                              std::regex{value.get<std::string>()})
+      return v.is_string()
+                     && std::regex_match(v.get<std::string>(),
+                                         std::regex{value.get<std::string>()})
                  ? ""
                  : wrong("doesn't match");
     if (word == "minimum" || word == "maximum") {

@@ -75,6 +75,7 @@ void process_mesh::launch(std::size_t i, bool join) {
   if (!mesh.empty())
     argv.insert(argv.end(), {"--mesh-file", mesh});
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
+  argv.insert(argv.end(), p.place.flags.begin(), p.place.flags.end());
   // Any peer will do; the first is joined while all start at once.
   std::size_t seed = 0;
   for (std::size_t k = 0; k < peers_.size(); ++k)

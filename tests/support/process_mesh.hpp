@@ -26,6 +26,7 @@ struct peer_place {
   std::string address = "127.0.0.1"; ///< of its host
   int net_space = -1;      ///< the host's network namespace; -1: the caller's
   std::string mesh_file{}; ///< empty: that of the mesh
+  std::vector<std::string> flags{}; ///< further ones, for this peer
 };
 
 struct mesh_options {

@@ -37,6 +37,13 @@ std::string tier(const value& v) {
              : is + " (claims " + claimed + ")";
 }
 
+std::string named(const value& list) {
+  std::string out;
+  for (const auto& node : list.items())
+    out += (out.empty() ? "" : " ") + brief(node);
+  return out;
+}
+
 /// How far the newest version is, unless all run it; a line, or nothing.
 std::string update_line(const value& app) {
   const auto& u = app["update"];
@@ -119,6 +126,9 @@ outcome status(const session& s) {
     t.row({"tier", tier(v)});
     if (const auto& why = v["held_for"].text(); !why.empty())
       t.row({"on hold", why});
+    if (const auto by = named(v["relays"]); !by.empty())
+      t.row(
+          {"relayed", "nobody can dial this peer; these forward to it: " + by});
     t.row({"uptime", v["uptime_s"].shown() + " s"});
     t.row({"members", m["alive"].shown() + " alive, " + m["suspect"].shown()
                           + " suspect, " + m["dead"].shown() + " dead, "
@@ -140,7 +150,9 @@ outcome nodes(const session& s) {
     table t{{"NODE", "ADDRESS", "REGION", "ZONE", "TIER", "STATE",
              "INCARNATION", "GROUPS"}};
     for (const auto& n : v.items())
-      t.row({brief(n["node"]), n["address"].text(),
+      t.row({brief(n["node"]),
+             n["address"].text()
+                 + (n["relays"].items().empty() ? "" : " (relayed)"),
              n["region"].text()
                  + (n["region_unverified"].boolean() ? " (unverified)" : ""),
              n["zone"].text(), tier(n), n["state"].text(),
