@@ -1,5 +1,8 @@
 #include "actors/sim/stories.hpp"
 
+#include "actors/sim/published/lifeguard.hpp"
+#include "actors/sim/published/rapid.hpp"
+#include "actors/sim/published/swim.hpp"
 #include "actors/sim/uptime_story.hpp"
 
 #include <algorithm>
@@ -23,7 +26,13 @@ const std::vector<story>& stories() {
   static const std::vector<story> all{
       {"uptime",
        "30 days of good, flaky, lying and drained nodes under a policy",
-       play_uptime}};
+       play_uptime},
+      {"swim", "SWIM's formulas for 10 to 2,000 nodes, and a tenth lost",
+       published::play_swim},
+      {"lifeguard", "slow members among 128: who is wrongly thought dead",
+       published::play_lifeguard},
+      {"rapid", "crashes, loss and one-way flip-flops among 1,000",
+       published::play_rapid}};
   return all;
 }
 

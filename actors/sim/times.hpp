@@ -16,6 +16,13 @@ public:
     ++counts_[ms];
     ++size_;
   }
+  void add(const times& more) {
+    if (counts_.size() < more.counts_.size())
+      counts_.resize(more.counts_.size());
+    for (std::size_t ms = 0; ms < more.counts_.size(); ++ms)
+      counts_[ms] += more.counts_[ms];
+    size_ += more.size_;
+  }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   /// In ms: what at least `share` of them are not above; 1 gives the largest.
   [[nodiscard]] double at(double share) const {
