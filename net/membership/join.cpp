@@ -108,6 +108,19 @@ time_point joiner::patient_until(const teller& s) const {
                       + int(pages) * limits_.patience_per_page);
 }
 
+time_point joiner::again_at(const teller& s) const {
+  return s.again ? never : s.heard_at + limits_.patience / 2;
+}
+
+/// A giver whom too many ask drops questions.
+void joiner::ask_again(teller& s, join_orders& out) {
+  s.again = true;
+  for (const auto first : s.asked) {
+    s.twice.insert(first);
+    out.emplace_back(join_ask{s.node, page_wanted_message{first, s.ranges}});
+  }
+}
+
 /// For as many as may be on their way.
 void joiner::ask_on(teller& s, time_point now, join_orders& out) {
   const auto until = std::max(s.total.value_or(s.expected), 1U);
@@ -159,7 +172,8 @@ void joiner::on_page(const node_id& from, const page_message& m, time_point now,
   const auto s = std::find_if(sources_.begin(), sources_.end(),
                               [&](const teller& x) { return x.node == from; });
   if (s == sources_.end() || s->asked.erase(m.first) == 0) {
-    if (refused_.count(from) == 0)
+    const bool other_copy = s != sources_.end() && s->twice.erase(m.first) > 0;
+    if (!other_copy && refused_.count(from) == 0)
       out.emplace_back(join_blame{from, "a page that nobody asked for"});
     return;
   }
@@ -176,6 +190,7 @@ void joiner::on_page(const node_id& from, const page_message& m, time_point now,
   if (m.total < *s->total || m.records.size() != due)
     return give_up(index, "a page that isn't whole", out);
   s->heard_at = now;
+  s->again = false;
   for (const auto& d : m.records) {
     if (s->ranges) {
       const auto range = range_of(d.record.node);
@@ -383,6 +398,8 @@ void joiner::step(const std::vector<node_id>& linked, time_point now,
       give_up(i, nullptr, out);
       if (i == 0)
         return choose_giver(linked, now, out);
+    } else if (!s.asked.empty() && again_at(s) <= now) {
+      ask_again(s, out);
     }
   }
   verify_some(out);
@@ -419,7 +436,7 @@ time_point joiner::deadline() const noexcept {
   auto due = never;
   for (const auto& s : sources_)
     if (!s.asked.empty())
-      due = std::min(due, patient_until(s));
+      due = std::min({due, patient_until(s), again_at(s)});
   if (phase_ == phase::comparing) {
     const auto waits = rolls() > 0 ? limits_.one_witness : limits_.no_witness;
     due = std::min({due, comparing_since_ + waits, dial_at_});

@@ -76,8 +76,9 @@ struct join_progress_view {
 /// Nothing that it is told reaches the core before `join_take`. It verifies a
 /// few documents per `step`, so that no call takes a millisecond; whoever owns
 /// it calls `step` at `deadline`, which is at once while there is work. A giver
-/// that is silent for `patience`, that takes too long in all, that lies in a
-/// way which can be seen, or whose link ends is left for another one, from the
+/// that is silent for `patience`, though it was asked again half way (one whom
+/// many ask drops questions), that takes too long in all, that lies in a way
+/// which can be seen, or whose link ends is left for another one, from the
 /// beginning. With nobody left the joining is over, without a `join_done`: it
 /// begins anew when somebody says again that there is a large mesh.
 class joiner {
@@ -147,6 +148,8 @@ private:
     node_id node;
     std::optional<range_set> ranges;
     std::set<std::uint32_t> asked;
+    std::set<std::uint32_t> twice; ///< may come twice
+    bool again = false;            ///< asked so since the last page
     std::uint32_t next = 0;
     std::optional<std::uint32_t> total;
     std::uint32_t expected = 1; ///< before the first page says
@@ -169,6 +172,8 @@ private:
   };
 
   [[nodiscard]] time_point patient_until(const teller& s) const;
+  [[nodiscard]] time_point again_at(const teller& s) const;
+  static void ask_again(teller& s, join_orders& out);
   void ask_on(teller& s, time_point now, join_orders& out);
   void give_up(std::size_t source, const char* why, join_orders& out);
   void choose_giver(const std::vector<node_id>& linked, time_point now,

@@ -328,6 +328,51 @@ TEST_F(joining, leaves_a_giver_that_stops_in_the_middle) {
   EXPECT_TRUE(blamed.empty()); // it may have died
 }
 
+TEST_F(joining, asks_again_for_pages_that_a_busy_giver_dropped) {
+  for (std::size_t i = 0; i < 5; ++i)
+    knows(i, 300);
+  std::set<std::uint32_t> dropped;
+  lie = [&](const node_id& from, membership_message& m) {
+    if (const auto* p = std::get_if<page_message>(&m);
+        p && from == id(0) && p->first >= 96 && dropped.insert(p->first).second)
+      m = unknown_message{};
+  };
+  begin(0);
+  run(6s);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(dropped.size(), 7U);
+  EXPECT_EQ(done->giver, id(0));
+  EXPECT_EQ(taken.size(), 300U);
+  EXPECT_TRUE(blamed.empty());
+}
+
+TEST_F(joining, blames_no_giver_that_answers_what_it_was_asked_twice) {
+  for (std::size_t i = 0; i < 5; ++i)
+    knows(i, 300);
+  std::map<std::uint32_t, membership_message> late;
+  std::size_t both = 0;
+  lie = [&](const node_id& from, membership_message& m) {
+    const auto* p = std::get_if<page_message>(&m);
+    if (p == nullptr || from != id(0) || p->first < 96)
+      return;
+    const auto first = p->first;
+    if (late.count(first) == 0) {
+      late.emplace(first, m);
+      m = unknown_message{};
+    } else {
+      tell(id(0), late.at(first));
+      ++both;
+    }
+  };
+  begin(0);
+  run(6s);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(both, 7U);
+  EXPECT_EQ(done->giver, id(0));
+  EXPECT_EQ(taken.size(), 300U);
+  EXPECT_TRUE(blamed.empty());
+}
+
 TEST_F(joining, leaves_a_giver_whose_link_ends) {
   for (std::size_t i = 0; i < 5; ++i)
     knows(i, 300);
