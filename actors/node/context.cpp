@@ -231,6 +231,8 @@ void node_context::broadcast(net::channel c, const_bytes payload) {
 void node_context::answer_to(const node_id& router_of, std::uint64_t call,
                              reply r) {
   counters.requests_refused += r.status == reply_status::overloaded ? 1 : 0;
+  if (far != nullptr)
+    far->call_ended(router_of, link_waits::caller::there, call);
   reply_frame f{call, std::move(r)};
   if (router_of == self()) {
     caf::anon_send(router, reply_in{router_of, std::move(f)});

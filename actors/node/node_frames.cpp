@@ -57,6 +57,8 @@ void node_shell::on_frames(const net::link_info& info,
       }
       const auto group = in.frame.group;
       const auto call = in.frame.call;
+      reach_->call_began(info.node, link_waits::caller::there, call,
+                         in.frame.deadline_left);
       if (ctx_.tell_replica(group, std::move(in)))
         break;
       reply none;

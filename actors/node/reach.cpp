@@ -71,13 +71,26 @@ void reach::heard(const node_id& node) {
     static_cast<void>(waits_.used(node, ctx_.loop.now()));
 }
 
+void reach::call_began(const node_id& node, link_waits::caller whose,
+                       std::uint64_t call, duration left) {
+  if (ctx_.full_mesh() || node == ctx_.self())
+    return;
+  waits_.call_began(node, whose, call, ctx_.loop.now() + left);
+  arm();
+}
+
+void reach::call_ended(const node_id& node, link_waits::caller whose,
+                       std::uint64_t call) {
+  waits_.call_ended(node, whose, call);
+}
+
 bool reach::make_room(const node_id& instead_of) {
   std::size_t count = waits_.nodes();
   for (const auto& l : ctx_.links->links())
     count += l.role == link_role::peer ? 1 : 0;
   if (count < links_max)
     return true;
-  for (const auto& node : waits_.idlest())
+  for (const auto& node : waits_.idlest(ctx_.loop.now()))
     if (node != instead_of && ctx_.is_linked(node) && wiring_.release(node)) {
       waits_.forget(node);
       return true;
@@ -132,13 +145,17 @@ void reach::give_up(const node_id& node) {
 void reach::on_time() {
   for (const auto& node : waits_.late(ctx_.loop.now()))
     give_up(node);
+  for (const auto& node : waits_.held(ctx_.loop.now()))
+    if (ctx_.is_linked(node))
+      wiring_.use(node);
   ask_due();
   wait_over();
   arm();
 }
 
 void reach::arm() {
-  auto due = std::min(waits_.deadline(), questions_.deadline());
+  auto due =
+      std::min({waits_.deadline(), waits_.held_due(), questions_.deadline()});
   for (const auto& g : gatherings_)
     due = std::min(due, g.until);
   if (due >= due_)

@@ -37,6 +37,12 @@ public:
   /// A frame went to it, or came from it.
   void used(const node_id& node, net::channel c);
   void heard(const node_id& node);
+  /// A call of this node's at that one, or of that one's here: the link stays
+  /// until it is answered, at most for `left`.
+  void call_began(const node_id& node, link_waits::caller whose,
+                  std::uint64_t call, duration left);
+  void call_ended(const node_id& node, link_waits::caller whose,
+                  std::uint64_t call);
 
   void on_link_up(const node_id& node);
   void on_link_down(const node_id& node, net::link_end why);

@@ -1,6 +1,7 @@
 #include "actors/node/router.hpp"
 
 #include "actors/loop/coordinator.hpp"
+#include "actors/node/reach.hpp"
 
 #include <caf/all.hpp>
 
@@ -118,8 +119,12 @@ void router_actor_state::carry(router_send& e) {
   } else {
     bytes b;
     encode(e.frame, b);
-    if (ctx->send(e.to, net::channel::request, b))
+    if (ctx->send(e.to, net::channel::request, b)) {
+      if (ctx->far != nullptr)
+        ctx->far->call_began(e.to, link_waits::caller::here, call,
+                             e.frame.deadline_left);
       return;
+    }
   }
   core->on_reply(e.to, reply_frame{call, std::move(none)}, ctx->loop.now(),
                  effects);
@@ -176,6 +181,9 @@ caf::behavior router_actor(caf::stateful_actor<router_actor_state>* self,
   return {
       [&s](call_in& m) { s.take(m); },
       [&s](reply_in& m) {
+        if (s.ctx->far != nullptr)
+          s.ctx->far->call_ended(m.from, link_waits::caller::here,
+                                 m.frame.call);
         s.input([&](auto& c, auto now, auto& out) {
           c.on_reply(m.from, std::move(m.frame), now, out);
         });

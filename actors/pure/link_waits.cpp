@@ -64,16 +64,62 @@ bool link_waits::used(const node_id& node, time_point now) {
   return true;
 }
 
-std::vector<node_id> link_waits::idlest() const {
+void link_waits::forget(const node_id& node) {
+  uses_.erase(node);
+  calls_.erase(node);
+}
+
+std::vector<node_id> link_waits::idlest(time_point now) {
+  drop_late(now);
   std::vector<std::pair<time_point, node_id>> all;
   for (const auto& [node, u] : uses_)
-    if (nodes_.count(node) == 0)
+    if (nodes_.count(node) == 0 && calls_.count(node) == 0)
       all.emplace_back(u.at, node);
   std::sort(all.begin(), all.end());
   std::vector<node_id> out;
   for (const auto& [at, node] : all)
     out.push_back(node);
   return out;
+}
+
+void link_waits::call_began(const node_id& node, caller whose,
+                            std::uint64_t call, time_point until) {
+  auto& c = calls_[node];
+  (whose == caller::here ? c.here : c.there).insert(call);
+  c.until = std::max(c.until, until);
+}
+
+void link_waits::call_ended(const node_id& node, caller whose,
+                            std::uint64_t call) {
+  const auto at = calls_.find(node);
+  if (at == calls_.end())
+    return;
+  auto& c = at->second;
+  (whose == caller::here ? c.here : c.there).erase(call);
+  if (c.here.empty() && c.there.empty())
+    calls_.erase(at);
+}
+
+/// Answers that never came are nobody's call any more.
+void link_waits::drop_late(time_point now) {
+  for (auto i = calls_.begin(); i != calls_.end();)
+    i = i->second.until < now ? calls_.erase(i) : std::next(i);
+}
+
+std::vector<node_id> link_waits::held(time_point now) {
+  std::vector<node_id> out;
+  if (now < held_due())
+    return out;
+  held_at_ = now;
+  drop_late(now);
+  for (const auto& [node, c] : calls_)
+    if (!c.here.empty())
+      out.push_back(node);
+  return out;
+}
+
+time_point link_waits::held_due() const {
+  return calls_.empty() ? never : held_at_ + held_again;
 }
 
 } // namespace banyan

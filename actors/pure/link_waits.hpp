@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace banyan {
@@ -17,7 +18,8 @@ struct waiting_frame {
 
 /// What is to be sent to nodes whose link is only being made, bounded in bytes
 /// and time, and how long ago each link was of use: who needs room for another
-/// one gives up the idlest. Pure; one per node.
+/// one gives up the idlest. A link with a call under way is in use however long
+/// that takes. Pure; one per node.
 class link_waits {
 public:
   static constexpr std::size_t bytes_max = std::size_t{8} << 20;
@@ -41,10 +43,25 @@ public:
   /// Something went that way, or came from there. True: for the first time in a
   /// while, so that whoever keeps the link should hear of it.
   bool used(const node_id& node, time_point now);
-  void forget(const node_id& node) { uses_.erase(node); }
+  /// The link is gone, and with it the calls.
+  void forget(const node_id& node);
   /// Of those that were used: the idlest first, but nobody whom frames wait
-  /// for.
-  [[nodiscard]] std::vector<node_id> idlest() const;
+  /// for or who has a call.
+  [[nodiscard]] std::vector<node_id> idlest(time_point now);
+
+  /// Whose call it is.
+  enum class caller : std::uint8_t { here, there };
+  /// `node` has a call of this node's, or the other way round, until it is
+  /// answered; at most until its deadline.
+  void call_began(const node_id& node, caller whose, std::uint64_t call,
+                  time_point until);
+  void call_ended(const node_id& node, caller whose, std::uint64_t call);
+  /// Nodes that have calls of this one, once per `held_again`: their links are
+  /// to stay.
+  [[nodiscard]] std::vector<node_id> held(time_point now);
+  /// When `held` is to be called; never: nothing is under way.
+  [[nodiscard]] time_point held_due() const;
+  static constexpr duration held_again = std::chrono::seconds{10};
 
 private:
   struct waiting {
@@ -56,9 +73,17 @@ private:
     time_point at;
     time_point told;
   };
+  struct calls {
+    std::set<std::uint64_t> here, there;
+    time_point until; ///< the last of them
+  };
+  void drop_late(time_point now);
+
   std::map<node_id, waiting> nodes_;
   std::size_t bytes_ = 0;
   std::map<node_id, use> uses_;
+  std::map<node_id, calls> calls_;
+  time_point held_at_ = time_point::min();
 };
 
 } // namespace banyan

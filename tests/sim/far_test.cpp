@@ -48,14 +48,17 @@ public:
     return w.at(n).up() && context(n).replicas.empty();
   }
 
-  void deploy(std::size_t by, const std::string& name, bool stateless = false) {
+  void deploy(std::size_t by, const std::string& name, bool stateless = false,
+              std::uint32_t replicas = 3) {
     actors::deploy_in d;
     d.spec.name = name;
     d.spec.module = stateless ? "hello" : "counter";
     d.spec.shards = stateless ? 1 : 3;
+    d.spec.replicas = replicas;
     d.spec.kind = stateless ? app_kind::stateless : app_kind::durable;
     d.spec.replace_after = 2s;
     d.spec.isolation = app_isolation::none;
+    d.spec.turn_time_max = turn_time_most;
     bool done = false;
     d.done = [&](const actors::deploy_answer& a) {
       done = true;
@@ -75,11 +78,11 @@ public:
     return true;
   }
   /// One command, whose answer counts.
-  reply call(std::size_t by, call_request r) {
+  reply call(std::size_t by, call_request r, duration limit = 20s) {
     std::optional<reply> got;
     w.at(by).peer().call(std::move(r),
                          [&](const reply& a, std::uint32_t) { got = a; });
-    EXPECT_TRUE(w.run_until([&] { return got.has_value(); }, 20s));
+    EXPECT_TRUE(w.run_until([&] { return got.has_value(); }, limit));
     return got.value_or(reply{});
   }
   void add(std::size_t by, const std::string& app, int key) {
@@ -200,6 +203,42 @@ TEST(far_mesh, documents_and_what_becomes_of_them_reach_everybody) {
     const auto a = d.call(n, std::move(r));
     EXPECT_EQ(a.status, reply_status::ok) << "machine " << n << a.message;
   }
+  EXPECT_TRUE(d.w.problems.empty());
+}
+
+TEST(far_mesh, a_call_that_takes_minutes_keeps_its_link) {
+  far_world d{505, 24};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 24));
+  ASSERT_NO_FATAL_FAILURE(d.deploy(11, "door", true, 1));
+  d.w.run_for(70s);
+  const auto app = d.context(0).known.find_app("door")->id;
+  std::size_t at = 0;
+  while (d.context(at).instances.count(app) == 0)
+    ASSERT_LT(++at, 24U);
+  std::size_t by = 0; // has no link to it
+  while (by == at || d.context(by).is_linked(d.w.at(at).id()))
+    ASSERT_LT(++by, 24U);
+  const auto ask = [&](duration deadline) {
+    call_request r;
+    r.app = "door";
+    r.command = "greet";
+    r.kind = request_kind::query;
+    r.deadline = deadline;
+    writer{r.argument}.map(1).text("name").text("you");
+    return d.call(by, std::move(r), 3min);
+  };
+  ASSERT_EQ(ask(10s).status, reply_status::ok);
+  const auto& routes = *d.context(by).routes;
+  const auto repeated = routes.retries();
+  d.w.at(at).host_delays(150s, 150s + 1ms);
+  const auto before = d.w.now();
+  const auto slow = ask(4min);
+  EXPECT_EQ(slow.status, reply_status::ok) << slow.message;
+  EXPECT_GE(d.w.now() - before, 150s);
+  EXPECT_EQ(routes.retries(), repeated); // it ran once
+  EXPECT_TRUE(d.context(by).is_linked(d.w.at(at).id()));
+  d.w.run_for(70s); // and not for longer
+  EXPECT_FALSE(d.context(by).is_linked(d.w.at(at).id()));
   EXPECT_TRUE(d.w.problems.empty());
 }
 

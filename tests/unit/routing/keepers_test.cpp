@@ -139,13 +139,48 @@ TEST(link_waits, names_the_idlest_and_says_use_now_and_then) {
   EXPECT_TRUE(w.used(node(1), now));
   EXPECT_TRUE(w.used(node(2), now + 1s));
   EXPECT_FALSE(w.used(node(1), now + 2s)); // it was told 2 s ago
-  EXPECT_EQ(w.idlest(), (std::vector<node_id>{node(2), node(1)}));
+  EXPECT_EQ(w.idlest(now), (std::vector<node_id>{node(2), node(1)}));
   EXPECT_TRUE(w.put(node(2), net::channel::group, bytes{1}, now));
-  EXPECT_EQ(w.idlest(), std::vector<node_id>{node(1)}); // 2 is awaited
+  EXPECT_EQ(w.idlest(now), std::vector<node_id>{node(1)}); // 2 is awaited
   EXPECT_TRUE(w.used(node(1), now + 6s));
   for (std::uint32_t n = 10; n < 10 + 2 * link_waits::uses_max; ++n)
     w.used(node(n), now + 7s);
-  EXPECT_EQ(w.idlest().size(), link_waits::uses_max);
+  EXPECT_EQ(w.idlest(now).size(), link_waits::uses_max);
+}
+
+TEST(link_waits, holds_the_links_of_calls_that_are_under_way) {
+  link_waits w;
+  using whose = link_waits::caller;
+  time_point now{1h};
+  w.used(node(1), now);
+  w.used(node(2), now);
+  w.used(node(3), now + 1ms);
+  EXPECT_EQ(w.held_due(), never);
+  w.call_began(node(1), whose::here, 7, now + 1min);
+  w.call_began(node(1), whose::here, 8, now + 2min);
+  w.call_began(node(2), whose::there, 7, now + 2min);
+  // Neither is idle; the caller keeps the link.
+  EXPECT_EQ(w.idlest(now), std::vector<node_id>{node(3)});
+  EXPECT_LE(w.held_due(), now);
+  EXPECT_EQ(w.held(now), std::vector<node_id>{node(1)});
+  EXPECT_TRUE(w.held(now).empty()); // not all the time
+  EXPECT_EQ(w.held_due(), now + link_waits::held_again);
+  now += 90s;
+  w.call_ended(node(1), whose::here, 7);
+  w.call_ended(node(1), whose::there, 8); // another's
+  EXPECT_EQ(w.held(now), std::vector<node_id>{node(1)});
+  w.call_ended(node(1), whose::here, 8);
+  w.call_ended(node(1), whose::here, 8);
+  now += 20s;
+  EXPECT_TRUE(w.held(now).empty());
+  EXPECT_EQ(w.idlest(now), (std::vector<node_id>{node(1), node(3)}));
+  // One that nobody answered ends with its time.
+  now += 11s;
+  EXPECT_EQ(w.idlest(now).size(), 3U);
+  EXPECT_EQ(w.held_due(), never);
+  w.call_began(node(2), whose::here, 9, now + 1min);
+  w.forget(node(2)); // its link broke
+  EXPECT_EQ(w.held_due(), never);
 }
 
 TEST(view_questions, listens_for_what_another_keeper_knows_better) {
