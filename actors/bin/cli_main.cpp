@@ -314,7 +314,9 @@ private:
     c->add_flag("--calm", a_.sim.calm, "nothing happens");
     c->add_option("--csv", a_.sim.csv, "write a line per virtual second here");
     c->add_flag("--strict", a_.sim.strict, "fail when a goal is missed");
-    c->add_option("--story", a_.sim.story, "play one with a plot of its own");
+    c->add_option(
+        "--story", a_.sim.story,
+        "one with a plot of its own: uptime, swim, lifeguard or rapid");
     c->add_option("--days", a_.sim.days, "of the story `uptime` (30)")
         ->check(CLI::Range(1, 365));
   }

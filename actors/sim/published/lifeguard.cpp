@@ -9,6 +9,9 @@ constexpr auto warm_up = 10s;
 constexpr std::size_t slow_counts[] = {1, 4, 8, 16, 32};
 constexpr duration blocked_for[] = {256ms, 1s, 4s, 16s};
 constexpr duration open_for[] = {16ms, 256ms, 4s};
+/// Promised: while at most one in so many is slow, the healthy have no healthy
+/// node dead.
+constexpr std::size_t few_of = 16;
 constexpr double overload = 10'000; ///< 100 ms for each frame
 
 /// Of several runs.
@@ -114,7 +117,7 @@ story_outcome play_lifeguard(const story_request& request,
   auto loaded = empty_table("Overloaded: 100 ms of processor for each frame, "
                             "60 s without a break",
                             "slow");
-  sum all;
+  sum all, few;
   std::vector<sum> times(std::size(blocked_for) * std::size(open_for));
   for (const auto c : slow_counts) {
     sum one;
@@ -128,6 +131,8 @@ story_outcome play_lifeguard(const story_request& request,
       one.add(run);
       times[d].add(run);
       all.add(run);
+      if (c * few_of <= run.how.nodes)
+        few.add(run);
     }
     add_row(by_count, std::to_string(c), one);
   }
@@ -137,7 +142,6 @@ story_outcome play_lifeguard(const story_request& request,
             shown(to_ms(blocked_for[d / std::size(open_for)])) + "/"
                 + shown(to_ms(open_for[d % std::size(open_for)])) + " ms",
             times[d]);
-  sum heavy;
   for (const auto c : slow_counts) {
     if (!out.held)
       break;
@@ -148,7 +152,8 @@ story_outcome play_lifeguard(const story_request& request,
     out.held = !run.stopped;
     sum one;
     one.add(run);
-    heavy.add(run);
+    if (c * few_of <= run.how.nodes)
+      few.add(run);
     add_row(loaded, std::to_string(c), one);
   }
   by_count.notes = {
@@ -164,7 +169,7 @@ story_outcome play_lifeguard(const story_request& request,
       "100 times fewer than SWIM (section V). The absolute numbers of its "
       "tables are not at hand: no cell is given for them."};
   const std::vector<table> tables{by_count, by_time, loaded};
-  out.held = out.held && all.by_healthy + heavy.by_healthy == 0;
+  out.held = out.held && few.by_healthy == 0;
   out.text = request.json ? json_of(tables) : text_of(tables);
   return out;
 }

@@ -14,7 +14,6 @@ constexpr auto phase = 137ms;
 constexpr auto join_every = 5s;
 constexpr unsigned join_seconds = 175;
 constexpr unsigned join_looks = 95;
-constexpr std::size_t join_published = 12;
 
 /// A crash, until all know it; then the process starts again.
 class crash {
@@ -304,7 +303,8 @@ story_outcome play_swim(const story_request& request,
       out.held = false;
       break;
     }
-    out.held = out.held && joins.back().smallest > join_published;
+    out.held = out.held && joins.back().largest == joins.back().nodes
+               && joins.back().smallest * 2 > joins.back().nodes;
   }
   std::vector<table> all{detection_table(rows), load_table(rows)};
   if (!joins.empty())

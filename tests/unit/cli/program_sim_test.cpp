@@ -42,7 +42,10 @@ TEST_F(ProgramSim, RefusesBadScenariosAsUsage) {
   EXPECT_EQ(banyan({"sim", "--at", "soon kill"}).code, 2);
   EXPECT_EQ(banyan({"sim", "--length", "long"}).code, 2);
   EXPECT_EQ(banyan({"sim", "--loss", "100"}).code, 2);
-  EXPECT_EQ(banyan({"sim", "--story", "nobody's"}).code, 2);
+  const auto story = banyan({"sim", "--story", "nobody's"});
+  EXPECT_EQ(story.code, 2);
+  EXPECT_TRUE(contains(story.err, "uptime, swim, lifeguard, rapid"))
+      << story.err;
   EXPECT_EQ(
       banyan({"sim", "--nodes", "5", "--calm", "--csv", "/no/where"}).code, 2);
 }
