@@ -20,6 +20,7 @@ enum class put_outcome : std::uint8_t {
   unsponsored, ///< No admission by a member known here.
   rationed,    ///< Its sponsor has let in too many of late; later, perhaps.
   full,        ///< `members_max`.
+  awaited,     ///< Kept by the owner of the book until it is proved.
 };
 
 enum class report_outcome : std::uint8_t {
@@ -80,6 +81,8 @@ public:
   /// each. For an empty book.
   void put_settled(const settled_members& all);
   report_outcome put(const report& r);
+  /// Takes one from the sponsor's ration of new members, if there is one left.
+  bool admit(const node_id& sponsor, time_point now);
 
   /// Counts the reports again, all or those that something touched, and appends
   /// whose state is another now.
@@ -164,7 +167,6 @@ private:
   /// Which of these places accuse the subject: a bit each.
   [[nodiscard]] std::uint8_t accusing(const rings::numbers_of_all& places,
                                       index subject) const;
-  bool admit(const node_id& sponsor, time_point now);
   void store(member_document&& document);
   void prune(index i);
   void keep_report(index observer, index subject, shared_report r);

@@ -188,7 +188,10 @@ void membership::state::on_digest(const node_id& from, peer& p,
     named.insert(e.node);
     const auto* held = book_.find(e.node);
     if (held == nullptr) {
-      want.records.push_back(e.node);
+      if (!is_named(from, e, now, out))
+        continue;
+      if (!is_member(e.node))
+        want.records.push_back(e.node);
       want.observers.push_back(e.node);
       continue;
     }

@@ -96,6 +96,10 @@ void membership::state::message(const node_id& from,
       on_ranges(from, *p, *ranges, out);
   } else if (joining_frame(from, message, now, out)) {
     return;
+  } else if (const auto* vouches = std::get_if<vouch_message>(&message)) {
+    on_vouchers(from, *vouches, now, out);
+  } else if (const auto* names = std::get_if<name_message>(&message)) {
+    on_names(from, *p, *names, now, out);
   } else if (const auto* digest = std::get_if<digest_message>(&message)) {
     if (digest->first == digest->last || may_digest(*p, now))
       on_digest(from, *p, *digest, now, out);
@@ -261,20 +265,19 @@ put_outcome membership::state::take_record(const node_id& from,
   }
   const auto* held = book_.find(node);
   const auto before = held ? held->record() : member_record{};
-  const auto outcome = book_.put(d, now,
-                                 held == nullptr && from != self_
-                                     && join_.second_names(from, node, now));
+  const bool believed =
+      held == nullptr && from != self_ && join_.second_names(from, node, now);
+  const auto outcome = held != nullptr || believed || is_linked(node)
+                           ? book_.put(d, now, believed)
+                           : let_wait(from, d, now, out);
   switch (outcome) {
   case put_outcome::added:
   case put_outcome::replaced: {
     ++counters_.records_new;
     count_dirty_ = true;
     members_dirty_ = true;
-    waiting_.erase(node);
     if (outcome == put_outcome::added) {
-      pages_.added(node);
-      join_.counts(node, now);
-      note_member(node, now, out);
+      came_in(node, now, out);
     } else {
       if (auto* p = links_all() ? &peer_of(node) : find_peer(node))
         renewed(node, *p, before, d.record, now, out);
@@ -286,6 +289,8 @@ put_outcome membership::state::take_record(const node_id& from,
       retry_waiting(now, out);
     break;
   }
+  case put_outcome::awaited: // let_wait has done it all
+    break;
   case put_outcome::known:
   case put_outcome::older:
     ++counters_.records_known;
@@ -354,9 +359,14 @@ void membership::state::on_news(const node_id& from, const news_message& m,
   for (const auto& r : m.reports) {
     if (r.observer == self_)
       continue;
+    if (!said_.allows(r.observer, now)) {
+      ++counters_.reports_rationed;
+      continue;
+    }
     const bool over = proved_dead(r.subject);
     switch (book_.put(r)) {
     case report_outcome::stored:
+      said_.taken(r.observer);
       ++counters_.reports_new;
       count_dirty_ = true;
       if (!over)
@@ -427,7 +437,7 @@ void membership::state::pass_on(const node_id& author, const node_id& from,
 }
 
 void membership::state::flood_record(const node_id& node, const node_id& from) {
-  const auto& record = book_.find(node)->record();
+  const auto& record = document_of(node)->record;
   pass_on(node, from, wired_full_ || node == self_ || from == self_,
           item_of(node, node, record.incarnation.value() * 31 + record.number),
           [&](peer& p) { p.news_records.insert(node); });
@@ -439,6 +449,12 @@ void membership::state::flood_report(const report& r, const node_id& from) {
           [&](peer& p) { p.news_reports.emplace(r.observer, r.subject); });
 }
 
+void membership::state::flood_voucher(const report& r, const node_id& from) {
+  pass_on(r.observer, from, wired_full_ || r.observer == self_,
+          item_of(r.observer, r.subject, r.number),
+          [&](peer& p) { p.news_vouchers.emplace(r.observer, r.subject); });
+}
+
 /// One frame of what waits for a peer; the rest goes with the next.
 void membership::state::send_news(const node_id& to, peer& p, time_point now,
                                   membership_effects& out) {
@@ -447,12 +463,12 @@ void membership::state::send_news(const node_id& to, peer& p, time_point now,
   std::size_t size = 0;
   while (!p.news_records.empty() && m.records.size() < news_records_max) {
     const auto first = p.news_records.begin();
-    if (const auto* held = book_.find(*first)) {
-      const auto more = held->document().body.size() + record_overhead;
+    if (const auto* held = document_of(*first)) {
+      const auto more = held->body.size() + record_overhead;
       if (size > 0 && size + more > cfg_.frame_bytes_max)
         break;
       size += more;
-      m.records.push_back(held->document());
+      m.records.push_back(*held);
     }
     p.news_records.erase(first);
   }
@@ -469,6 +485,8 @@ void membership::state::send_news(const node_id& to, peer& p, time_point now,
   }
   if (!m.records.empty() || !m.reports.empty())
     send(to, m, out);
+  if (!p.news_vouchers.empty())
+    send_vouchers(to, p, out);
 }
 
 /// Only where the asker itself is seen, or where its record says it is (who

@@ -141,6 +141,8 @@ void membership::state::take_joined(member_document&& d, time_point now,
   count_dirty_ = true;
   members_dirty_ = true;
   waiting_.erase(node);
+  if (newcomers_.find(node) != nullptr)
+    newcomers_.came_in(node, now);
   pages_.added(node);
   if (auto* p = find_peer(node); p != nullptr && p->link)
     note_member(node, now, out);

@@ -54,7 +54,7 @@ membership::state::state(membership_config config, random_source& random,
     : cfg_{std::move(config)}, random_{random}, self_{cfg_.key.id()},
       started_{now}, book_{self_, cfg_.mesh, cfg_}, health_{cfg_.liveness},
       join_{self_, cfg_.mesh, *cfg_.verify, random_, join_limits(cfg_)},
-      pages_{page_giver::limits{}} {
+      pages_{page_giver::limits{}}, said_{self_} {
   own_.node = self_;
   own_.boot = cfg_.boot;
   own_.region = cfg_.region;
@@ -396,6 +396,7 @@ void membership::state::tick(time_point now, membership_effects& out) {
     look_at_ranges();
     if (!linked.empty())
       send_summary(linked[random_.below(linked.size())], out);
+    tend_newcomers(now, out);
     revisit(now, out);
     seek(now, out);
     look_after_reach(now, out);
@@ -427,8 +428,7 @@ void membership::state::finish(time_point now, membership_effects& out) {
   }
   if (running()) {
     for (auto& [node, p] : peers_)
-      if (p.link && (!p.news_records.empty() || !p.news_reports.empty())
-          && p.news_sent + flood_interval() <= now)
+      if (p.link && p.has_news() && p.news_sent + flood_interval() <= now)
         send_news(node, p, now, out);
     persist(now, out);
   }
@@ -445,7 +445,7 @@ time_point membership::state::next_due() const {
   if (!cloned_told_)
     due = std::min(due, rolled_back_at_);
   for (const auto& [node, p] : peers_)
-    if (p.link && (!p.news_records.empty() || !p.news_reports.empty()))
+    if (p.link && p.has_news())
       due = std::min(due, p.news_sent + flood_interval());
   due = std::min(due, persist_due());
   return due;

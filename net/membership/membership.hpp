@@ -266,6 +266,8 @@ struct membership_counters {
   std::uint64_t records_new = 0, records_known = 0;
   std::uint64_t reports_new = 0, reports_known = 0;
   std::uint64_t reports_unplaced = 0; ///< by or about nobody known
+  std::uint64_t reports_rationed = 0; ///< more by one observer than is taken
+  std::uint64_t newcomers_waiting = 0, newcomers_dropped = 0; ///< unproved
   std::uint64_t admissions_rationed = 0, admissions_waiting = 0;
   std::uint64_t refutations = 0;
   std::uint64_t digests = 0; ///< exchanged because views differed

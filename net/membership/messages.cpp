@@ -125,6 +125,15 @@ struct packer {
     else
       w.nil();
   }
+  void operator()(const vouch_message& m) const {
+    w.array(2).uint(m.kind).array(m.vouchers.size());
+    for (const auto& x : m.vouchers)
+      x.encode(w);
+  }
+  void operator()(const name_message& m) const {
+    w.array(3).uint(m.kind).boolean(m.asks);
+    put(w, m.nodes);
+  }
 };
 
 /// Reads what follows the kind; the counts are those of `packer`.
@@ -236,6 +245,17 @@ struct unpacker {
       r.nil();
     else
       take(r, m.hashes.emplace());
+  }
+  void operator()(vouch_message& m) {
+    taken = 2;
+    for (auto n = r.array(vouchers_max); n > 0 && r.ok(); --n)
+      if (!report::decode(r, m.vouchers.emplace_back()))
+        return;
+  }
+  void operator()(name_message& m) {
+    taken = 3;
+    m.asks = r.boolean();
+    m.nodes = take_ids(r, want_ids_max);
   }
 };
 

@@ -18,6 +18,7 @@ inline constexpr std::size_t news_records_max = 256;
 inline constexpr std::size_t news_reports_max = 1024;
 inline constexpr std::size_t digest_entries_max = 1024;
 inline constexpr std::size_t want_ids_max = 1024;
+inline constexpr std::size_t vouchers_max = 256;
 inline constexpr std::size_t heard_max = 4096;
 inline constexpr std::size_t page_records_max = 32; ///< all but the last
 inline constexpr std::size_t page_reports_max = 128;
@@ -132,6 +133,21 @@ struct roll_message {
   std::optional<range_hashes> hashes;
 };
 /// @}
+/// @name How a newcomer is proved (newcomers.hpp)
+/// @{
+/// Those who would observe newcomers on the rings, and have met them, say so:
+/// reports that don't accuse, with the number 0, which no other report has.
+struct vouch_message {
+  static constexpr std::uint64_t kind = 15;
+  std::vector<report> vouchers;
+};
+/// Asks which of these the receiver has as members; or names those.
+struct name_message {
+  static constexpr std::uint64_t kind = 16;
+  bool asks = false;
+  std::vector<node_id> nodes;
+};
+/// @}
 /// A kind of a newer version.
 struct unknown_message {};
 
@@ -140,7 +156,7 @@ using membership_message =
                  digest_message, want_message, own_record_message,
                  verdict_message, dial_back_message, dial_back_result_message,
                  root_message, ranges_message, page_wanted_message,
-                 page_message, roll_message>;
+                 page_message, roll_message, vouch_message, name_message>;
 
 /// One beat. Small: 20 of them per second and peer.
 struct beat_message {

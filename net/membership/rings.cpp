@@ -44,24 +44,36 @@ void ring_order::number_places() const {
     ranks_[by_id_[at]] = static_cast<std::uint32_t>(at);
 }
 
+std::size_t ring_order::first_from(std::size_t ring, std::uint32_t key,
+                                   const node_id& node) const {
+  const auto& r = rings_[ring];
+  const auto at = std::lower_bound(
+      r.begin(), r.end(), key,
+      [&](const place& a, std::uint32_t k) { return before(a, k, node); });
+  return std::size_t(at - r.begin());
+}
+
+ring_order::places ring_order::places_by_hash(const node_id& node) const {
+  const auto h = hash_of({context(), mesh_.view(), node.view()});
+  places keys{};
+  for (std::size_t ring = 0; ring < ring_count; ++ring)
+    for (std::size_t b = 0; b < 4; ++b)
+      keys[ring] = keys[ring] << 8U | h.array()[4 * ring + b];
+  return keys;
+}
+
 ring_order::index ring_order::add(const node_id& node) {
   const auto i = static_cast<index>(nodes_.size());
   const auto [at, fresh] = numbers_.try_emplace(node, i);
   if (!fresh)
     return at->second;
-  const auto h = hash_of({context(), mesh_.view(), node.view()});
-  auto& keys = keys_.emplace_back();
-  for (std::size_t ring = 0; ring < ring_count; ++ring)
-    for (std::size_t b = 0; b < 4; ++b)
-      keys[ring] = keys[ring] << 8U | h.array()[4 * ring + b];
+  const auto keys = places_by_hash(node);
   for (std::size_t ring = 0; ring < ring_count; ++ring) {
     auto& r = rings_[ring];
-    const auto where = std::lower_bound(r.begin(), r.end(), keys[ring],
-                                        [&](const place& a, std::uint32_t key) {
-                                          return before(a, key, node);
-                                        });
-    r.insert(where, {keys[ring], i});
+    const auto where = first_from(ring, keys[ring], node);
+    r.insert(r.begin() + std::ptrdiff_t(where), {keys[ring], i});
   }
+  keys_.push_back(keys);
   by_id_.insert(by_id_.begin() + std::ptrdiff_t(position(node)), i);
   nodes_.push_back(node);
   asked_ = 0;
@@ -142,6 +154,17 @@ rings::of_all rings::subjects(const node_id& node) const {
 rings::of_all rings::observers(const node_id& node) const {
   const auto i = order_->find(node);
   return i ? named(observers(*i)) : of_all{};
+}
+
+rings::of_all rings::would_observe(const node_id& node) const {
+  const auto keys = order_->places_by_hash(node);
+  const auto on = [this](index n) { return has(n); };
+  of_all out;
+  for (std::size_t ring = 0; ring < ring_count; ++ring) {
+    const auto who = order_->prev(ring, keys[ring], node, on);
+    out[ring] = who ? order_->node(*who) : node;
+  }
+  return out;
 }
 
 unsigned rings::places(const node_id& observer, const node_id& subject) const {

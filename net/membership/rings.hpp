@@ -43,6 +43,24 @@ public:
   }
   /// @}
 
+  /// Where it is on each ring, whether it was met or not.
+  using places = std::array<std::uint32_t, ring_count>;
+  [[nodiscard]] places places_by_hash(const node_id& node) const;
+  /// The last before such a place for which `on(index)` holds, round the ring;
+  /// not `node` itself.
+  template <class On>
+  [[nodiscard]] std::optional<index> prev(std::size_t ring, std::uint32_t key,
+                                          const node_id& node, On on) const {
+    const auto& r = rings_[ring];
+    auto at = first_from(ring, key, node);
+    for (std::size_t n = r.size(); n > 0; --n) {
+      at = at == 0 ? r.size() - 1 : at - 1;
+      if (on(r[at].who) && nodes_[r[at].who] != node)
+        return r[at].who;
+    }
+    return std::nullopt;
+  }
+
   /// The first behind `from` for which `on(index)` holds, round the ring;
   /// `from` itself last of all, and none if it doesn't hold for that either.
   template <class On>
@@ -85,6 +103,8 @@ private:
     }
   };
   [[nodiscard]] std::size_t place_of(std::size_t ring, index i) const;
+  [[nodiscard]] std::size_t first_from(std::size_t ring, std::uint32_t key,
+                                       const node_id& node) const;
   [[nodiscard]] bool before(const place& a, std::uint32_t key,
                             const node_id& node) const;
   [[nodiscard]] bool numbered() const noexcept {
@@ -94,7 +114,7 @@ private:
 
   mesh_id mesh_;
   std::vector<node_id> nodes_;
-  std::vector<std::array<std::uint32_t, ring_count>> keys_;
+  std::vector<places> keys_;
   std::unordered_map<node_id, index, first_bytes> numbers_;
   std::vector<index> by_id_;
   std::array<std::vector<place>, ring_count> rings_;
@@ -133,6 +153,9 @@ public:
   [[nodiscard]] of_all subjects(const node_id& node) const;  ///< successors
   [[nodiscard]] of_all observers(const node_id& node) const; ///< predecessors
   /// @}
+  /// Who would observe a node if it came to the rings; it need not have been
+  /// met, and isn't by this. By ring; itself where nobody else is there.
+  [[nodiscard]] of_all would_observe(const node_id& node) const;
   /// On how many rings `observer` observes `subject`; both are on them.
   [[nodiscard]] unsigned places(const node_id& observer,
                                 const node_id& subject) const;

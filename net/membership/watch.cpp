@@ -157,6 +157,8 @@ void membership::state::link_up(const link_info& link, time_point now,
   if (!running() || link.node == self_)
     return;
   auto& p = peer_of(link.node);
+  if (newcomers_.document(link.node))
+    take_in(link.node, now, out); // that proves it
   const auto* m = book_.find(link.node);
   const auto before =
       p.link ? p.link->boot : (m ? m->record().boot : link.boot);
@@ -196,6 +198,7 @@ void membership::state::link_up(const link_info& link, time_point now,
   mark_heard(link.node, p, now, out);
   watch(now, out); // the first beat
   send_summary(link.node, out);
+  vouch_for(link.node);
 }
 
 void membership::state::link_down(const link_info& link, link_end why,

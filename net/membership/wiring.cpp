@@ -134,6 +134,7 @@ void membership::state::rewire(time_point now, membership_effects& out) {
       want(node, out);
   take_back_unplaced();
   forget_strangers(out);
+  vouch_for_recent();
 }
 
 /// What this node said of those whom it doesn't observe any more counts for

@@ -30,7 +30,7 @@ public:
   void act(input& i) {
     const auto what = i.u8();
     const auto from = 1 + i.u8() % liars;
-    switch (what % (crowd_ > 0 ? 17 : 12)) {
+    switch (what % (crowd_ > 0 ? 19 : 12)) {
     case 0:
       frame(from, channel::membership, i.piece());
       break;
@@ -124,6 +124,21 @@ public:
       say(from, m);
       break;
     }
+    case 17: {
+      vouch_message m;
+      for (auto n = i.u8() % 4; n > 0; --n)
+        m.vouchers.push_back(told(i, i.u8() % 8 != 0));
+      say(from, m);
+      break;
+    }
+    case 18: {
+      name_message m;
+      m.asks = i.u8() % 2 == 0;
+      for (auto n = i.u8() % 8; n > 0; --n)
+        m.nodes.push_back(key_of(i.u8()).id());
+      say(from, m);
+      break;
+    }
     case 13: {
       ranges_message m;
       for (auto n = i.u8() % 8; n > 0; --n)
@@ -213,7 +228,7 @@ private:
     d.admitted = admission::make(key_of(i.u8()), mesh, key.id());
     return d;
   }
-  static report told(input& i) {
+  static report told(input& i, bool vouches = false) {
     const auto& key = key_of(1 + i.u8() % 12);
     report r;
     r.observer = key.id();
@@ -222,6 +237,10 @@ private:
     r.subject_incarnation = incarnation{number(i)};
     r.number = number(i);
     r.down = i.u8() % 4 != 0;
+    if (vouches) {
+      r.number = 0;
+      r.down = false;
+    }
     r.sign(key, mesh);
     return r;
   }

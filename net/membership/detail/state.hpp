@@ -3,7 +3,9 @@
 #include "net/membership/join.hpp"
 #include "net/membership/membership.hpp"
 #include "net/membership/messages.hpp"
+#include "net/membership/newcomers.hpp"
 #include "net/membership/pages.hpp"
+#include "net/membership/ration.hpp"
 
 #include <array>
 #include <map>
@@ -14,13 +16,14 @@ namespace banyan::net {
 /// Before any time that a clock shows, and far from overflow.
 inline constexpr time_point long_ago = time_point{} - 24h;
 
-/// The inside of `membership`, in nine files: calls.cpp has the calls from
+/// The inside of `membership`, in ten files: calls.cpp has the calls from
 /// outside, membership.cpp the node itself (incarnation, own record, clones),
 /// watch.cpp liveness, evidence and reports, gossip.cpp the frames and what is
 /// passed on, comparing.cpp how views are compared, wiring.cpp whom it keeps
 /// links with, and where news goes, joining.cpp how it gets to know a large
-/// mesh, keeping.cpp what is on disk of it, relays.cpp what is done where a
-/// node can't be dialled.
+/// mesh, proving.cpp how others' newcomers become members here, keeping.cpp
+/// what is on disk of it, relays.cpp what is done where a node can't be
+/// dialled.
 class membership::state {
 public:
   state(membership_config config, random_source& random, time_point now);
@@ -130,14 +133,20 @@ public:
 
     std::set<node_id> news_records;
     std::set<std::pair<node_id, node_id>> news_reports; ///< observer, subject
+    std::set<std::pair<node_id, node_id>> news_vouchers;
     time_point news_sent = long_ago;
+    [[nodiscard]] bool has_news() const {
+      return !news_records.empty() || !news_reports.empty()
+             || !news_vouchers.empty();
+    }
 
     shared_document applicant; ///< a hello that waits for a ration
     shared_document rival;     ///< another boot of the same node
     address rival_at;
     time_point told_at = long_ago; ///< a verdict
     time_point compared_since = long_ago;
-    unsigned compared = 0; ///< views, since then
+    unsigned compared = 0;                ///< views, since then
+    time_point names_asked_at = long_ago; ///< by it
     time_point digests_since = long_ago;
     unsigned digests = 0;              ///< of more than one member, since then
     time_point own_told_at = long_ago; ///< its own record of another boot
@@ -275,6 +284,7 @@ public:
   template <class Add>
   void pass_on(const node_id& author, const node_id& from, bool to_all,
                std::uint64_t item, Add add);
+  void flood_voucher(const report& r, const node_id& from);
   void send_news(const node_id& to, peer& p, time_point now,
                  membership_effects& out);
   void send_digest(const node_id& to, const node_id& first, const node_id& last,
@@ -305,6 +315,34 @@ public:
   void dial_for_now(const node_id& node, time_point now,
                     membership_effects& out);
   void seek(time_point now, membership_effects& out);
+
+  // proving.cpp
+  [[nodiscard]] bool is_linked(const node_id& node) const;
+  /// Of a member, or of one that waits.
+  [[nodiscard]] const member_document* document_of(const node_id& node) const;
+  put_outcome let_wait(const node_id& from, const member_document& d,
+                       time_point now, membership_effects& out);
+  void take_in(const node_id& node, time_point now, membership_effects& out);
+  bool take_in_if_proved(const node_id& node, time_point now,
+                         membership_effects& out);
+  /// It is in the book now.
+  void came_in(const node_id& node, time_point now, membership_effects& out);
+  /// True if its record is wanted.
+  bool is_named(const node_id& from, const digest_message::entry& e,
+                time_point now, membership_effects& out);
+  void on_vouchers(const node_id& from, const vouch_message& m, time_point now,
+                   membership_effects& out);
+  void on_names(const node_id& from, peer& p, const name_message& m,
+                time_point now, membership_effects& out);
+  void vouch_for(const node_id& node);
+  void vouch_for_recent();
+  void send_vouchers(const node_id& to, peer& p, membership_effects& out);
+  void dial_newcomer(const node_id& node, time_point now,
+                     membership_effects& out);
+  void drop_newcomers(membership_effects& out);
+  void tend_newcomers(time_point now, membership_effects& out);
+  [[nodiscard]] bool would_observe(const node_id& node) const;
+  [[nodiscard]] std::vector<node_id> linked_neighbours() const;
 
   // keeping.cpp
   void persist(time_point now, membership_effects& out);
@@ -368,6 +406,8 @@ public:
   /// @}
   std::uint64_t report_number_ = 0;
   std::map<node_id, member_document> waiting_; ///< for their sponsors
+  newcomers newcomers_{newcomers::limits{}};
+  report_ration said_;
   std::map<std::uint64_t, probe> probes_;
   std::uint64_t token_ = 0;
   std::uint64_t dial_back_token_ = 0; ///< asked of somebody; zero: nothing

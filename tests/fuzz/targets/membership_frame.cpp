@@ -95,7 +95,9 @@ std::vector<bytes> seeds() {
         membership_message{page_wanted_message{0, range_set{1, 0, 255}}},
         membership_message{page_message{0, 1, {own}, {down}}},
         membership_message{roll_message{80, {}}},
-        membership_message{roll_message{80, range_hashes{1, 0, ~0ULL}}}})
+        membership_message{roll_message{80, range_hashes{1, 0, ~0ULL}}},
+        membership_message{vouch_message{{down}}},
+        membership_message{name_message{true, {key.id(), other.id()}}}})
     out.push_back(encode(m));
   beat_message b;
   b.number = 4;

@@ -153,6 +153,8 @@ TEST_P(large_mesh, a_third_that_is_lost_takes_nobody_along_and_comes_back) {
   m.split(lost, false);
   const auto healed = m.run_until([&] { return m.agreed(); }, 120s, 100ms);
   ASSERT_TRUE(healed);
+  for (std::size_t i = 0; i < m.size(); ++i)
+    EXPECT_EQ(m.core(i).counters().reports_rationed, 0U) << i;
   std::printf("%zu nodes: healed after %.1f s\n", m.size(),
               to_ms(*healed) / 1000);
 }

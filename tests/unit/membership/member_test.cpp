@@ -346,6 +346,15 @@ TEST(foreign_input, forged_records_cost_the_sender_and_change_nothing) {
   EXPECT_EQ(m.core(0).counters().signatures_bad, 1U);
 }
 
+/// Machine 0 completes a handshake with somebody whom no machine runs.
+void meets(mesh& m, const node_id& stranger) {
+  link_info l;
+  l.id = link_id{~0ULL};
+  l.node = stranger;
+  l.up_since = m.now;
+  m.call(0, [&](auto& c, auto& out) { c.on_link_up(l, m.now, out); });
+}
+
 TEST(foreign_input, a_member_nobody_shook_hands_with_is_not_let_in) {
   mesh m{16};
   m.found(4);
@@ -363,7 +372,9 @@ TEST(foreign_input, a_member_nobody_shook_hands_with_is_not_let_in) {
   d.admitted = admission::make(stranger, m.mesh_name(), stranger.id());
   EXPECT_FALSE(offer()); // by itself
   d.admitted = admission::make(m[1].key, m.mesh_name(), stranger.id());
-  EXPECT_TRUE(offer());
+  EXPECT_FALSE(offer()); // one member's word
+  meets(m, stranger.id());
+  EXPECT_TRUE(m.core(0).find(stranger.id()));
 }
 
 TEST(foreign_input, a_member_whose_sponsor_comes_later_waits_for_it) {
@@ -391,7 +402,11 @@ TEST(foreign_input, a_member_whose_sponsor_comes_later_waits_for_it) {
   offer(document(stranger, sponsor));
   EXPECT_FALSE(m.core(0).find(stranger.id()));
   offer(document(sponsor, m[1].key));
+  EXPECT_FALSE(m.core(0).find(sponsor.id()));
+  meets(m, sponsor.id());
   EXPECT_TRUE(m.core(0).find(sponsor.id()));
+  EXPECT_FALSE(m.core(0).find(stranger.id()));
+  meets(m, stranger.id()); // it waited for its sponsor, then for this
   EXPECT_TRUE(m.core(0).find(stranger.id()));
 }
 

@@ -203,7 +203,10 @@ TEST_F(records, every_frame_comes_back_and_no_cut_one_does) {
       page_wanted_message{0, range_set{1, 255}},
       page_message{32, 70, {d}, {sample_report()}},
       roll_message{~0ULL, {}},
-      roll_message{7, range_hashes{1, ~0ULL}}};
+      roll_message{7, range_hashes{1, ~0ULL}},
+      vouch_message{{sample_report(), sample_report()}},
+      name_message{true, {key.id(), other.id()}},
+      name_message{false, {}}};
   for (const auto& m : all) {
     const auto b = encode(m);
     membership_message back;
