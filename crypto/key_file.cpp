@@ -1,5 +1,6 @@
 #include "crypto/key_file.hpp"
 
+#include "base/descriptor.hpp"
 #include "crypto/secret.hpp"
 #include "crypto/system_random.hpp"
 
@@ -14,23 +15,6 @@ namespace banyan::key_file {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// An open descriptor; -1 is none.
-class descriptor {
-public:
-  explicit descriptor(int fd) noexcept : fd_{fd} {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool ok() const noexcept { return fd_ >= 0; }
-
-private:
-  int fd_;
-};
 
 failure<key_file_error> io_error(const fs::path& file, const char* what) {
   const int code = errno;
@@ -52,7 +36,7 @@ bool write_all(int fd, const_bytes b) {
 
 bool sync_directory(const fs::path& dir) {
   const descriptor d{::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  return d.ok() && ::fsync(d.get()) == 0;
+  return d.valid() && ::fsync(d.get()) == 0;
 }
 
 } // namespace
@@ -60,7 +44,7 @@ bool sync_directory(const fs::path& dir) {
 result<bytes, key_file_error> read(const fs::path& file) {
   // O_NONBLOCK: a FIFO by that name must not hang the start
   const descriptor d{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (!d.ok()) {
+  if (!d.valid()) {
     if (errno == ENOENT)
       return failure{key_file_error{key_file_errc::missing,
                                     file.string() + ": no such file"}};
@@ -111,7 +95,7 @@ result<void, key_file_error> create(const fs::path& file, const_bytes content) {
                             + to_hex(random.array<8>()) + ".tmp");
   const descriptor d{
       ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-  if (!d.ok())
+  if (!d.valid())
     return io_error(file, "create it");
   if (!write_all(d.get(), content) || ::fchmod(d.get(), 0600) != 0
       || ::fsync(d.get()) != 0) {

@@ -1,6 +1,7 @@
 #include "store/measure.hpp"
 
 #include "base/bytes.hpp"
+#include "base/descriptor.hpp"
 #include "base/random.hpp"
 
 #include <fcntl.h>
@@ -56,21 +57,6 @@ result<std::uint64_t, store_error> system_free(const fs::path& dir) {
     return failure{fault(dir, errno)};
   return static_cast<std::uint64_t>(st.f_bavail) * st.f_frsize;
 }
-
-class open_file {
-public:
-  explicit open_file(int fd) : fd_{fd} {}
-  open_file(const open_file&) = delete;
-  open_file& operator=(const open_file&) = delete;
-  ~open_file() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
-private:
-  int fd_;
-};
 
 /// Without a name: a crash leaves nothing behind.
 int open_nameless(const fs::path& dir) {
@@ -214,7 +200,7 @@ result<disk_speed, store_error> measure_disk(const fs::path& dir,
             + " MiB are free, measuring takes " + std::to_string(room_min >> 20)
             + "; free some space on this disk, or name a directory on another "
               "one with --data"}};
-  const open_file file{open_nameless(dir)};
+  const descriptor file{open_nameless(dir)};
   if (file.get() < 0)
     return failure{fault(dir, errno)};
   measurement m{plan, file.get(),
@@ -225,7 +211,7 @@ result<disk_speed, store_error> measure_disk(const fs::path& dir,
 }
 
 bool has_peer(const fs::path& dir) {
-  const open_file lock{::open((dir / "LOCK").c_str(), O_RDONLY | O_CLOEXEC)};
+  const descriptor lock{::open((dir / "LOCK").c_str(), O_RDONLY | O_CLOEXEC)};
   if (lock.get() < 0)
     return false;
   if (::flock(lock.get(), LOCK_SH | LOCK_NB) == 0)

@@ -94,11 +94,6 @@ net_error tcp_error(int e, const net::address& at, const char* flag) {
 
 } // namespace
 
-void descriptor::close() noexcept {
-  if (fd_ >= 0)
-    ::close(std::exchange(fd_, -1));
-}
-
 std::string errno_text(int e) {
   return std::error_code{e, std::generic_category()}.message();
 }

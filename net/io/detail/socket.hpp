@@ -1,4 +1,5 @@
 #pragma once
+#include "base/descriptor.hpp"
 #include "base/result.hpp"
 #include "net/io/net_error.hpp"
 #include "net/link/address.hpp"
@@ -8,35 +9,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 /// The system calls of sockets, once. Every descriptor is non-blocking and
 /// close-on-exec from birth: an inherited socket would hide a peer's death.
 namespace banyan::io::detail {
 
-/// Owns a descriptor.
-class descriptor {
-public:
-  descriptor() = default;
-  explicit descriptor(int fd) noexcept : fd_{fd} {}
-  descriptor(descriptor&& o) noexcept : fd_{o.release()} {}
-  descriptor& operator=(descriptor&& o) noexcept {
-    if (this != &o) {
-      close();
-      fd_ = o.release();
-    }
-    return *this;
-  }
-  ~descriptor() { close(); }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-  void close() noexcept;
-
-private:
-  int fd_ = -1;
-};
+using banyan::descriptor;
 
 /// An address as the system takes it.
 struct endpoint {
