@@ -4,16 +4,7 @@
 
 #include <caf/all.hpp>
 
-#include <algorithm>
-
 namespace banyan::actors {
-namespace {
-
-/// Beyond what a turn of the app may take: for its way, and a queue there.
-constexpr duration on_its_way = 5s;
-
-} // namespace
-
 void sent_calls_state::carry_out() {
   while (!effects.empty()) {
     auto list = std::move(effects);
@@ -24,29 +15,23 @@ void sent_calls_state::carry_out() {
 }
 
 void sent_calls_state::carry(sent_call& e) {
-  const auto* app = ctx->known.find_app(e.app);
+  const auto* found = ctx->known.find_app(e.app);
   const auto spec = ctx->specs.find(e.app);
-  if (ctx->conflicts.count(e.app) != 0) { // until its owner removed one
-    reply later;
-    later.status = reply_status::conflict;
-    return core.on_reply(e.token, std::move(later), effects);
+  called_app app;
+  app.contested = ctx->conflicts.count(e.app) != 0;
+  if (found != nullptr && spec != ctx->specs.end()) {
+    app.is = found->id;
+    app.turn_time_max = spec->second.turn_time_max;
   }
-  if (app == nullptr || app->id != e.to || spec == ctx->specs.end()) {
-    reply gone;
-    gone.status = reply_status::not_found;
-    gone.message = "the app was removed";
-    return core.on_reply(e.token, std::move(gone), effects);
-  }
+  if (auto end = sent_calls::refusal(e, app))
+    return core.on_reply(e.token, std::move(*end), effects);
   call_in c;
   c.request.app = std::move(e.app);
   c.request.kind = request_kind::query;
   c.request.key = std::move(e.key);
   c.request.command = std::move(e.command);
   c.request.argument = std::move(e.argument);
-  // As many as go at once may be run one by one: who gave up sooner would have
-  // them run twice.
-  c.request.deadline = std::min<duration>(
-      1h, sent_calls::at_once_max * spec->second.turn_time_max + on_its_way);
+  c.request.deadline = sent_calls::patience(app);
   c.answer = [ctx = ctx, token = e.token](reply r, std::uint32_t) {
     caf::anon_send(ctx->sent_calls, sent_call_over{token, std::move(r)});
   };

@@ -9,6 +9,9 @@
 namespace banyan {
 namespace {
 
+/// Beyond what turns of the app may take: for its way, and a queue there.
+constexpr duration on_its_way = 5s;
+
 /// It says nothing of the message: another time it may be taken.
 bool passes(reply_status s) {
   switch (s) {
@@ -109,6 +112,24 @@ void sent_calls::on_reply(std::uint64_t token, reply r, effects& out) {
     settle(id, s, false, out);
   }
   start(id, s, out);
+}
+
+std::optional<reply> sent_calls::refusal(const sent_call& c,
+                                         const called_app& app) {
+  reply r;
+  if (app.contested) {
+    r.status = reply_status::conflict;
+    return r;
+  }
+  if (app.is == c.to)
+    return std::nullopt;
+  r.status = reply_status::not_found;
+  r.message = "the app was removed";
+  return r;
+}
+
+duration sent_calls::patience(const called_app& app) {
+  return std::min<duration>(1h, at_once_max * app.turn_time_max + on_its_way);
 }
 
 void sent_calls::forget(const group_id& sender) {

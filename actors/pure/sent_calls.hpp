@@ -1,8 +1,10 @@
 #pragma once
 #include "actors/pure/replica_wire.hpp"
+#include "base/time.hpp"
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 #include <variant>
@@ -19,6 +21,12 @@ struct sent_call {
   std::string key;
   std::string command;
   bytes argument;
+};
+/// What this node knows of the app that a call names.
+struct called_app {
+  bool contested = false;   ///< two apps bear the name
+  std::optional<app_id> is; ///< who bears it now; none: nobody
+  duration turn_time_max{}; ///< by its spec
 };
 /// For the group that sent, on this node: how far its messages are done with.
 struct sent_done {
@@ -63,6 +71,16 @@ public:
   void on_reply(std::uint64_t token, reply r, effects& out);
   /// The group has another leader, or leads anew: what it sent comes again.
   void forget(const group_id& sender);
+
+  /// How a call ends that isn't to be made; nothing: it is made. An app that
+  /// was removed, or whose name another one bears now, is an answer for good.
+  /// While two apps bear the name none is served: the message waits until their
+  /// owner removed one.
+  [[nodiscard]] static std::optional<reply> refusal(const sent_call& c,
+                                                    const called_app& app);
+  /// How long a call may take: those that go at once may be run one by one, and
+  /// who gave up sooner would have them run twice. At most an hour.
+  [[nodiscard]] static duration patience(const called_app& app);
 
   [[nodiscard]] std::size_t under_way() const { return calls_.size(); }
 

@@ -208,5 +208,51 @@ TEST_F(sent_calls, only_so_many_are_called_at_once) {
   EXPECT_EQ(calls.size(), banyan::sent_calls::at_once_max);
 }
 
+// [6] What is said for good is an answer, and the stream goes on.
+TEST_F(sent_calls, a_removed_app_is_an_answer_for_good) {
+  send({message(1, "x")});
+  ASSERT_EQ(calls.size(), 1U);
+  called_app app;
+  auto r = banyan::sent_calls::refusal(calls[0], app);
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->status, reply_status::not_found);
+  core.on_reply(calls[0].token, *r, out);
+  take();
+  EXPECT_EQ(done, 1U);
+  app.is = sender.app; // another one bears the name now
+  r = banyan::sent_calls::refusal(calls[0], app);
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->status, reply_status::not_found);
+  app.is = greeter.app;
+  EXPECT_FALSE(banyan::sent_calls::refusal(calls[0], app));
+}
+
+TEST_F(sent_calls, while_two_apps_bear_the_name_a_message_waits) {
+  send({message(1, "x")});
+  called_app app;
+  app.contested = true;
+  for (const auto& is : {std::optional{greeter.app}, std::optional<app_id>{}}) {
+    app.is = is; // whichever of them this node shows
+    const auto r = banyan::sent_calls::refusal(calls[0], app);
+    ASSERT_TRUE(r);
+    EXPECT_EQ(r->status, reply_status::conflict);
+  }
+  core.on_reply(calls[0].token, *banyan::sent_calls::refusal(calls[0], app),
+                out);
+  calls.clear();
+  take();
+  EXPECT_EQ(done, 0U);
+  send({message(1, "x")}); // its owner removed one
+  EXPECT_EQ(under_way(), (numbers{1}));
+}
+
+TEST_F(sent_calls, those_that_go_at_once_may_be_run_one_by_one) {
+  called_app app;
+  app.turn_time_max = 1s;
+  EXPECT_EQ(banyan::sent_calls::patience(app), 37s);
+  app.turn_time_max = 10min;
+  EXPECT_EQ(banyan::sent_calls::patience(app), 1h);
+}
+
 } // namespace
 } // namespace banyan::sent_calls_tests
