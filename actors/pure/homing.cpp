@@ -71,6 +71,47 @@ std::optional<homing_move> homeward(const homing_group& g,
   return best;
 }
 
+std::optional<std::vector<group_id>>
+calm_groups(bool left, const std::vector<led_group>& led) {
+  if (left)
+    return std::nullopt;
+  std::vector<group_id> calm;
+  for (const auto& g : led) {
+    if (!g.serving || !g.configured || g.changing
+        || std::find(g.hears.begin(), g.hears.end(), false) != g.hears.end())
+      return std::nullopt;
+    if (g.app_lives && !g.updating && !g.wished && g.learners == 0
+        && g.hears.size() == g.replicas)
+      calm.push_back(g.group);
+  }
+  return calm;
+}
+
+std::set<node_id> occupied(const homing_scene& s) {
+  auto out = s.catching_up;
+  for (const auto& [node, busy] : s.busy)
+    if (busy >= homing_busy_most)
+      out.insert(node);
+  for (const auto& [node, as] : s.standings)
+    if (as != standing::normal)
+      out.insert(node);
+  out.insert(s.held.begin(), s.held.end());
+  return out;
+}
+
+bool homing::goes_on(const homing_progress& p, time_point now) const {
+  if (!running_ || !p.led || hangs(now) || p.to_drained
+      || p.to_stands != standing::normal)
+    return false;
+  bool there = false;
+  for (const auto& [node, heard] : p.voters) {
+    if (!heard)
+      return false;
+    there |= node == running_->from;
+  }
+  return there;
+}
+
 void homing::see(const std::vector<seen_member>& members, time_point now) {
   look_at_ = now + options_.look_every;
   std::set<node_id> here;

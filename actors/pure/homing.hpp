@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/pure/placement.hpp"
+#include "actors/pure/uptime/policy.hpp"
 #include "base/time.hpp"
 #include "store/types.hpp"
 
@@ -8,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace banyan {
@@ -25,6 +27,8 @@ struct homing_options {
   duration unmoved = std::chrono::minutes{30};   ///< two moves of a group
   duration give_up = std::chrono::minutes{10};   ///< on a move that hangs
 };
+/// Who is busier takes nobody in: permille of a CPU.
+inline constexpr std::uint16_t homing_busy_most = 800;
 
 /// A group that this node leads, as homing is asked about it.
 struct homing_group {
@@ -34,6 +38,44 @@ struct homing_group {
   std::vector<node_id> voters;
   /// Of the voters: those that an operator put where they are.
   std::set<node_id> pinned;
+};
+
+/// A group that this node leads, as it looks whether all is well.
+struct led_group {
+  group_id group;
+  bool serving = true;
+  bool configured = true;
+  bool changing = false;   ///< its configuration: a change is under way
+  std::vector<bool> hears; ///< each of its voters
+  bool app_lives = true;   ///< it is known, and not removed
+  bool updating = false;   ///< a version is rolled out
+  bool wished = false;     ///< somebody wants a replica of it moved
+  std::size_t learners = 0;
+  std::uint32_t replicas = 3; ///< that its app wants
+};
+/// The groups that lack nothing, so that a voter may move for no other reason;
+/// nothing while all isn't well: every voter of what is led here has to be
+/// there and no configuration may change. `left`: nodes that are heard are on
+/// their way out, or put states together.
+[[nodiscard]] std::optional<std::vector<group_id>>
+calm_groups(bool left, const std::vector<led_group>& led);
+
+/// What a node sees of all members before a voter moves.
+struct homing_scene {
+  std::set<node_id> catching_up;         ///< they have a learner
+  std::map<node_id, std::uint16_t> busy; ///< permille of a CPU
+  std::map<node_id, standing> standings; ///< but `normal`
+  std::set<node_id> held;                ///< for whatever reason
+};
+/// Nodes that no voter goes to and none leaves now.
+[[nodiscard]] std::set<node_id> occupied(const homing_scene& s);
+
+/// How a move that is under way stands.
+struct homing_progress {
+  bool led = true; ///< here, and it serves and is configured
+  std::vector<std::pair<node_id, bool>> voters; ///< and whether it is heard
+  bool to_drained = false;
+  standing to_stands = standing::normal;
 };
 
 /// A voter goes where placement would have put it.
@@ -94,6 +136,9 @@ public:
   [[nodiscard]] bool hangs(time_point now) const {
     return running_ && now >= began_ + options_.give_up;
   }
+  /// Whether the one under way is still wanted. A voter that is lost meanwhile
+  /// is replaced, by whom is on its way already.
+  [[nodiscard]] bool goes_on(const homing_progress& p, time_point now) const;
   /// Alive and heard for long enough to take voters in.
   [[nodiscard]] bool well(const node_id& node, time_point now) const;
 

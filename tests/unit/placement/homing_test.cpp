@@ -263,5 +263,85 @@ TEST(homing, a_move_that_hangs_is_given_up) {
   EXPECT_TRUE(w.core.hangs(w.now));
 }
 
+// ---- when a voter may go
+
+led_group well(std::uint8_t n) {
+  led_group g;
+  g.group = group(n);
+  g.hears = {true, true, true};
+  return g;
+}
+
+TEST(homing_calm, groups_that_lack_nothing_are_calm) {
+  const auto calm = calm_groups(false, {well(1), well(2)});
+  ASSERT_TRUE(calm);
+  EXPECT_EQ(*calm, (std::vector<group_id>{group(1), group(2)}));
+  EXPECT_FALSE(calm_groups(true, {well(1)})) << "somebody leaves";
+}
+
+TEST(homing_calm, one_group_in_trouble_stops_all) {
+  for (int n = 0; n < 4; ++n) {
+    auto bad = well(2);
+    bad.serving = n != 0;
+    bad.configured = n != 1;
+    bad.changing = n == 2;
+    bad.hears[1] = n != 3;
+    EXPECT_FALSE(calm_groups(false, {well(1), bad})) << n;
+  }
+}
+
+TEST(homing_calm, a_group_with_something_to_do_stops_itself_alone) {
+  for (int n = 0; n < 5; ++n) {
+    auto busy = well(2);
+    busy.app_lives = n != 0;
+    busy.updating = n == 1;
+    busy.wished = n == 2;
+    busy.learners = n == 3 ? 1 : 0;
+    busy.replicas = n == 4 ? 5 : 3;
+    const auto calm = calm_groups(false, {well(1), busy});
+    ASSERT_TRUE(calm) << n;
+    EXPECT_EQ(*calm, std::vector<group_id>{group(1)}) << n;
+  }
+}
+
+TEST(homing_calm, the_occupied_are_those_with_a_reason) {
+  homing_scene s;
+  s.catching_up = {node(1)};
+  s.busy = {{node(2), homing_busy_most}, {node(3), homing_busy_most - 1}};
+  s.standings = {{node(4), standing::probation}, {node(5), standing::normal}};
+  s.held = {node(6)};
+  EXPECT_EQ(occupied(s),
+            (std::set<node_id>{node(1), node(2), node(4), node(6)}));
+}
+
+TEST(homing_calm, a_move_goes_on_while_its_ends_are_there) {
+  nine w;
+  w.pass(1h);
+  std::optional<homing_move> m;
+  for (std::uint8_t n = 1; n < 60 && !m; ++n)
+    m = w.core.next(w.away(n, eu), w.all, {}, w.now);
+  ASSERT_TRUE(m);
+  const auto fine = [&] {
+    homing_progress p;
+    p.voters = {{m->from, true}, {node(9), true}};
+    return p;
+  };
+  EXPECT_TRUE(w.core.goes_on(fine(), w.now));
+  for (int n = 0; n < 6; ++n) {
+    auto p = fine();
+    p.led = n != 0;
+    p.to_drained = n == 1;
+    p.to_stands = n == 2 ? standing::hold : standing::normal;
+    if (n == 3)
+      p.voters.erase(p.voters.begin()); // it is done
+    if (n == 4)
+      p.voters[1].second = false; // that one is replaced first
+    EXPECT_EQ(w.core.goes_on(p, w.now), n == 5) << n;
+  }
+  EXPECT_FALSE(w.core.goes_on(fine(), w.now + 10min)) << "it hangs";
+  w.core.over(w.now);
+  EXPECT_FALSE(w.core.goes_on(fine(), w.now));
+}
+
 } // namespace
 } // namespace banyan
