@@ -119,6 +119,39 @@ bool day_pages::goes_on(const day_archive::place& end) {
   return true;
 }
 
+std::optional<node_id>
+day_questions::on_look(day_time now, const std::vector<node_id>& linked,
+                       random_source& random, time_point at) {
+  const bool began = std::exchange(last_minute_, now.minute) != now.minute;
+  if (asked_ && at < asked_->until)
+    return std::nullopt;
+  asked_.reset();
+  if (began && now.minute % ask_every == 0 && !linked.empty())
+    to_ask_.insert(linked[random.below(linked.size())]);
+  if (to_ask_.empty())
+    return std::nullopt;
+  asked_ = question{*to_ask_.begin(), at + answer_within, {}};
+  to_ask_.erase(to_ask_.begin());
+  return asked_->whom;
+}
+
+bool day_questions::on_page(const node_id& from, bool more,
+                            const std::optional<day_archive::place>& end,
+                            time_point at) {
+  if (!asked_ || asked_->whom != from)
+    return false;
+  if (!more || !end || !asked_->pages.goes_on(*end)) {
+    asked_.reset();
+    return false;
+  }
+  asked_->until = at + answer_within;
+  return true;
+}
+
+std::optional<day_archive::place> day_questions::after() const {
+  return asked_ ? asked_->pages.after() : std::nullopt;
+}
+
 void day_archive::recount() {
   results_.clear();
   for (const auto& [day, observers] : days_)

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/pure/uptime/score.hpp"
+#include "base/random.hpp"
 
 #include <functional>
 #include <map>
@@ -108,6 +109,38 @@ public:
 private:
   std::optional<day_archive::place> after_;
   std::size_t pages_ = 0;
+};
+
+/// Whom a node asks for the days that it lacks, and until when: each member
+/// once it has a link, and every ten minutes one of those that have. One at a
+/// time, so that each is asked only for what those before it lacked. Pure.
+class day_questions {
+public:
+  static constexpr duration answer_within = std::chrono::seconds{10};
+  static constexpr std::uint32_t ask_every = 10; ///< minutes
+
+  /// It has a link now.
+  void on_link(const node_id& node) { to_ask_.insert(node); }
+  /// At each look, when nobody owes an answer: whom to ask now. `linked`: who
+  /// may be asked without a reason.
+  std::optional<node_id> on_look(day_time now,
+                                 const std::vector<node_id>& linked,
+                                 random_source& random, time_point at);
+  /// A page came from there, and ended so; true: the next one is asked for.
+  bool on_page(const node_id& from, bool more,
+               const std::optional<day_archive::place>& end, time_point at);
+  /// What the page that is asked for begins behind.
+  [[nodiscard]] std::optional<day_archive::place> after() const;
+
+private:
+  struct question {
+    node_id whom;
+    time_point until;
+    day_pages pages;
+  };
+  std::set<node_id> to_ask_;
+  std::optional<question> asked_;
+  std::uint32_t last_minute_ = 0;
 };
 
 /// From the documents alone what counts of a node's days: what `day_archive`

@@ -4,6 +4,26 @@
 
 namespace banyan {
 
+namespace {
+
+constexpr std::uint32_t looks_of_an_hour = 60 * day_observer::looks_a_minute;
+
+} // namespace
+
+void clock_trust::on_look(std::uint32_t day) {
+  const bool jumped = day < day_ || day > day_ + 1;
+  day_ = day;
+  looks_ = jumped ? 0 : std::min(looks_ + 1, looks_of_an_hour);
+}
+
+bool clock_trust::steady() const {
+  return looks_ >= looks_of_an_hour;
+}
+
+std::uint32_t clock_trust::forget_before() const {
+  return steady() && day_ >= days_kept ? day_ - days_kept : 0;
+}
+
 void day_observer::resume(observation written) {
   if (over_.count(written.day) != 0)
     return;

@@ -1,5 +1,6 @@
 #pragma once
 #include "actors/pure/uptime/day.hpp"
+#include "actors/pure/uptime/policy.hpp"
 
 #include <map>
 #include <optional>
@@ -15,6 +16,29 @@ struct subject_look {
   bool dead = false; ///< as the members agree
   bool planned =
       false; ///< drained, or it said goodbye: this minute says nothing
+};
+
+/// Whether it said that it would be away. One that the policy evacuates says
+/// that it is drained, too: that is nobody's plan, and its minutes count.
+[[nodiscard]] constexpr bool is_planned(bool says_drained,
+                                        standing acting) noexcept {
+  return says_drained && acting < standing::evacuate;
+}
+
+/// Whether the wall clock is believed: after it jumped over a day, or back,
+/// only once it went on for an hour. A clock that is wrong for a while costs no
+/// document. Pure.
+class clock_trust {
+public:
+  /// At each of `looks_a_minute` looks.
+  void on_look(std::uint32_t day);
+  [[nodiscard]] bool steady() const;
+  /// Documents of days before this one are kept no more; 0: forget nothing.
+  [[nodiscard]] std::uint32_t forget_before() const;
+
+private:
+  std::uint32_t day_ = 0;
+  std::uint32_t looks_ = 0; ///< since the jump
 };
 
 /// What one node writes down of those that it observes (DESIGN section 10).

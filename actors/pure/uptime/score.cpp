@@ -129,6 +129,11 @@ observers_of(const day_results& all, std::uint32_t last, std::uint32_t days) {
   return out;
 }
 
+std::uint32_t last_judged(day_time now) {
+  const auto back = now.minute < judged_after_minutes ? 2U : 1U;
+  return now.day < back ? 0 : now.day - back;
+}
+
 verdict judge(const day_results& all, std::uint32_t last,
               const mesh_policy& policy, bool empty) {
   verdict v;

@@ -104,6 +104,10 @@ struct verdict {
   bool must_go = false;
 };
 
+/// The last day that can be judged: the documents of the day before come in for
+/// the first `judged_after_minutes` of a day.
+[[nodiscard]] std::uint32_t last_judged(day_time now);
+
 /// Goes through the days that are known, up to `last`:
 ///
 /// - No verdict before `observed_days_min` observed days: `normal`.

@@ -153,6 +153,66 @@ TEST(day_pages, end_behind_each_other_and_after_as_many_as_there_can_be) {
   EXPECT_EQ(day, day_pages::pages_max);
 }
 
+// Each is asked only for what those before it lacked.
+TEST(day_questions, go_to_one_node_at_a_time) {
+  seeded_random random{9};
+  time_point now{1h};
+  day_questions q;
+  EXPECT_FALSE(q.on_look({500, 1}, {node(1)}, random, now)) << "no reason";
+  q.on_link(node(2));
+  q.on_link(node(3));
+  EXPECT_EQ(q.on_look({500, 1}, {}, random, now), node(2));
+  EXPECT_FALSE(q.on_look({500, 1}, {}, random, now + 9s));
+  EXPECT_FALSE(q.on_page(node(3), true, day_archive::place{9, node(1)}, now));
+  // Page by page: each has its own time.
+  EXPECT_TRUE(
+      q.on_page(node(2), true, day_archive::place{9, node(1)}, now + 9s));
+  ASSERT_TRUE(q.after());
+  EXPECT_EQ(q.after()->day, 9U);
+  EXPECT_FALSE(q.on_look({500, 1}, {}, random, now + 15s));
+  EXPECT_FALSE(
+      q.on_page(node(2), false, day_archive::place{10, node(1)}, now + 15s));
+  EXPECT_FALSE(q.after());
+  EXPECT_EQ(q.on_look({500, 1}, {}, random, now + 15s), node(3));
+  // Who doesn't answer is passed over.
+  EXPECT_FALSE(q.on_look({500, 2}, {}, random, now + 25s));
+  EXPECT_FALSE(q.on_page(node(3), true, day_archive::place{9, node(1)}, now));
+}
+
+TEST(day_questions, end_with_a_page_that_goes_nowhere) {
+  seeded_random random{9};
+  day_questions q;
+  const auto ask = [&] {
+    q.on_link(node(2));
+    ASSERT_EQ(q.on_look({500, 1}, {}, random, {}), node(2));
+  };
+  ask();
+  EXPECT_FALSE(q.on_page(node(2), true, std::nullopt, {})) << "an empty one";
+  ask();
+  EXPECT_TRUE(q.on_page(node(2), true, day_archive::place{9, node(1)}, {}));
+  EXPECT_FALSE(q.on_page(node(2), true, day_archive::place{9, node(1)}, {}));
+  ask();
+}
+
+TEST(day_questions, somebody_is_asked_every_ten_minutes) {
+  seeded_random random{9};
+  day_questions q;
+  std::set<node_id> asked;
+  time_point now{1h};
+  std::size_t n = 0;
+  for (std::uint32_t minute = 1; minute <= 300; ++minute)
+    for (int look = 0; look < 6; ++look, now += 10s)
+      if (const auto whom =
+              q.on_look({500, minute}, {node(1), node(2)}, random, now)) {
+        asked.insert(*whom);
+        EXPECT_EQ(minute % 10, 0U);
+        EXPECT_FALSE(q.on_page(*whom, false, std::nullopt, now));
+        ++n;
+      }
+  EXPECT_EQ(n, 30U);
+  EXPECT_EQ(asked.size(), 2U);
+}
+
 TEST_F(archive, a_proof_comes_to_the_same_result) {
   std::vector<observation> days;
   std::vector<node_id> observers;

@@ -181,5 +181,42 @@ TEST(observer, subjects_are_bounded) {
   EXPECT_EQ(w.core.written().subjects.size(), subjects_max);
 }
 
+// One that is evacuated says that it is drained: its minutes count, or it would
+// choose what is known of it.
+TEST(planned, an_evacuation_is_nobodys_plan) {
+  EXPECT_TRUE(is_planned(true, standing::normal));
+  EXPECT_TRUE(is_planned(true, standing::hold));
+  EXPECT_FALSE(is_planned(true, standing::evacuate));
+  EXPECT_FALSE(is_planned(true, standing::excluded));
+  EXPECT_FALSE(is_planned(false, standing::normal));
+}
+
+// A clock that is wrong for a while costs no document.
+TEST(clock_trust, a_jump_forgets_nothing_for_an_hour) {
+  constexpr auto hour = 60 * day_observer::looks_a_minute;
+  clock_trust c;
+  const auto look = [&](std::uint32_t day, unsigned n) {
+    for (unsigned i = 0; i < n; ++i)
+      c.on_look(day);
+  };
+  look(500, hour);
+  EXPECT_EQ(c.forget_before(), 0U) << "it began with a jump";
+  look(500, 1);
+  EXPECT_TRUE(c.steady());
+  EXPECT_EQ(c.forget_before(), 500 - days_kept);
+  look(501, 1); // the next day is no jump
+  EXPECT_EQ(c.forget_before(), 501 - days_kept);
+  look(900, 100);
+  EXPECT_EQ(c.forget_before(), 0U);
+  look(501, hour); // and back: it counts from there
+  EXPECT_EQ(c.forget_before(), 0U);
+  look(501, 1);
+  EXPECT_EQ(c.forget_before(), 501 - days_kept);
+  clock_trust early; // 1970
+  for (unsigned i = 0; i < 2 * hour; ++i)
+    early.on_look(3);
+  EXPECT_EQ(early.forget_before(), 0U);
+}
+
 } // namespace
 } // namespace banyan::uptime_test
