@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/pure/why.hpp"
 #include "base/time.hpp"
 
 #include <cstddef>
@@ -41,14 +42,36 @@ struct instance_facts {
     bool up = false;
     std::size_t outstanding = 0; ///< calls that it still runs
   };
-  bool placed = false; ///< here, by the placement as this node reads it
-  /// Were there only those that serve, and this node if it does, N others would
-  /// come before it.
-  bool covered = true;
-  bool leaving = false;     ///< this node is drained, or stops
+  bool placed = false;  ///< here, by the placement as this node reads it
+  bool covered = true;  ///< not needed though another was chosen: `is_covered`
+  bool leaving = false; ///< an operator drains this node, or it stops
+  bool evacuated = false;   ///< the mesh's policy empties it
   std::uint64_t wanted = 0; ///< the newest version; 0: the app is gone
   std::map<std::uint64_t, host> hosts; ///< of versions that were started
 };
+
+/// Who runs the instances of a stateless app, of all members as one node reads
+/// them, in placement order.
+///
+/// - Those that take new replicas; on hold those that serve already.
+/// - Where the policy leaves none of those that take new ones, those on hold
+///   come too, and where even they are none, those that are evacuated: served
+///   from there is better than not at all. Then who serves stays, and others
+///   come only until there are N.
+[[nodiscard]] placed place_instances(const digest& hash,
+                                     const placement_need& need,
+                                     const std::vector<why_member>& members);
+
+/// Whether `self`, which wasn't chosen, isn't needed either.
+///
+/// - It serves: were there only those that do, N others would come before it.
+///   Where it is evacuated and others aren't, one that serves is enough.
+/// - It doesn't serve now: as long as it is on hold nobody would choose it
+///   again, so it is needed until N others serve.
+/// - Where nobody serves it is needed.
+[[nodiscard]] bool is_covered(const digest& hash, const placement_need& need,
+                              const std::vector<why_member>& members,
+                              const node_id& self, bool serving);
 
 /// Keeps one stateless app on one node: every node judges for itself, by its
 /// own reading of membership and spec, so that there are N instances again soon
@@ -61,6 +84,9 @@ struct instance_facts {
 ///   outstanding, or after `drain_max`. So a member that flaps moves nothing,
 ///   and one that can't serve takes nobody's place.
 /// - The node is drained or stops: told down at once.
+/// - The policy empties it: told down once others serve in its place, and never
+///   where it is the place. Being chosen stands against being covered: what was
+///   found before the policy spoke says nothing.
 /// - A new version starts beside the old one and takes over when it is up; the
 ///   old one then drains. One that never comes up leaves the old one serving,
 ///   one that never began goes with the next.

@@ -6,36 +6,6 @@
 namespace banyan {
 namespace {
 
-std::string away_text(away why) {
-  switch (why) {
-  case away::none:
-    break;
-  case away::suspect:
-    return "it is suspected to be dead";
-  case away::dead:
-    return "it is dead";
-  case away::left:
-    return "it left";
-  case away::unheard:
-    return "this peer doesn't hear it";
-  case away::drained:
-    return "it is drained";
-  case away::older:
-    return "its banyan-peer is older than what the app needs";
-  case away::sealed:
-    return "it came after the deploy, and its banyan-peer is too old to ask "
-           "for "
-           "the app's secrets";
-  case away::held:
-    return "its uptime was too low for the mesh's policy: it takes nothing new "
-           "(`banyan uptime`)";
-  case away::evacuated:
-    return "its uptime is too low for the mesh's policy: what it has moves "
-           "away (`banyan uptime`)";
-  }
-  return {};
-}
-
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const auto& w : words)
@@ -72,8 +42,7 @@ std::string unfit_text(const candidate& c, const placement_need& need) {
 }
 
 std::string excluded_text(const why_member& m, const placement_need& need) {
-  auto text = away_text(m.away);
-  return text.empty() ? unfit_text(m.as, need) : text;
+  return may_run(m) ? unfit_text(m.as, need) : words_of(m.away);
 }
 
 /// "machine with aaaa, zone with bbbb".
@@ -109,6 +78,38 @@ std::string passed_text(const placement_step& s) {
 
 } // namespace
 
+std::string words_of(away why) {
+  switch (why) {
+  case away::none:
+    break;
+  case away::suspect:
+    return "it is suspected to be dead";
+  case away::dead:
+    return "it is dead";
+  case away::left:
+    return "it left";
+  case away::unheard:
+    return "this peer doesn't hear it";
+  case away::drained:
+    return "it is drained";
+  case away::older:
+    return "its banyan-peer is older than what the app needs";
+  case away::sealed:
+    return "it came after the deploy, and its banyan-peer is too old to ask "
+           "for the app's secrets";
+  case away::held:
+    return "its uptime was too low for the mesh's policy: it takes nothing new "
+           "(`banyan uptime`)";
+  case away::unproven:
+    return "its hardware is below what the mesh's policy wants, or what it "
+           "claims of it doesn't hold: it takes nothing new (`banyan nodes`)";
+  case away::evacuated:
+    return "its uptime is too low for the mesh's policy: what it has moves "
+           "away (`banyan uptime`)";
+  }
+  return {};
+}
+
 const char* to_string(away why) noexcept {
   switch (why) {
   case away::none:
@@ -129,6 +130,8 @@ const char* to_string(away why) noexcept {
     return "sealed";
   case away::held:
     return "held";
+  case away::unproven:
+    return "unproven";
   case away::evacuated:
     return "evacuated";
   }
@@ -158,7 +161,7 @@ why_group explain(const why_facts& f) {
   std::map<node_id, const why_member*> members;
   for (const auto& m : f.members) {
     members.emplace(m.as.node, &m);
-    if (m.away == away::none)
+    if (may_run(m))
       able.push_back(m.as);
   }
   // Replicas may be anywhere in the order: it is read to its end for them.
@@ -201,7 +204,8 @@ why_group explain(const why_facts& f) {
     r.text = (why.empty() ? "far behind by score" : why)
              + "; chosen when the members were others, and stays until it has "
                "to move";
-    if (m == members.end() || m->second->away != away::none)
+    if (m == members.end()
+        || (m->second->away != away::none && !is_hold(m->second->away)))
       r.text = why + ": it is replaced in time, unless it comes back";
   }
   std::size_t wanted = 0;

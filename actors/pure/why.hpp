@@ -20,14 +20,27 @@ enum class away : std::uint8_t {
   older,     ///< its build doesn't know what the app needs
   sealed,    ///< it came after the deploy, and is too old to ask for secrets
   held,      ///< by the mesh's policy: its uptime; it keeps what it has
-  evacuated, ///< likewise, and what it has moves away
+  unproven,  ///< likewise: its hardware
+  evacuated, ///< by its uptime, and what it has moves away
 };
 const char* to_string(away why) noexcept;
+/// For people; empty for `none`.
+[[nodiscard]] std::string words_of(away why);
+/// The policy lets it keep what it has, and it takes nothing new.
+constexpr bool is_hold(away a) noexcept {
+  return a == away::held || a == away::unproven;
+}
 
 struct why_member {
   candidate as;
   banyan::away away = banyan::away::none;
+  bool serves = false; ///< the stateless app that is asked about
 };
+/// It may be chosen. On hold who serves a stateless app goes on: that is no new
+/// replica of it.
+constexpr bool may_run(const why_member& m) noexcept {
+  return m.away == away::none || (is_hold(m.away) && m.serves);
+}
 
 enum class why_role : std::uint8_t {
   leader = 1,

@@ -194,5 +194,30 @@ TEST_F(why, who_can_not_be_chosen_and_why) {
   EXPECT_EQ(out[4].text, "it is drained");
 }
 
+// A hold has one mechanism, and says whether uptime or hardware is the cause.
+TEST_F(why, a_hold_names_its_cause_and_moves_nothing) {
+  members(6, 6);
+  placed_now(0);
+  const auto held = f.replicas[1].node;
+  const auto weak = f.replicas[2].node;
+  at(held).away = away::held;
+  at(weak).away = away::unproven;
+  const auto g = explain(f);
+  EXPECT_TRUE(has(g.rows[1].text, "its uptime")) << g.rows[1].text;
+  EXPECT_TRUE(has(g.rows[2].text, "its hardware")) << g.rows[2].text;
+  for (const auto n : {1U, 2U}) {
+    EXPECT_TRUE(has(g.rows[n].text, "stays")) << g.rows[n].text;
+    EXPECT_FALSE(has(g.rows[n].text, "replaced")) << g.rows[n].text;
+  }
+  const auto out = excluded_of(f.need, f.members);
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_NE(has(out[0].text, "uptime"), has(out[1].text, "uptime"));
+  EXPECT_NE(has(out[0].text, "hardware"), has(out[1].text, "hardware"));
+  // Who serves a stateless app goes on, on hold for either.
+  at(held).serves = at(weak).serves = true;
+  EXPECT_TRUE(explain(f).as_placed);
+  EXPECT_TRUE(excluded_of(f.need, f.members).empty());
+}
+
 } // namespace
 } // namespace banyan
