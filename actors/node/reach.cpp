@@ -28,6 +28,13 @@ bool may_wait(net::channel c) {
   return false;
 }
 
+std::size_t links_of_peers(const node_context& ctx) {
+  const auto& all = ctx.links->links();
+  return static_cast<std::size_t>(
+      std::count_if(all.begin(), all.end(),
+                    [](const auto& l) { return l.role == link_role::peer; }));
+}
+
 } // namespace
 
 reach::reach(node_context& ctx, wiring w)
@@ -85,10 +92,7 @@ void reach::call_ended(const node_id& node, link_waits::caller whose,
 }
 
 bool reach::make_room(const node_id& instead_of) {
-  std::size_t count = waits_.nodes();
-  for (const auto& l : ctx_.links->links())
-    count += l.role == link_role::peer ? 1 : 0;
-  if (count < links_max)
+  if (waits_.nodes() + links_of_peers(ctx_) < links_max)
     return true;
   for (const auto& node : waits_.idlest(ctx_.loop.now()))
     if (node != instead_of && ctx_.is_linked(node) && wiring_.release(node)) {
@@ -105,10 +109,7 @@ void reach::on_link_up(const node_id& node) {
   for (auto& f : waits_.take(node))
     ctx_.send(node, f.channel, f.payload);
   // Others came here: who was idle for longest goes.
-  std::size_t count = 0;
-  for (const auto& l : ctx_.links->links())
-    count += l.role == link_role::peer ? 1 : 0;
-  if (count > links_max && !ctx_.full_mesh())
+  if (links_of_peers(ctx_) > links_max && !ctx_.full_mesh())
     static_cast<void>(make_room(node));
   arm();
 }
