@@ -1,6 +1,7 @@
 #include "actors/node/context.hpp"
 
 #include "actors/node/reach.hpp"
+#include "actors/node/uptime.hpp"
 #include "base/codec.hpp"
 
 #include <caf/all.hpp>
@@ -11,6 +12,9 @@ node_context::node_context(io::loop& l, random_source& r, const identity& k,
                            node_settings s, store::disk& d, host_factory& h)
     : loop{l}, random{r}, key{k}, settings{std::move(s)}, disk{d}, hosts{h},
       guard{k.id()}, events{k.id()} {
+  standing_of = [this](const node_id& who) {
+    return uptime == nullptr ? standing::normal : uptime->acting(who);
+  };
 }
 
 std::optional<app_directory::app>
@@ -155,6 +159,20 @@ bool node_context::full_mesh() const {
 
 bool node_context::is_linked(const node_id& who) const {
   return links != nullptr && links->find(who) != nullptr;
+}
+
+bool node_context::hears(const node_id& who) const {
+  return who == self() || (members != nullptr && members->hears(who));
+}
+
+std::map<node_id, standing> node_context::standings() const {
+  std::map<node_id, standing> out;
+  if (members != nullptr)
+    members->each([&](const net::member_record& r, net::member_state) {
+      if (const auto as = standing_of(r.node); as != standing::normal)
+        out.emplace(r.node, as);
+    });
+  return out;
 }
 
 bool node_context::reaches(const node_id& who) const {

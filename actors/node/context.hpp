@@ -250,9 +250,11 @@ public:
   [[nodiscard]] bool is_drained(const node_id& who) const {
     return draining.count(who) != 0;
   }
-  /// How members stand by the mesh's policy, while that is enforced, as this
-  /// node reads it; who isn't here is `normal`. Who reckons uptimes writes it.
-  std::map<node_id, standing> standings;
+  /// How a member stands by the mesh's policy, as this node reads it: `normal`
+  /// unless the policy is enforced. What `uptime` says, but in tests.
+  std::function<standing(const node_id&)> standing_of;
+  /// Those that aren't `normal`.
+  [[nodiscard]] std::map<node_id, standing> standings() const;
   /// By node: its replicas that an operator put there, as it says itself; this
   /// one too. The supervisor's.
   std::map<node_id, std::set<group_id>> pinned;
@@ -292,6 +294,8 @@ public:
   /// It is this node, is heard on a link, or has none and is alive for all that
   /// the mesh knows.
   [[nodiscard]] bool reaches(const node_id& who) const;
+  /// It is this node, or is heard on a link: for those that share a group.
+  [[nodiscard]] bool hears(const node_id& who) const;
   [[nodiscard]] bool is_linked(const node_id& who) const;
   /// Something will be sent to it soon: its link is made now, if it is missing.
   void use_link(const node_id& who);

@@ -32,7 +32,7 @@ deploy_answer refused(reply_status s, std::string why) {
 std::vector<candidate> group_supervisor::candidates(const app_spec* s) const {
   std::vector<candidate> out;
   for (auto& m : members_for(ctx_, s))
-    if (m.away == away::none)
+    if (may_run(m))
       out.push_back(std::move(m.as));
   return out;
 }
@@ -81,7 +81,7 @@ deploy_answer group_supervisor::plan_instances(
     const app_spec& s, const std::array<std::uint8_t, 16>& nonce) const {
   deploy_answer a;
   a.nonce = nonce;
-  const auto chosen = place_instances(s, nonce, s.replicas);
+  const auto chosen = instances_of(s, nonce, s.replicas);
   if (chosen.nodes.empty())
     return refused(reply_status::invalid_argument,
                    "no alive member satisfies the spec (regions, min_tier, "
@@ -93,8 +93,8 @@ deploy_answer group_supervisor::plan_instances(
     nodes.push_back({n, {}});
   if (!s.secrets.empty())
     for (const auto& n :
-         place_instances(s, nonce,
-                         static_cast<std::uint32_t>(candidates(&s).size()))
+         instances_of(s, nonce,
+                      static_cast<std::uint32_t>(candidates(&s).size()))
              .nodes)
       if (std::find(chosen.nodes.begin(), chosen.nodes.end(), n)
           == chosen.nodes.end())
@@ -339,10 +339,9 @@ void group_supervisor::make_here(const make_replicas& m, made_function done) {
   // In a large mesh not everybody has heard of it.
   if (!ctx_.full_mesh() && ctx_.is_drained(ctx_.self()))
     return done({}, "this node is drained");
-  if (const auto at = ctx_.standings.find(ctx_.self());
-      at != ctx_.standings.end() && !takes_replicas(at->second))
-    return done({}, "this node takes nothing new: its uptime was too low for "
-                    "the mesh's policy");
+  if (ctx_.members != nullptr)
+    if (const auto by = policy_of(ctx_, ctx_.members->own()); by != away::none)
+      return done({}, "this node takes nothing new: " + words_of(by));
   const auto* a = apps_.count(app) != 0 ? &apps_.at(app) : nullptr;
   std::vector<store::documents::change> changes;
   std::map<std::uint32_t, replica_id> made;

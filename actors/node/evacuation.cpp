@@ -49,8 +49,7 @@ void operator_desk::tick_evacuation(time_point now) {
   auto& ctx = s_.ctx_;
   if (ctx.members == nullptr || s_.stopping_ || s_.halted_ || excluded_)
     return;
-  const auto at = ctx.standings.find(ctx.self());
-  const auto as = at == ctx.standings.end() ? standing::normal : at->second;
+  const auto as = ctx.standing_of(ctx.self());
   const auto held =
       s_.replicas_.size() + s_.first_writes_.size() + ctx.instances.size();
   switch (evacuation_.on_tick(as, held, now)) {
@@ -121,8 +120,9 @@ void operator_desk::tick_evictions(time_point now) {
   std::set<node_id> leave;
   for (const auto& [node, d] : ctx.draining)
     leave.insert(node);
-  evictions_.see(ctx.standings, leave, now);
-  if (ctx.standings.empty())
+  const auto standings = ctx.standings();
+  evictions_.see(standings, leave, now);
+  if (standings.empty())
     return;
   std::vector<eviction_group> led;
   for (const auto& [g, r] : s_.replicas_) {
@@ -136,7 +136,7 @@ void operator_desk::tick_evictions(time_point now) {
     for (const auto& v : r.configuration.voters) {
       x.voters.push_back(v.node);
       replica_standing there;
-      there.reached = v.node == ctx.self() || ctx.members->hears(v.node);
+      there.reached = ctx.hears(v.node);
       up.voters.push_back(there);
     }
     x.redundancy = redundancy_of(up);

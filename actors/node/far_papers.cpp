@@ -211,9 +211,9 @@ void group_supervisor::offer_modules(const app_record& a, time_point now) {
       to.insert(node);
   }
   if (a.genesis.stateless())
-    for (const auto& node : place_instances(a.version.spec, a.genesis.nonce,
-                                            a.version.spec.replicas)
-                                .nodes)
+    for (const auto& node :
+         instances_of(a.version.spec, a.genesis.nonce, a.version.spec.replicas)
+             .nodes)
       to.insert(node);
   std::size_t n = 0;
   for (const auto& node : to)

@@ -211,7 +211,7 @@ bytes view_risk(const node_context& ctx, const std::string& name) {
     f.groups.push_back(group_facts(ctx, *app, s));
   const auto need = need_for(spec->second);
   for (auto& m : members_for(ctx, &spec->second)) {
-    if (m.away == away::none && why_unfit(m.as, need) == unfit::none)
+    if (may_run(m) && why_unfit(m.as, need) == unfit::none)
       f.fitting.push_back(m.as.node);
     f.members.push_back(std::move(m.as));
   }

@@ -13,22 +13,12 @@ namespace banyan::actors {
 namespace {
 
 constexpr duration wish_lasts = 10s;     ///< asked for again each tick
-constexpr std::uint16_t too_busy = 800;  ///< permille of a CPU
 constexpr duration pins_forgotten = 60s; ///< of replicas that aren't here
 constexpr duration pins_looked_at = 500ms;
 
 /// A node on hold keeps its place, though it gets nothing new.
 bool has_place(away a) {
-  return a == away::none || a == away::held;
-}
-
-/// With the weight that it has when it isn't on hold. @returns its incarnation.
-std::uint64_t as_if_well(const node_context& ctx, candidate& c) {
-  const auto found = ctx.members->find(c.node);
-  if (!found)
-    return 0;
-  c.weight = found->record.capacity.weight;
-  return found->record.incarnation.value();
+  return a == away::none || is_hold(a);
 }
 
 } // namespace
@@ -126,49 +116,55 @@ void operator_desk::tick_pins(time_point now) {
 
 // ---- returning home
 
-/// Every voter of what is led here is there and nothing moves; nobody is on its
-/// way out, and no state is being put together. `calm`: the groups that lack
-/// nothing, so that a voter may move for no other reason.
-bool operator_desk::all_is_well(std::vector<group_id>& calm, time_point now) {
+std::vector<led_group> operator_desk::led_groups(time_point now) {
   auto& ctx = s_.ctx_;
-  for (const auto& [node, d] : ctx.draining)
-    if (moves_on(d) && (node == ctx.self() || ctx.members->hears(node)))
-      return false;
-  for (const auto& [node, groups] : ctx.unready_states)
-    if (!groups.empty() && (node == ctx.self() || ctx.members->hears(node)))
-      return false;
+  std::vector<led_group> out;
   for (const auto& [g, r] : s_.replicas_) {
     if (r.role.now != role_changed::role::leader)
       continue;
-    if (!r.role.serving || !r.configured || r.adding || r.configuration.joint())
-      return false;
+    auto& l = out.emplace_back();
+    l.group = g;
+    l.serving = r.role.serving;
+    l.configured = r.configured;
+    l.changing = r.adding || r.configuration.joint();
     for (const auto& v : r.configuration.voters)
-      if (v.node != ctx.self() && !ctx.members->hears(v.node))
-        return false;
+      l.hears.push_back(ctx.hears(v.node));
     const auto app = s_.apps_.find(g.app);
-    if (app == s_.apps_.end() || app->second.deleted || r.roll.pending
-        || wish_of(g, now) != nullptr || !r.configuration.learners.empty()
-        || r.configuration.voters.size() != app->second.version.spec.replicas)
-      continue;
-    calm.push_back(g);
+    l.app_lives = app != s_.apps_.end() && !app->second.deleted;
+    l.updating = r.roll.pending;
+    l.wished = wish_of(g, now) != nullptr;
+    l.learners = r.configuration.learners.size();
+    if (l.app_lives)
+      l.replicas = app->second.version.spec.replicas;
   }
-  return true;
+  return out;
 }
 
-std::set<node_id> operator_desk::occupied() const {
+/// A node that is heard is on its way out, or puts a state together.
+bool operator_desk::others_change() const {
   auto& ctx = s_.ctx_;
-  std::set<node_id> out;
+  const auto& all = ctx.draining;
+  const auto& states = ctx.unready_states;
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& d) {
+                       return moves_on(d.second) && ctx.hears(d.first);
+                     })
+         || std::any_of(states.begin(), states.end(), [&](const auto& s) {
+              return !s.second.empty() && ctx.hears(s.first);
+            });
+}
+
+homing_scene operator_desk::scene() const {
+  auto& ctx = s_.ctx_;
+  homing_scene out;
   ctx.known.each_view([&](const group_view& v) {
     for (const auto& l : v.learners)
       if (l.state != static_cast<std::uint8_t>(replica_state::current))
-        out.insert(l.who.node);
+        out.catching_up.insert(l.who.node);
   });
   for (const auto& [node, load] : ctx.loads)
-    if (load.busy >= too_busy)
-      out.insert(node);
-  for (const auto& [node, as] : ctx.standings)
-    if (as != standing::normal)
-      out.insert(node);
+    out.busy[node] = load.busy;
+  out.standings = ctx.standings();
   return out;
 }
 
@@ -183,14 +179,15 @@ void operator_desk::tick_homing(time_point now) {
   std::vector<homing::seen_member> seen;
   for (auto& m : members_for(ctx, nullptr))
     if (has_place(m.away)) {
-      const auto incarnation = as_if_well(ctx, m.as);
-      seen.push_back({std::move(m.as), incarnation});
+      const auto found = ctx.members->find(m.as.node);
+      const auto process = found ? found->record.incarnation.value() : 0;
+      seen.push_back({std::move(m.as), process});
     }
   homing_.see(seen, now);
-  std::vector<group_id> calm;
-  if (!all_is_well(calm, now))
+  const auto calm = calm_groups(others_change(), led_groups(now));
+  if (!calm)
     return;
-  const auto g = homing_.turn(calm, now);
+  const auto g = homing_.turn(*calm, now);
   if (!g)
     return;
   const auto standing = standing_of(*g, {});
@@ -211,16 +208,15 @@ void operator_desk::tick_homing(time_point now) {
       h.pinned.insert(v.node);
   }
   std::vector<candidate> all;
-  auto busy = occupied();
+  auto seen_now = scene();
   for (auto& m : members_for(ctx, &spec))
     if (has_place(m.away)
         && knows(ctx.features_of(m.as.node), r.version.features)) {
-      if (m.as.weight == 0) // on hold, for whatever reason
-        busy.insert(m.as.node);
-      static_cast<void>(as_if_well(ctx, m.as));
+      if (m.away != away::none || m.as.weight == 0)
+        seen_now.held.insert(m.as.node);
       all.push_back(std::move(m.as));
     }
-  const auto m = homing_.next(h, all, busy, now);
+  const auto m = homing_.next(h, all, occupied(seen_now), now);
   if (!m)
     return;
   const auto text = "a voter returns home: from " + short_string(m->from)
@@ -254,21 +250,16 @@ void operator_desk::end_own(const group_id& g) {
 
 void operator_desk::follow_home(const homing_move& m, time_point now) {
   auto& ctx = s_.ctx_;
-  const auto goes_on = [&] {
-    const auto at = s_.replicas_.find(m.group);
-    if (at == s_.replicas_.end() || !at->second.role.serving
-        || !at->second.configured || homing_.hangs(now) || ctx.is_drained(m.to)
-        || ctx.standings.count(m.to) != 0)
-      return false;
-    const auto& voters = at->second.configuration.voters;
-    // One that is lost meanwhile is replaced, by whom is on its way already.
-    return std::any_of(voters.begin(), voters.end(),
-                       [&](const auto& v) { return v.node == m.from; })
-           && std::all_of(voters.begin(), voters.end(), [&](const auto& v) {
-                return v.node == ctx.self() || ctx.members->hears(v.node);
-              });
-  };
-  if (goes_on() && wish_for_own(m.group, m.from, m.to, now))
+  homing_progress p;
+  const auto at = s_.replicas_.find(m.group);
+  p.led = at != s_.replicas_.end() && at->second.role.serving
+          && at->second.configured;
+  if (p.led)
+    for (const auto& v : at->second.configuration.voters)
+      p.voters.emplace_back(v.node, ctx.hears(v.node));
+  p.to_drained = ctx.is_drained(m.to);
+  p.to_stands = ctx.standing_of(m.to);
+  if (homing_.goes_on(p, now) && wish_for_own(m.group, m.from, m.to, now))
     return;
   end_own(m.group);
   homing_.over(now);

@@ -2,6 +2,7 @@
 // that.
 #include "actors/node/instance.hpp"
 #include "actors/node/operator_desk.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/node/reach.hpp"
 #include "actors/node/supervisor.hpp"
 
@@ -33,52 +34,42 @@ const char* why(instance_end e) {
 
 } // namespace
 
-/// In placement order.
-placed
-group_supervisor::place_instances(const app_spec& s,
-                                  const std::array<std::uint8_t, 16>& nonce,
-                                  std::uint32_t count) const {
+placed group_supervisor::instances_of(const app_spec& s,
+                                      const std::array<std::uint8_t, 16>& nonce,
+                                      std::uint32_t count) const {
   auto need = need_of(s);
   need.voters = count;
-  return place(placement_hash(nonce, 0), need, candidates(&s));
+  return place_instances(placement_hash(nonce, 0), need, members_for(ctx_, &s));
 }
 
 bool group_supervisor::should_run(const app_record& a,
                                   const node_id& node) const {
   const auto p =
-      place_instances(a.version.spec, a.genesis.nonce, a.version.spec.replicas);
+      instances_of(a.version.spec, a.genesis.nonce, a.version.spec.replicas);
   return std::find(p.nodes.begin(), p.nodes.end(), node) != p.nodes.end();
 }
 
-/// Who serves though others were chosen is needed in the place of those that
-/// don't, first in placement order first. Where nobody may serve it, whoever
-/// does goes on.
-bool group_supervisor::covered(const app_record& a) const {
-  const auto& s = a.version.spec;
-  auto all = candidates(&s);
-  const auto& serve = ctx_.known.instances(a.id);
-  all.erase(std::remove_if(
-                all.begin(), all.end(),
-                [&](const candidate& c) { return serve.count(c.node) == 0; }),
-            all.end());
-  const auto p = place(placement_hash(a.genesis.nonce, 0), need_of(s), all);
-  return !p.nodes.empty()
-         && std::find(p.nodes.begin(), p.nodes.end(), ctx_.self())
-                == p.nodes.end();
+void group_supervisor::place_seat(const app_record& a) {
+  auto& seat = seat_of(a);
+  const auto hash = placement_hash(a.genesis.nonce, 0);
+  const auto need = need_of(a.version.spec);
+  const auto members = members_for(ctx_, &a.version.spec);
+  const auto p = place_instances(hash, need, members);
+  const bool serving = seat.keeper.serving() != 0;
+  seat.placed =
+      std::find(p.nodes.begin(), p.nodes.end(), ctx_.self()) != p.nodes.end();
+  if (!seat.placed && serving)
+    ctx_.ask_view({a.id, 0}); // who serves in its place
+  seat.covered =
+      seat.placed || is_covered(hash, need, members, ctx_.self(), serving);
 }
 
 void group_supervisor::keep_instances(time_point now) {
   if (now >= instances_at_) {
     instances_at_ = now + look_again;
     for (const auto& [id, a] : apps_)
-      if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr) {
-        auto& seat = seat_of(a);
-        seat.placed = should_run(a, ctx_.self());
-        if (!seat.placed && seat.keeper.serving() != 0)
-          ctx_.ask_view({id, 0}); // who serves in its place
-        const bool unneeded = seat.keeper.serving() == 0 && !desk_->evacuates();
-        seat.covered = seat.placed || unneeded || covered(a);
-      }
+      if (a.genesis.stateless() && !a.deleted && ctx_.members != nullptr)
+        place_seat(a);
   }
   std::vector<app_id> all;
   for (const auto& [id, seat] : instances_)
@@ -114,12 +105,9 @@ void group_supervisor::keep_instance(const app_id& id, time_point now) {
   instance_facts f;
   f.placed = seat.placed;
   f.covered = seat.covered;
-  // The policy takes nobody's last instance; an operator may. What was found
-  // before the evacuation began says nothing: then it was placed here.
-  const bool replaced = seat.covered && !seat.placed;
+  f.evacuated = desk_->evacuates();
   f.leaving =
-      stopping_ || halted_
-      || (ctx_.is_drained(ctx_.self()) && (replaced || !desk_->evacuates()));
+      stopping_ || halted_ || (ctx_.is_drained(ctx_.self()) && !f.evacuated);
   f.wanted = a.deleted ? 0 : a.number;
   for (auto s = seats_.lower_bound({id, 0});
        s != seats_.end() && s->first.first == id; ++s) {

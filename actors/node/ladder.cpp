@@ -151,7 +151,7 @@ void group_supervisor::judge_host(const std::string& app, const group_id& g,
   std::set<node_id> reached;
   for (const auto& v : r.configuration.voters) {
     voters.push_back(v.node);
-    if (v.node == self || ctx_.members->hears(v.node))
+    if (ctx_.hears(v.node))
       reached.insert(v.node);
   }
   auto unwell = t.exhausted;

@@ -1,6 +1,7 @@
 // Operators' orders at a group's leader: stop and start as entries, and a
 // replica that goes to another node.
 #include "actors/node/operator_desk.hpp"
+#include "actors/node/placing.hpp"
 #include "actors/pure/uptime/policy.hpp"
 
 #include <caf/all.hpp>
@@ -176,10 +177,9 @@ group_standing operator_desk::standing_of(const group_id& g,
 std::string operator_desk::why_not_on(const group_id& g,
                                       const node_id& to) const {
   const auto name = "node " + short_string(to);
-  if (const auto as = s_.ctx_.standings.find(to);
-      as != s_.ctx_.standings.end() && !takes_replicas(as->second))
-    return name + " takes nothing new by the mesh's policy: `banyan uptime "
-           + short_string(to) + "` says why";
+  if (const auto m = s_.ctx_.members->find(to))
+    if (const auto by = policy_of(s_.ctx_, m->record); by != away::none)
+      return name + " takes nothing new: " + words_of(by);
   if (s_.ctx_.is_drained(to))
     return name + " is drained: `banyan drain " + short_string(to)
            + " --cancel` has it take replicas again";

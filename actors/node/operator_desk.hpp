@@ -120,8 +120,9 @@ private:
   void pin(const group_id& g, const replica_ref& who);
   [[nodiscard]] pinned_replicas pins_here() const;
   void tick_pins(time_point now);
-  [[nodiscard]] bool all_is_well(std::vector<group_id>& calm, time_point now);
-  [[nodiscard]] std::set<node_id> occupied() const;
+  [[nodiscard]] std::vector<led_group> led_groups(time_point now);
+  [[nodiscard]] bool others_change() const;
+  [[nodiscard]] homing_scene scene() const;
   void tick_homing(time_point now);
   [[nodiscard]] bool wish_for_own(const group_id& g, const node_id& from,
                                   const std::optional<node_id>& to,

@@ -11,7 +11,6 @@
 namespace banyan::actors {
 namespace {
 
-/// Who serves a stateless app is no new replica of it.
 bool serves(const node_context& ctx, const node_id& node, const app_spec* s) {
   const auto* app = s != nullptr && s->kind == app_kind::stateless
                         ? ctx.known.find_app(s->name)
@@ -19,15 +18,21 @@ bool serves(const node_context& ctx, const node_id& node, const app_spec* s) {
   return app != nullptr && ctx.known.instances(app->id).count(node) != 0;
 }
 
-/// What the mesh's policy says of it. Who serves a stateless app goes on.
-away policy_of(const node_context& ctx, const node_id& node,
-               const app_spec* s) {
-  const auto at = ctx.standings.find(node);
-  if (at == ctx.standings.end() || takes_replicas(at->second))
+/// An app needs what its build doesn't know.
+away build_of(const node_context& ctx, const node_id& node, const app_spec* s) {
+  if (s == nullptr || s->kind != app_kind::stateless)
     return away::none;
-  if (at->second == standing::evacuate || at->second == standing::excluded)
-    return away::evacuated;
-  return serves(ctx, node, s) ? away::none : away::held;
+  if (!knows(ctx.features_of(node), feature::stateless))
+    return away::older;
+  // Who came after the deploy asks for its secrets, unless it is an older one:
+  // a place there would stay empty.
+  const bool named =
+      std::any_of(s->secret_keys.begin(), s->secret_keys.end(),
+                  [&](const sealed_for& k) { return k.node == node; });
+  return s->secret_keys.empty() || named
+                 || knows(ctx.features_of(node), feature::instance_secrets)
+             ? away::none
+             : away::sealed;
 }
 
 away away_of(const node_context& ctx, const net::member_record& record,
@@ -45,31 +50,27 @@ away away_of(const node_context& ctx, const net::member_record& record,
   const auto& node = record.node;
   if (record.word != net::member_word::normal)
     return away::left;
-  const auto policy = policy_of(ctx, node, s);
-  if (policy == away::evacuated)
-    return policy;
-  if (ctx.is_drained(node))
+  const auto policy = policy_of(ctx, record);
+  // One that is evacuated says that it is drained.
+  if (ctx.is_drained(node) && policy != away::evacuated)
     return away::drained;
   if (!ctx.reaches(node))
     return away::unheard;
-  if (policy != away::none)
-    return policy;
-  if (s == nullptr || s->kind != app_kind::stateless)
-    return away::none;
-  if (!knows(ctx.features_of(node), feature::stateless))
-    return away::older;
-  // Who came after the deploy asks for its secrets, unless it is an older one:
-  // a place there would stay empty.
-  const bool named =
-      std::any_of(s->secret_keys.begin(), s->secret_keys.end(),
-                  [&](const sealed_for& k) { return k.node == node; });
-  return s->secret_keys.empty() || named
-                 || knows(ctx.features_of(node), feature::instance_secrets)
-             ? away::none
-             : away::sealed;
+  const auto build = build_of(ctx, node, s);
+  return build == away::none ? policy : build;
 }
 
 } // namespace
+
+away policy_of(const node_context& ctx, const net::member_record& m) {
+  const auto as = ctx.standing_of(m.node);
+  if (as == standing::evacuate || as == standing::excluded)
+    return away::evacuated;
+  if (!takes_replicas(as))
+    return away::held;
+  return ctx.hardware != nullptr && ctx.hardware->held(m) ? away::unproven
+                                                          : away::none;
+}
 
 std::vector<why_member> members_for(const node_context& ctx,
                                     const app_spec* s) {
@@ -77,6 +78,7 @@ std::vector<why_member> members_for(const node_context& ctx,
   ctx.members->each([&](const net::member_record& r, net::member_state state) {
     auto& member = out.emplace_back();
     member.away = away_of(ctx, r, state, s);
+    member.serves = serves(ctx, r.node, s);
     auto& c = member.as;
     c.node = r.node;
     c.region = r.region;
@@ -85,11 +87,6 @@ std::vector<why_member> members_for(const node_context& ctx,
     c.host = r.address.host;
     c.tier = tier_of(ctx, r);
     c.weight = r.capacity.weight;
-    if (member.away == away::held || member.away == away::evacuated)
-      c.weight = 0; // by its uptime
-    if (ctx.hardware != nullptr && ctx.hardware->held(r)
-        && !serves(ctx, r.node, s))
-      c.weight = 0; // on hold, by its hardware
     c.memory_mib = r.capacity.memory_mib;
     c.disk_mib = r.capacity.disk_mib;
     c.has_module = s == nullptr || s->modules.empty()

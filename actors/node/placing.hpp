@@ -6,6 +6,10 @@
 
 namespace banyan::actors {
 
+/// What the mesh's policy says of it, of its uptime or its hardware: `held`,
+/// `unproven`, `evacuated` or `none`.
+away policy_of(const node_context& ctx, const net::member_record& m);
+
 /// Every member as placement sees it, and why it takes no new replica of `s`
 /// (null: of any app) now. Loop thread only.
 std::vector<why_member> members_for(const node_context& ctx, const app_spec* s);

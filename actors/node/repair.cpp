@@ -35,7 +35,7 @@ void group_supervisor::repair(const group_id& g, local_replica& r,
   const auto& conf = r.configuration;
   r.watch.set_config({spec.replace_after, other_region_after});
   for (const auto& v : conf.voters)
-    if (v.node == ctx_.self() || ctx_.members->hears(v.node))
+    if (ctx_.hears(v.node))
       r.watch.reached(v);
     else if (ctx_.is_drained(v.node))
       r.watch.drained(v, now); // it comes back for its data at most
@@ -155,7 +155,7 @@ bool group_supervisor::may_begin(const group_id& g, time_point now) const {
     const auto voters = r.configuration.voters.size();
     std::int32_t reached = 0;
     for (const auto& v : r.configuration.voters)
-      reached += v.node == ctx_.self() || ctx_.members->hears(v.node) ? 1 : 0;
+      reached += ctx_.hears(v.node) ? 1 : 0;
     transfer t;
     t.group = other;
     t.from = ctx_.self();

@@ -222,12 +222,12 @@ private:
     std::map<std::uint64_t, app_spec> specs; ///< of versions started here
   };
   /// `count` of the members that may run it, in placement order.
-  [[nodiscard]] placed
-  place_instances(const app_spec& s, const std::array<std::uint8_t, 16>& nonce,
-                  std::uint32_t count) const;
+  [[nodiscard]] placed instances_of(const app_spec& s,
+                                    const std::array<std::uint8_t, 16>& nonce,
+                                    std::uint32_t count) const;
   /// It is among the first N, as this node reads the members.
   [[nodiscard]] bool should_run(const app_record& a, const node_id& node) const;
-  [[nodiscard]] bool covered(const app_record& a) const;
+  void place_seat(const app_record& a);
   deploy_answer plan_instances(const app_spec& s,
                                const std::array<std::uint8_t, 16>& nonce) const;
   void keep_instances(time_point now);

@@ -14,10 +14,6 @@ namespace {
 
 /// What was observed goes to disk so often, in minutes.
 constexpr std::uint32_t save_every = 10;
-constexpr std::uint32_t ask_every = 10; ///< somebody, for what is missing
-constexpr duration answer_within = 10s;
-/// Of the clock in one place before anything is forgotten by it.
-constexpr unsigned looks_of_an_hour = 60 * day_observer::looks_a_minute;
 
 std::string percent_of(const std::optional<basis_points>& p) {
   return p ? percent_text(*p) + " %" : "?";
@@ -131,7 +127,8 @@ void uptime_shell::look() {
   const auto now = day_time_of(ctx_.unix_ms(), ctx_.settings.uptime_minute);
   note_members();
   write_down(now);
-  forget(now);
+  clock_.on_look(now.day);
+  forget();
   judge_if_changed(now);
   ask_around(now);
   if (!subjects_.full())
@@ -141,13 +138,9 @@ void uptime_shell::look() {
 
 void uptime_shell::write_down(day_time now) {
   std::vector<subject_look> looks;
-  // One that is evacuated says that it is drained: that is nobody's plan.
-  const auto planned = [&](const node_id& n) {
-    return ctx_.is_drained(n) && acting(n) < standing::evacuate;
-  };
   for (const auto& s : subjects_.subjects_of(ctx_.self()))
-    looks.push_back(
-        {s.node, ctx_.members->hears(s.node), s.dead, planned(s.node)});
+    looks.push_back({s.node, ctx_.members->hears(s.node), s.dead,
+                     is_planned(ctx_.is_drained(s.node), acting(s.node))});
   auto seen = observer_.on_look(looks, now);
   if (seen.over)
     sign(*seen.over);
@@ -191,14 +184,9 @@ void uptime_shell::keep(const signed_document& d, observation o) {
         nullptr);
 }
 
-void uptime_shell::forget(day_time now) {
-  const bool jumped = now.day < last_look_day_ || now.day > last_look_day_ + 1;
-  last_look_day_ = now.day;
-  looks_ = jumped ? 0 : looks_ + 1;
-  if (looks_ < looks_of_an_hour || now.day < days_kept)
-    return; // a clock that is wrong for a while costs no document
+void uptime_shell::forget() {
   std::vector<store::documents::change> changes;
-  for (auto& name : archive_.forget_before(now.day - days_kept))
+  for (auto& name : archive_.forget_before(clock_.forget_before()))
     changes.push_back(
         document(document_kind::observation, std::move(name), std::nullopt));
   if (!changes.empty())
@@ -209,38 +197,29 @@ void uptime_shell::on_peer_up(const node_id& node) {
   for (const auto& r : book_.records())
     ctx_.send(node, net::channel::group,
               encoded_control(policy_told{r.document}));
-  to_ask_.insert(node);
+  questions_.on_link(node);
 }
 
-// One at a time, so that each is asked only for what those before it lacked.
 void uptime_shell::ask_around(day_time now) {
-  if (asked_ && ctx_.loop.now() < asked_->until)
+  const auto whom = questions_.on_look(now, ctx_.members->linked(), ctx_.random,
+                                       ctx_.loop.now());
+  if (!whom)
     return;
-  asked_.reset();
-  if (now.minute != last_minute_ && now.minute % ask_every == 0)
-    if (const auto linked = ctx_.members->linked(); !linked.empty())
-      to_ask_.insert(linked[ctx_.random.below(linked.size())]);
-  if (to_ask_.empty())
-    return;
-  const auto whom = *to_ask_.begin();
-  to_ask_.erase(to_ask_.begin());
-  asked_ = question{whom, {}, {}};
-  ask();
+  ask(*whom);
   // What it got before may have been lost on its way, or to its disk.
   for (const auto& r : book_.records())
-    ctx_.tell(whom, net::channel::group,
+    ctx_.tell(*whom, net::channel::group,
               encoded_control(policy_told{r.document}));
 }
 
 /// For the next page.
-void uptime_shell::ask() {
+void uptime_shell::ask(const node_id& whom) {
   days_wanted w;
   if (!subjects_.full())
     w.about = ctx_.self();
   w.have = archive_.fingerprints_of(w.about);
-  w.after = asked_->pages.after();
-  asked_->until = ctx_.loop.now() + answer_within;
-  ctx_.send(asked_->whom, net::channel::group, encoded_control(w));
+  w.after = questions_.after();
+  ctx_.send(whom, net::channel::group, encoded_control(w));
 }
 
 bool uptime_shell::on_control(const node_id& from, const control_frame& f) {
@@ -281,34 +260,27 @@ void uptime_shell::on_given(const node_id& from, const days_given& f) {
     if (!archive_.holds(d))
       if (auto o = checked(from, d); o && concerns_this(observer_of(d), *o))
         keep(d, std::move(*o));
-  if (!asked_ || asked_->whom != from)
-    return;
-  if (!f.more || f.documents.empty()
-      || !asked_->pages.goes_on(
-          {static_cast<std::uint32_t>(f.documents.back().version),
-           observer_of(f.documents.back())}))
-    asked_.reset();
-  else
-    ask();
+  std::optional<day_archive::place> end;
+  if (!f.documents.empty())
+    end = day_archive::place{
+        static_cast<std::uint32_t>(f.documents.back().version),
+        observer_of(f.documents.back())};
+  if (questions_.on_page(from, f.more, end, ctx_.loop.now()))
+    ask(from);
 }
 
 // ---- how nodes stand
 
 std::uint32_t uptime_shell::last_day() const {
-  const auto now = day_time_of(ctx_.unix_ms(), ctx_.settings.uptime_minute);
-  const auto back = now.minute < judged_after ? 2U : 1U;
-  return now.day < back ? 0 : now.day - back;
+  return last_judged(day_time_of(ctx_.unix_ms(), ctx_.settings.uptime_minute));
 }
 
 verdict uptime_shell::of(const node_id& node) const {
-  if (const auto at = verdicts_.find(node); at != verdicts_.end())
-    return at->second;
-  const auto far = far_verdicts_.find(node);
-  return far == far_verdicts_.end() ? verdict{} : far->second;
+  return verdicts_.of(node);
 }
 
 standing uptime_shell::acting(const node_id& node) const {
-  return policy().enforce ? of(node).is : standing::normal;
+  return verdicts_.acting(node, policy());
 }
 
 void uptime_shell::judge_if_changed(day_time now) {
@@ -323,16 +295,14 @@ void uptime_shell::judge_all() {
   judged_last_ = last;
   unjudged_ = leaving_ = false;
   archive_.refresh(who_counts());
-  verdicts_.clear();
-  if (subjects_.full()) // what was fetched while it was larger
-    far_verdicts_.clear();
+  verdicts_.begin(subjects_.full());
   const auto one = [&](const node_id& node) {
     const auto* days = archive_.results(node);
     if (days == nullptr)
       return;
     const auto v = judged(node, *days, last);
     tell(node, v);
-    verdicts_[node] = v;
+    verdicts_.judged(node, v);
   };
   // Above 17 only what is about this node is kept whole.
   if (!subjects_.full())
@@ -340,21 +310,8 @@ void uptime_shell::judge_all() {
   else
     ctx_.members->each(
         [&](const net::member_record& r, net::member_state) { one(r.node); });
-  told_before_ |= !verdicts_.empty();
+  told_before_ |= !verdicts_.kept().empty();
   name_liars(last);
-  publish();
-}
-
-// For placement and evacuation: those that don't stand as any other.
-void uptime_shell::publish() {
-  ctx_.standings.clear();
-  if (!policy().enforce)
-    return;
-  for (const auto* all : {&verdicts_, &far_verdicts_})
-    for (const auto& [node, v] : *all)
-      if (v.is != standing::normal
-          && (all == &verdicts_ || verdicts_.count(node) == 0))
-        ctx_.standings[node] = v.is;
 }
 
 verdict uptime_shell::judged(const node_id& node, const day_results& days,
@@ -408,7 +365,7 @@ const day_results* uptime_shell::results(const node_id& node) const {
 
 void uptime_shell::name_liars(std::uint32_t last) {
   disagree_.clear();
-  for (const auto& [subject, v] : verdicts_)
+  for (const auto& [subject, v] : verdicts_.kept())
     for (const auto& o :
          observers_of(*archive_.results(subject), last, policy().window_days))
       if (o.disagrees())

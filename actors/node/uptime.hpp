@@ -5,6 +5,7 @@
 #include "actors/pure/uptime/far.hpp"
 #include "actors/pure/uptime/observer.hpp"
 #include "actors/pure/uptime/subjects.hpp"
+#include "actors/pure/uptime/verdicts.hpp"
 
 #include <caf/stateful_actor.hpp>
 
@@ -77,10 +78,9 @@ private:
   void keep(const signed_document& d, observation o);
   [[nodiscard]] bool concerns_this(const node_id& observer,
                                    const observation& o) const;
-  void forget(day_time now);
+  void forget();
   void judge_if_changed(day_time now);
   void judge_all();
-  void publish();
   verdict judged(const node_id& node, const day_results& days,
                  std::uint32_t last);
   void tell(const node_id& node, const verdict& v);
@@ -95,7 +95,7 @@ private:
   std::optional<observation> checked(const node_id& from,
                                      const signed_document& d);
   void ask_around(day_time now);
-  void ask();
+  void ask(const node_id& whom);
   void on_wanted(const node_id& from, const days_wanted& f);
   void on_given(const node_id& from, const days_given& f);
   void adopt(policy_record r, const node_id* from, policy_function done);
@@ -112,9 +112,8 @@ private:
   day_observer observer_;
   day_archive archive_;
   policy_book book_;
-  std::map<node_id, verdict> verdicts_;
+  verdict_book verdicts_;
   far_days far_;
-  std::map<node_id, verdict> far_verdicts_;
   std::set<node_id> far_wanted_;
   std::optional<node_id> far_about_; ///< who is fetched now
   node_id far_next_;                 ///< whose turn it is to be fetched,
@@ -123,17 +122,10 @@ private:
   std::map<node_id, std::set<node_id>> disagree_;
   std::set<node_id> liars_said_;
   std::map<node_id, peer_rations> rations_;
-  std::set<node_id> to_ask_;
-  struct question {
-    node_id whom;
-    time_point until;
-    day_pages pages;
-  };
-  std::optional<question> asked_;
+  day_questions questions_;
+  clock_trust clock_;
   std::uint32_t minutes_unsaved_ = 0;
   std::uint32_t last_minute_ = 0;
-  std::uint32_t last_look_day_ = 0;
-  unsigned looks_ = 0; ///< since the clock jumped last
   bool told_before_ = false;
   bool unjudged_ = true; ///< something changed that verdicts are made of
   bool leaving_ = false; ///< a node is bad enough to be excluded once empty

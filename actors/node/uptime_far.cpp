@@ -47,13 +47,13 @@ void uptime_shell::fetch_far() {
   ask_far(far_.on_tick(ctx_.loop.now(), who_counts()));
   end_far();
   for (std::size_t n = 0; n < judged_at_once; ++n) {
-    const auto node = far_verdicts_.lower_bound(judged_next_);
-    if (node == far_verdicts_.end()) {
+    const auto node = verdicts_.next_fetched(judged_next_);
+    if (!node) {
       judged_next_ = {};
       break;
     }
-    judged_next_ = after(node->first);
-    judge_far(node->first);
+    judged_next_ = after(*node);
+    judge_far(*node);
   }
   if (far_.busy())
     return;
@@ -104,11 +104,7 @@ void uptime_shell::judge_far(const node_id& node) {
     return;
   const auto v = judged(node, *days, last_day());
   tell(node, v);
-  far_verdicts_[node] = v;
-  if (policy().enforce && v.is != standing::normal)
-    ctx_.standings[node] = v.is;
-  else
-    ctx_.standings.erase(node);
+  verdicts_.fetched(node, v);
 }
 
 } // namespace banyan::actors

@@ -79,8 +79,10 @@ struct homes : ::testing::TestWithParam<std::uint64_t> {
   void run(duration t) {
     for (std::size_t n = 0; n < machines; ++n)
       if (d.w.at(n).up())
-        for (const auto& [node, as] : stand)
-          d.context(n).standings[node] = as;
+        d.context(n).standing_of = [this](const node_id& who) {
+          const auto at = stand.find(who);
+          return at == stand.end() ? standing::normal : at->second;
+        };
     d.w.run_for(t);
   }
   std::size_t heard(std::size_t by, const std::string& kind) {
