@@ -3,7 +3,9 @@
 // that will need them. And whom it has groups in common with.
 #include "actors/node/reach.hpp"
 #include "actors/node/supervisor.hpp"
+#include "actors/node/uptime.hpp"
 #include "actors/pure/features.hpp"
+#include "crypto/hash.hpp"
 
 #include <caf/all.hpp>
 
@@ -30,6 +32,9 @@ documents_sum group_supervisor::sum_of_documents() const {
   for (const auto& [g, all] : recoveries_)
     for (const auto& [lineage, d] : all)
       s.add(lineage.view(), g.shard, false);
+  if (ctx_.uptime != nullptr)
+    for (const auto& r : ctx_.uptime->policies().records())
+      s.add(hash(r.document.encode()).view(), r.version, false);
   return s;
 }
 
@@ -63,6 +68,8 @@ void group_supervisor::list_documents(const node_id& to) {
   at = now;
   tell_documents(to);
   tell_recoveries(to);
+  if (ctx_.uptime != nullptr)
+    ctx_.uptime->tell_policies(to);
 }
 
 void group_supervisor::on_documents(const node_id& from,

@@ -193,10 +193,14 @@ void uptime_shell::forget() {
     put(std::move(changes), nullptr);
 }
 
-void uptime_shell::on_peer_up(const node_id& node) {
+void uptime_shell::tell_policies(const node_id& to) {
   for (const auto& r : book_.records())
-    ctx_.send(node, net::channel::group,
+    ctx_.tell(to, net::channel::group,
               encoded_control(policy_told{r.document}));
+}
+
+void uptime_shell::on_peer_up(const node_id& node) {
+  tell_policies(node);
   questions_.on_link(node);
 }
 
@@ -206,10 +210,10 @@ void uptime_shell::ask_around(day_time now) {
   if (!whom)
     return;
   ask(*whom);
-  // What it got before may have been lost on its way, or to its disk.
-  for (const auto& r : book_.records())
-    ctx_.tell(*whom, net::channel::group,
-              encoded_control(policy_told{r.document}));
+  // What it got before may have been lost on its way, or to its disk. Where not
+  // everybody has a link sums are compared (`documents_sum`).
+  if (ctx_.full_mesh())
+    tell_policies(*whom);
 }
 
 /// For the next page.
@@ -439,6 +443,8 @@ void uptime_shell::adopt(policy_record r, const node_id* from,
   case policy_book::outcome::known:
     return tell(reply_status::ok, {});
   case policy_book::outcome::older:
+    if (from != nullptr)
+      tell_policies(*from);
     return tell(reply_status::conflict,
                 "a policy of version " + std::to_string(book_.version())
                     + " is here already: sign a higher one");

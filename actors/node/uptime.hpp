@@ -35,6 +35,8 @@ public:
   /// Call `day_observer::looks_a_minute` times a minute.
   void look();
   void on_peer_up(const node_id& node);
+  /// The policy, or the two in conflict: it lacks them, or may.
+  void tell_policies(const node_id& to);
   /// True: the frame was for it.
   bool on_control(const node_id& from, const control_frame& f);
 

@@ -1,8 +1,10 @@
 // Whole nodes in a mesh that is too large for everybody to be linked with
 // everybody: who has nothing of a group finds its leader, documents reach all,
 // links stay few.
+#include "actors/node/uptime.hpp"
 #include "actors/testing/sim/harm.hpp"
 #include "base/codec.hpp"
+#include "crypto/mesh_key.hpp"
 #include "sim/apps.hpp"
 
 #include <caf/send.hpp>
@@ -12,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace banyan::sim {
 namespace {
@@ -203,6 +206,28 @@ TEST(far_mesh, documents_and_what_becomes_of_them_reach_everybody) {
     const auto a = d.call(n, std::move(r));
     EXPECT_EQ(a.status, reply_status::ok) << "machine " << n << a.message;
   }
+  // The owner's policy is a document as any other: who missed it as it was told
+  // hears of it as sums are compared.
+  const auto version = [&](std::size_t n) {
+    return d.context(n).uptime->policies().version();
+  };
+  auto* deaf = std::exchange(d.context(13).uptime, nullptr);
+  d.context(2).uptime->take_policy(
+      sign_policy(local_mesh_owner(), d.w.mesh().id, 1, mesh_policy{}).document,
+      [](reply_status, const std::string&) {});
+  ASSERT_TRUE(d.w.run_until(
+      [&] {
+        for (std::size_t n = 0; n < 30; ++n)
+          if (n != 13 && version(n) != 1)
+            return false;
+        return true;
+      },
+      10s));
+  d.w.run_for(500ms); // it was told by all its neighbours
+  d.context(13).uptime = deaf;
+  ASSERT_EQ(version(13), 0U);
+  // Its own turn to compare comes every five seconds.
+  EXPECT_TRUE(d.w.run_until([&] { return version(13) == 1; }, 6s));
   EXPECT_TRUE(d.w.problems.empty());
 }
 
