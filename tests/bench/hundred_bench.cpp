@@ -48,8 +48,8 @@ double seconds(duration d) {
 }
 
 /// Of a process: resident memory, and CPU time so far.
-double memory_mib(pid_t pid, const char* what) {
-  std::ifstream in{"/proc/" + std::to_string(pid) + "/status"};
+double memory_mib(pid_t pid, const char* what, const char* file = "/status") {
+  std::ifstream in{"/proc/" + std::to_string(pid) + file};
   for (std::string word; in >> word;)
     if (word == what) {
       double kib = 0;
@@ -194,11 +194,15 @@ private:
   void measure_memory(const char* when) {
     std::vector<double> all;
     std::vector<double> own; // not pages of files, which all have in common
+    double paid = 0;         // those pages once, for all of them
     for (std::size_t i = 0; i < mesh_.size(); ++i)
       if (mesh_.running(i)) {
         all.push_back(memory_mib(mesh_.pid(i), "VmRSS:"));
         own.push_back(memory_mib(mesh_.pid(i), "RssAnon:"));
+        paid += memory_mib(mesh_.pid(i), "Pss:", "/smaps_rollup");
       }
+    const auto peers =
+        static_cast<double>(std::max(own.size(), std::size_t{1}));
     const auto is = spread_of(std::move(all));
     row(std::string{"resident memory of a peer, "} + when + ": median",
         is.median, "MiB");
@@ -206,6 +210,8 @@ private:
         "MiB", s_.rss_goal_mib);
     row("of that its own, not of mapped files: most",
         spread_of(std::move(own)).most, "MiB");
+    row("what the machine pays per peer (PSS), on average", paid / peers,
+        "MiB");
   }
 
   double cpu_of_all() const {
