@@ -1,6 +1,7 @@
 // Whole nodes in a mesh that is too large for everybody to be linked with
 // everybody: who has nothing of a group finds its leader, documents reach all,
 // links stay few.
+#include "actors/node/reach.hpp"
 #include "actors/node/uptime.hpp"
 #include "actors/testing/sim/harm.hpp"
 #include "base/codec.hpp"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -55,7 +57,7 @@ public:
               std::uint32_t replicas = 3) {
     actors::deploy_in d;
     d.spec.name = name;
-    d.spec.module = stateless ? "hello" : "counter";
+    d.spec.module = stateless ? "hello" : name;
     d.spec.shards = stateless ? 1 : 3;
     d.spec.replicas = replicas;
     d.spec.kind = stateless ? app_kind::stateless : app_kind::durable;
@@ -98,6 +100,30 @@ public:
     EXPECT_EQ(a.status, reply_status::ok)
         << "machine " << by << ": " << a.message;
     added[{app, key}] += 1;
+  }
+  /// Of the app `ledger`.
+  std::int64_t money(std::size_t by, const std::string& key) {
+    call_request r;
+    r.app = "ledger";
+    r.key = key;
+    r.command = "balance";
+    r.kind = request_kind::query;
+    const auto a = call(by, std::move(r));
+    EXPECT_EQ(a.status, reply_status::ok) << a.message;
+    reader in{a.result};
+    return in.sint();
+  }
+  void pay(std::size_t by, const std::string& key, const std::string& to) {
+    call_request r;
+    r.app = "ledger";
+    r.key = key;
+    r.command = to.empty() ? "deposit" : "transfer";
+    writer out{r.argument};
+    out.map(to.empty() ? 1 : 2).text("cents").sint(to.empty() ? 100 : 1);
+    if (!to.empty())
+      out.text("to").text(to);
+    const auto a = call(by, std::move(r));
+    EXPECT_EQ(a.status, reply_status::ok) << a.message;
   }
   std::int64_t count(std::size_t by, const std::string& app, int key) {
     call_request r;
@@ -295,6 +321,85 @@ TEST(far_mesh, whoever_asked_nobody_knows_all_leaders_once_it_is_a_full_one) {
   d.w.at(last).kill(machine::end::process);
   EXPECT_TRUE(d.w.run_until(
       [&] { return d.context(0).full_mesh() && strangers() == 0; }, 30s));
+  d.judge();
+}
+
+/// A leader that sends to a group of which it is told nothing: it has no
+/// replica of it, and is no keeper.
+struct far_stream {
+  group_id to;
+  std::size_t sender = 0;   ///< leads the group of `from_key`
+  std::size_t receiver = 0; ///< leads `to`
+  std::size_t next = 0;     ///< another voter of `to`, which leads nothing
+  replica_ref its;          ///< on `next`
+  std::string from_key;
+  std::string to_key;
+};
+
+std::optional<far_stream> find_stream(far_world& d, std::uint32_t shards) {
+  const auto app = d.context(0).known.find_app("ledger")->id;
+  std::map<std::uint32_t, std::string> keys;
+  for (int k = 0; keys.size() < shards; ++k) {
+    const auto key = "k" + std::to_string(k);
+    keys.emplace(shard_of(key, shards), key);
+  }
+  std::set<std::size_t> leading;
+  for (std::uint32_t s = 0; s < shards; ++s)
+    if (const auto n = d.w.leaders.serving({app, s}))
+      leading.insert(*n);
+  for (std::uint32_t a = 0; a < shards; ++a)
+    for (std::uint32_t b = 0; b < shards; ++b) {
+      const auto sender = d.w.leaders.serving({app, a});
+      const auto receiver = d.w.leaders.serving({app, b});
+      if (!sender || !receiver || d.context(*sender).replicas.count({app, b}))
+        continue;
+      const auto keepers = d.context(*sender).far->keepers_of({app, b});
+      if (std::count(keepers.begin(), keepers.end(), d.w.at(*sender).id()) != 0)
+        continue;
+      for (const auto& v : d.w.logs.configuration({app, b})->voters)
+        for (std::size_t n = 0; n < d.w.machines.size(); ++n)
+          if (d.w.at(n).id() == v.node && leading.count(n) == 0)
+            return far_stream{{app, b}, *sender, *receiver, n,
+                              v,        keys[a], keys[b]};
+    }
+  return std::nullopt;
+}
+
+// In a large mesh nobody tells the sender who leads next, and who led before
+// lives on: it asks the keepers.
+TEST(far_mesh, a_stream_finds_the_next_leader_of_where_it_goes) {
+  constexpr std::uint32_t shards = 3;
+  far_world d{505, 24};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 24));
+  ASSERT_NO_FATAL_FAILURE(d.deploy(5, "ledger"));
+  d.w.run_for(5s);
+  const auto found = find_stream(d, shards);
+  ASSERT_TRUE(found);
+  const auto& f = *found;
+  d.pay(f.sender, f.from_key, {});
+  d.pay(f.sender, f.from_key, f.to_key);
+  ASSERT_TRUE(
+      d.w.run_until([&] { return d.money(f.receiver, f.to_key) == 1; }, 10s));
+  const auto& sender = d.context(f.sender);
+  ASSERT_EQ(sender.known.leader(f.to), d.w.at(f.receiver).id());
+
+  actors::group_order over;
+  over.who = f.its;
+  d.context(f.receiver).tell_replica(f.to, std::move(over));
+  ASSERT_TRUE(
+      d.w.run_until([&] { return d.w.leaders.serving(f.to) == f.next; }, 10s));
+  d.w.run_for(1s);
+  ASSERT_EQ(sender.known.leader(f.to), d.w.at(f.receiver).id())
+      << "somebody told it";
+  for (int n = 0; n < 3; ++n)
+    d.pay(f.sender, f.from_key, f.to_key);
+  EXPECT_TRUE(
+      d.w.run_until([&] { return d.money(f.next, f.to_key) == 4; }, 20s))
+      << "what it has sent never arrives";
+  EXPECT_EQ(sender.known.leader(f.to), d.w.at(f.next).id());
+  EXPECT_EQ(d.money(f.sender, f.from_key), 96);
+  EXPECT_EQ(d.w.leaders.serving(f.to), f.next);
+  EXPECT_TRUE(d.w.at(f.receiver).up());
   d.judge();
 }
 
