@@ -1,6 +1,7 @@
 // This node is drained: what it hands over, what it waits for, and what the
 // others know of it.
 #include "actors/node/names.hpp"
+#include "actors/node/node.hpp"
 #include "actors/node/operator_desk.hpp"
 #include "base/codec.hpp"
 
@@ -178,6 +179,21 @@ void operator_desk::tell_drain() {
   if (told_.on)
     ctx.draining[ctx.self()] = told_;
   ctx.broadcast(net::channel::group, encoded_control(told_));
+}
+
+/// In a full mesh everybody hears the notice.
+void operator_desk::tick_weight() {
+  auto& ctx = s_.ctx_;
+  if (ctx.members == nullptr)
+    return;
+  auto capacity = ctx.members->own().capacity;
+  const auto due =
+      weight_.on_tick(leaving().on() && !ctx.full_mesh(), capacity.weight);
+  if (!due)
+    return;
+  capacity.weight = *due;
+  caf::anon_send(ctx.node,
+                 own_hardware_in{std::nullopt, capacity, std::nullopt});
 }
 
 void operator_desk::on_peer_up(const node_id& node) const {

@@ -150,8 +150,10 @@ void http_gateway::handle(io::http_request q, responder r) {
     }
     if (what == "status")
       return void(r.send(answer(q, view_status(ctx_, uptime))));
-    if (what == "nodes")
+    if (what == "nodes") {
+      look_for_drains(ctx_);
       return void(r.send(answer(q, view_nodes(ctx_))));
+    }
     if (what == "apps")
       return void(r.send(answer(q, view_apps(ctx_))));
     if (what == "removed")

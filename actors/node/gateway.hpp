@@ -113,6 +113,9 @@ private:
 /// @{
 bytes view_status(const node_context& ctx, duration uptime);
 bytes view_nodes(const node_context& ctx);
+/// Has nodes that are drained, and not linked with this one, say how far they
+/// are: a later `view_nodes` has it.
+void look_for_drains(node_context& ctx);
 bytes view_apps(const node_context& ctx);
 /// Empty when there is no such app.
 bytes view_app(const node_context& ctx, const std::string& name);

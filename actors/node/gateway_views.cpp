@@ -63,6 +63,8 @@ void optional_ms(writer& w, const std::optional<double>& v) {
 
 /// What its hardware is worth: the lower of claim and proof, and the claim.
 constexpr std::size_t tier_fields = 2;
+/// Of so many drained nodes links are made.
+constexpr std::size_t drains_looked_at = 16;
 void tier_view(writer& w, const node_context& ctx,
                const net::member_record& m) {
   w.text("tier").text(std::to_string(tier_of(ctx, m)));
@@ -410,6 +412,17 @@ bytes view_status(const node_context& ctx, duration uptime) {
   w.text("damage").text(check.damage);
   door_view(ctx, w.text("door"));
   return out;
+}
+
+void look_for_drains(node_context& ctx) {
+  std::vector<node_id> drained;
+  ctx.members->each([&](const net::member_record& m, net::member_state state) {
+    if (m.capacity.weight == 0 && state == net::member_state::alive
+        && drained.size() < drains_looked_at)
+      drained.push_back(m.node);
+  });
+  for (const auto& node : drained)
+    ctx.use_link(node);
 }
 
 bytes view_nodes(const node_context& ctx) {

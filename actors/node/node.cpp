@@ -187,6 +187,9 @@ void node_shell::on_link_down(const net::link_info& info, net::link_end why) {
   caf::anon_send(ctx_.router,
                  link_change_in{info.node, info.incarnation, false});
   reach_->on_link_down(info.node, why);
+  // What becomes of its drain it tells those that it is linked with.
+  if (!ctx_.full_mesh())
+    ctx_.draining.erase(info.node);
 }
 
 void node_shell::on_dial_failed(const net::dial_target& target,

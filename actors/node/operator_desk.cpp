@@ -49,6 +49,7 @@ void operator_desk::on_tick(time_point now) {
   tick_node_orders(now);
   tick_evacuation(now);
   tick_drain(now);
+  tick_weight();
   tick_pins(now);
   tick_evictions(now);
   tick_homing(now);

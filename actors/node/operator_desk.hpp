@@ -120,6 +120,7 @@ private:
   void pin(const group_id& g, const replica_ref& who);
   [[nodiscard]] pinned_replicas pins_here() const;
   void tick_pins(time_point now);
+  void tick_weight();
   [[nodiscard]] std::vector<led_group> led_groups(time_point now);
   [[nodiscard]] bool others_change() const;
   [[nodiscard]] homing_scene scene() const;
@@ -148,6 +149,7 @@ private:
   drain drain_;
   std::map<std::uint64_t, group_id> drain_tokens_;
   std::map<group_id, std::uint64_t> drain_asked_;
+  drained_weight weight_;
   drain_notice told_;
   time_point told_at_{};
   evacuation evacuation_;

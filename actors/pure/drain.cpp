@@ -269,6 +269,14 @@ drain_notice drain::notice() const {
   return told_;
 }
 
+std::optional<std::uint32_t> drained_weight::on_tick(bool drained,
+                                                     std::uint32_t is) {
+  if (is != 0)
+    usual_ = is;
+  const auto due = drained ? 0 : usual_;
+  return due == is ? std::nullopt : std::optional{due};
+}
+
 bool moves_on(const drain_notice& d) {
   const auto told = std::min<std::size_t>(d.replicas, drain_blocked_max);
   return d.on && !d.done && (told == 0 || d.blocked.size() < told);

@@ -117,6 +117,18 @@ private:
   drain_notice told_;
 };
 
+/// The weight in a node's record: none while it is drained. Those that it has
+/// no link with hear no notice, and place nothing there by this. One per node.
+class drained_weight {
+public:
+  /// `is`: as the record says it now. @returns what it is to say instead.
+  [[nodiscard]] std::optional<std::uint32_t> on_tick(bool drained,
+                                                     std::uint32_t is);
+
+private:
+  std::uint32_t usual_ = 0; ///< 0: none was seen
+};
+
 /// It isn't over, and not all that is left waits for something: what may have
 /// to wait for weeks stands in nobody's way.
 [[nodiscard]] bool moves_on(const drain_notice& d);

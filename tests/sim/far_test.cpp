@@ -1,6 +1,7 @@
 // Whole nodes in a mesh that is too large for everybody to be linked with
 // everybody: who has nothing of a group finds its leader, documents reach all,
 // links stay few.
+#include "actors/node/gateway.hpp"
 #include "actors/node/reach.hpp"
 #include "actors/node/uptime.hpp"
 #include "actors/testing/sim/harm.hpp"
@@ -291,6 +292,66 @@ TEST(far_mesh, a_call_that_takes_minutes_keeps_its_link) {
   d.w.run_for(70s); // and not for longer
   EXPECT_FALSE(d.context(by).is_linked(d.w.at(at).id()));
   EXPECT_TRUE(d.w.problems.empty());
+}
+
+TEST(far_mesh, nobody_places_anything_on_a_drained_node) {
+  far_world d{506, 24};
+  ASSERT_NO_FATAL_FAILURE(d.boot(0, 24));
+  ASSERT_NO_FATAL_FAILURE(d.deploy(5, "counter"));
+  d.w.run_for(70s); // links that nothing needs are closed
+  const std::size_t drained = 9;
+  const auto who = d.w.at(drained).id();
+  const auto weight = [&](std::size_t n) {
+    return d.context(n).members->find(who)->record.capacity.weight;
+  };
+  const auto usual = weight(0);
+  ASSERT_NE(usual, 0U);
+  const auto order = [&](operator_wish what) {
+    actors::operate_in in;
+    in.what = what;
+    in.from = who;
+    std::optional<reply_status> got;
+    in.done = [&](const actors::operate_answer& a) { got = a.status; };
+    caf::anon_send(d.context(0).supervisor, std::move(in));
+    EXPECT_TRUE(d.w.run_until([&] { return got.has_value(); }, 10s));
+    EXPECT_EQ(got, reply_status::ok);
+  };
+  const auto all_say = [&](std::uint32_t is) {
+    for (std::size_t n = 0; n < 24; ++n)
+      if (weight(n) != is)
+        return false;
+    return true;
+  };
+  order(operator_wish::drain);
+  ASSERT_TRUE(
+      d.w.run_until([&] { return all_say(0) && d.bare(drained); }, 40s));
+  std::size_t far = 0; // hears no notice
+  while (far == drained || d.context(far).is_linked(who))
+    ASSERT_LT(++far, 24U);
+  EXPECT_FALSE(d.context(far).is_drained(who));
+  for (const auto* name : {"one", "two", "three", "four"}) {
+    ASSERT_NO_FATAL_FAILURE(d.deploy(far, name, false, 5));
+    d.w.run_for(3s);
+    EXPECT_TRUE(d.bare(drained)) << name;
+  }
+  // Asked how far that is, it makes the link.
+  actors::look_for_drains(d.context(far));
+  EXPECT_TRUE(d.w.run_until(
+      [&] {
+        const auto& c = d.context(far);
+        return c.is_drained(who) && c.draining.at(who).done;
+      },
+      5s));
+  order(operator_wish::keep);
+  EXPECT_TRUE(d.w.run_until(
+      [&] {
+        for (std::size_t n = 0; n < 24; ++n)
+          if (d.context(n).is_drained(who))
+            return false;
+        return all_say(usual);
+      },
+      10s));
+  d.judge();
 }
 
 TEST(far_mesh, whoever_asked_nobody_knows_all_leaders_once_it_is_a_full_one) {

@@ -342,5 +342,21 @@ TEST(drain, what_is_refused_keeps_no_other_waiting) {
     EXPECT_GE(n, 2U);
 }
 
+TEST(drained_weight, is_none_until_the_drain_is_over) {
+  drained_weight w;
+  EXPECT_EQ(w.on_tick(false, 70), std::nullopt);
+  EXPECT_EQ(w.on_tick(true, 70), 0U);
+  EXPECT_EQ(w.on_tick(true, 70), 0U); // not signed yet
+  EXPECT_EQ(w.on_tick(true, 0), std::nullopt);
+  EXPECT_EQ(w.on_tick(false, 0), 70U);
+  EXPECT_EQ(w.on_tick(false, 0), 70U); // another change came between
+  EXPECT_EQ(w.on_tick(false, 70), std::nullopt);
+  EXPECT_EQ(w.on_tick(true, 90), 0U);
+  EXPECT_EQ(w.on_tick(false, 0), 90U);
+  drained_weight none; // of a node that takes nothing anyway
+  EXPECT_EQ(none.on_tick(true, 0), std::nullopt);
+  EXPECT_EQ(none.on_tick(false, 0), std::nullopt);
+}
+
 } // namespace
 } // namespace banyan
