@@ -144,8 +144,23 @@ private:
         add(*policy, "set", "sign the next version of it",
             [this](const session& s) { return policy_set(s, a_.policy); });
     ps->add_option("SETTING", a_.policy.settings,
-                   "NAME=VALUE, or a file of such lines")
-        ->required();
+                   "NAME=VALUE, or a file of such lines");
+    ps->add_option("--allow", a_.policy.allow,
+                   "this node may be in the mesh; with one such, no others may")
+        ->type_size(1)
+        ->allow_extra_args(false);
+    ps->add_option("--allow-file", a_.policy.allow_file,
+                   "these may and no others: node ids, one a line");
+    ps->add_flag("--allow-all", a_.policy.allow_all,
+                 "whoever has the mesh file may");
+    ps->add_option("--leaving", a_.policy.leaving,
+                   "this member keeps what it has and takes nothing new")
+        ->type_size(1)
+        ->allow_extra_args(false);
+    ps->add_option("--disallow", a_.policy.disallow,
+                   "take this one off the list")
+        ->type_size(1)
+        ->allow_extra_args(false);
     ps->add_option("--owner", a_.policy.owner,
                    "NAME.owner to sign with; without it only in mesh `local`");
     auto* e = add(app_, "events", "what happened in the mesh",

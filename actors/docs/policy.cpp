@@ -55,6 +55,7 @@ policy_book::outcome policy_book::put(policy_record r) {
   });
   policy_ = records_.front().policy;
   policy_.enforce = false;
+  policy_.nodes = {};
   return outcome::conflict;
 }
 

@@ -42,7 +42,7 @@ public:
   outcome put(policy_record r);
 
   /// What counts: the defaults without any. While there is a conflict it is
-  /// never enforced.
+  /// never enforced, and lists no nodes.
   [[nodiscard]] const mesh_policy& policy() const noexcept { return policy_; }
   [[nodiscard]] std::uint64_t version() const noexcept;
   [[nodiscard]] bool conflict() const noexcept { return records_.size() > 1; }

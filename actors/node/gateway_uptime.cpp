@@ -106,7 +106,7 @@ bytes view_policy(const uptime_shell& up) {
   const auto& book = up.policies();
   bytes out;
   writer w{out};
-  w.map(6).text("version").uint(book.version());
+  w.map(8).text("version").uint(book.version());
   w.text("signer");
   if (book.records().empty())
     w.nil();
@@ -120,6 +120,13 @@ bytes view_policy(const uptime_shell& up) {
     w.map(3).text("name").text(s.name).text("value").text(s.value);
     w.text("usual").boolean(s.usual);
   }
+  const auto ids = [&w](const char* name, const std::vector<node_id>& all) {
+    w.text(name).array(all.size());
+    for (const auto& n : all)
+      w.text(to_string(n));
+  };
+  ids("allowed", up.policy().nodes.allowed());
+  ids("leaving", up.policy().nodes.leaving());
   w.text("documents").array(book.records().size());
   for (const auto& r : book.records())
     w.blob(r.document.encode());

@@ -4,6 +4,7 @@
 #include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/placing.hpp"
+#include "actors/node/unlisted.hpp"
 #include "actors/node/uptime.hpp"
 #include "actors/pure/admission.hpp"
 #include "base/codec.hpp"
@@ -438,13 +439,14 @@ bytes view_nodes(const node_context& ctx) {
     const auto stands =
         ctx.uptime == nullptr ? verdict{} : ctx.uptime->of(m.node);
     const auto* link = ctx.links == nullptr ? nullptr : ctx.links->find(m.node);
-    w.map(14 + tier_fields).text("node").text(to_string(m.node));
+    w.map(15 + tier_fields).text("node").text(to_string(m.node));
     relays_view(w, m);
     w.text("via");
     if (link != nullptr && link->relayed())
       w.text(to_string(link->via));
     else
       w.nil();
+    w.text("allowed").boolean(is_allowed(ctx, m.node));
     w.text("region_unverified");
     w.boolean(ctx.region_claims.unverified().count(m.node) != 0);
     w.text("address").text(to_string(m.address));

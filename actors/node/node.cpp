@@ -4,6 +4,7 @@
 #include "actors/node/amnesia.hpp"
 #include "actors/node/modules.hpp"
 #include "actors/node/names.hpp"
+#include "actors/node/unlisted.hpp"
 #include "actors/node/uptime.hpp"
 #include "base/codec.hpp"
 
@@ -87,6 +88,11 @@ std::shared_ptr<node_shell> node_shell::open(node_context& ctx,
   n->links_->set_relaying([members = n->members_.get()](const node_id& who) {
     const auto state = members->state_of(who);
     return state && *state != net::member_state::left;
+  });
+  n->members_->set_allowed(
+      [&ctx](const node_id& who) { return lets_in(ctx, who); });
+  n->links_->set_allowed([&ctx, members = n->members_.get()](const auto& who) {
+    return lets_in(ctx, who) || members->state_of(who);
   });
   ctx.links = n->links_.get();
   ctx.members = n->members_.get();
@@ -200,6 +206,8 @@ void node_shell::on_dial_failed(const net::dial_target& target,
       || why == net::dial_error::hung_up)
     ctx_.log(log_level::warning,
              "no link to " + to_string(target.at) + ": " + to_string(why));
+  if (why == net::dial_error::not_allowed)
+    tell_not_allowed(target.at);
   if (!target.node.is_none())
     member_input([&](auto& m, auto now, auto& out) {
       m.on_dial_failed(target.node, why, now, out);

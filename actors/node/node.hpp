@@ -6,6 +6,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -59,6 +60,7 @@ public:
                       time_point retry_at) override;
   void on_own_key_met(const net::boot_id& boot,
                       const net::address& at) override;
+  void on_unlisted(const node_id& node, const net::address& at) override;
   void on_writable(const net::link_info& info, net::lane l) override;
   void
   on_probed(std::uint64_t token,
@@ -66,6 +68,10 @@ public:
 
 private:
   node_shell(node_context& ctx, node_start start);
+
+  // unlisted.cpp
+  void tell_refused(const node_id& node, const std::string& text);
+  void tell_not_allowed(const net::address& at);
 
   // Stream events pass through to the link table, whose deadline they move.
   void on_opened(net::stream_id id, const net::address& remote, bool inbound,
@@ -135,6 +141,7 @@ private:
   time_point known_at_{};
   bool seeds_wanted_ = true;
   time_point seeds_at_{};
+  std::map<node_id, time_point> refused_said_;
   bool stopping_ = false;
   bool rollback_suspected_ = false;
 };

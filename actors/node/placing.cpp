@@ -3,6 +3,7 @@
 #include "actors/docs/app_documents.hpp"
 #include "actors/node/hardware.hpp"
 #include "actors/node/modules.hpp"
+#include "actors/node/unlisted.hpp"
 #include "actors/pure/features.hpp"
 #include "actors/pure/uptime/policy.hpp"
 
@@ -66,6 +67,8 @@ away policy_of(const node_context& ctx, const net::member_record& m) {
   const auto as = ctx.standing_of(m.node);
   if (as == standing::evacuate || as == standing::excluded)
     return away::evacuated;
+  if (!is_allowed(ctx, m.node))
+    return away::unlisted;
   if (!takes_replicas(as))
     return away::held;
   return ctx.hardware != nullptr && ctx.hardware->held(m) ? away::unproven

@@ -3,6 +3,7 @@
 #include "actors/loop/coordinator.hpp"
 #include "actors/node/gateway_views.hpp"
 #include "actors/node/names.hpp"
+#include "actors/node/unlisted.hpp"
 #include "crypto/hash.hpp"
 
 #include <caf/all.hpp>
@@ -49,6 +50,13 @@ const char* words_of(standing s) {
     return "excluded";
   }
   return "?";
+}
+
+/// A long list of nodes gets in nobody's way.
+net::channel lane_for(const policy_record& r) {
+  constexpr std::size_t short_bytes = 16'384;
+  return r.document.body.size() > short_bytes ? net::channel::bulk
+                                              : net::channel::group;
 }
 
 } // namespace
@@ -195,8 +203,7 @@ void uptime_shell::forget() {
 
 void uptime_shell::tell_policies(const node_id& to) {
   for (const auto& r : book_.records())
-    ctx_.tell(to, net::channel::group,
-              encoded_control(policy_told{r.document}));
+    ctx_.tell(to, lane_for(r), encoded_control(policy_told{r.document}));
 }
 
 void uptime_shell::on_peer_up(const node_id& node) {
@@ -484,8 +491,9 @@ void uptime_shell::adopt(policy_record r, const node_id* from,
         || is == policy_book::outcome::conflict)
       for (const auto& n : ctx_.members->linked())
         if (n != source)
-          ctx_.send(n, net::channel::group,
+          ctx_.send(n, lane_for(now),
                     encoded_control(policy_told{now.document}));
+    on_new_list(ctx_);
     judge_all();
   };
   ctx_.disk.documents->put(

@@ -62,6 +62,10 @@ const char* to_string(event_kind k) noexcept {
     return "observer_disagrees";
   case event_kind::policy_changed:
     return "policy_changed";
+  case event_kind::node_unlisted:
+    return "node_unlisted";
+  case event_kind::node_refused:
+    return "node_refused";
   case event_kind::policy_conflict:
     return "policy_conflict";
   case event_kind::leadership_moved:

@@ -35,6 +35,8 @@ enum class event_kind : std::uint8_t {
   node_readmitted,
   observer_disagrees, ///< with all others, or with itself
   policy_changed,
+  node_unlisted,   ///< a member that isn't on the list of allowed nodes
+  node_refused,    ///< for want of it there: another node here, or this one
   policy_conflict, ///< two of one version: none is enforced
   // These are told to the others.
   leadership_moved,

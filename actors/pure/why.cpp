@@ -97,6 +97,9 @@ std::string words_of(away why) {
   case away::sealed:
     return "it came after the deploy, and its banyan-peer is too old to ask "
            "for the app's secrets";
+  case away::unlisted:
+    return "it isn't on the mesh's list of allowed nodes: it keeps what it has "
+           "and takes nothing new (`banyan policy show`)";
   case away::held:
     return "its uptime was too low for the mesh's policy: it takes nothing new "
            "(`banyan uptime`)";
@@ -128,6 +131,8 @@ const char* to_string(away why) noexcept {
     return "older";
   case away::sealed:
     return "sealed";
+  case away::unlisted:
+    return "unlisted";
   case away::held:
     return "held";
   case away::unproven:

@@ -19,6 +19,7 @@ enum class away : std::uint8_t {
   drained,
   older,     ///< its build doesn't know what the app needs
   sealed,    ///< it came after the deploy, and is too old to ask for secrets
+  unlisted,  ///< not among the nodes that the owner allows; keeps what it has
   held,      ///< by the mesh's policy: its uptime; it keeps what it has
   unproven,  ///< likewise: its hardware
   evacuated, ///< by its uptime, and what it has moves away
@@ -28,7 +29,7 @@ const char* to_string(away why) noexcept;
 [[nodiscard]] std::string words_of(away why);
 /// The policy lets it keep what it has, and it takes nothing new.
 constexpr bool is_hold(away a) noexcept {
-  return a == away::held || a == away::unproven;
+  return a == away::unlisted || a == away::held || a == away::unproven;
 }
 
 struct why_member {

@@ -66,6 +66,10 @@ void link_table::set_relaying(std::function<bool(const node_id&)> may) {
   s_->may_relay_ = std::move(may);
 }
 
+void link_table::set_allowed(std::function<bool(const node_id&)> may) {
+  s_->allowed_ = std::move(may);
+}
+
 void link_table::want(const address& at, const std::optional<node_id>& pinned,
                       time_point now) {
   target t;

@@ -128,6 +128,9 @@ enum class dial_error : std::uint8_t {
   wrong_node,  ///< It proved another node id than the one wanted or pinned.
   self,        ///< That address is this node; an address target ends so.
   local,       ///< This node ran out of descriptors or is stopping.
+  not_allowed, ///< The far side says that this node isn't on the list of nodes
+               ///< that may be in the mesh.
+  unlisted,    ///< The far node isn't on it; this node refuses the link.
 };
 const char* to_string(dial_error e) noexcept;
 
@@ -189,6 +192,9 @@ public:
   /// Somebody proved this node's own key in another boot, in a handshake of
   /// either side: a copied data directory is at work.
   virtual void on_own_key_met(const boot_id& boot, const address& at);
+  /// A peer of this mesh key proved that id, and `set_allowed` doesn't let it
+  /// in: no link was made.
+  virtual void on_unlisted(const node_id& node, const address& at);
 };
 
 /// Counted since the start; for /metrics.
@@ -200,6 +206,7 @@ struct link_counters {
   std::uint64_t refused_replays = 0;   ///< an ephemeral seen before
   std::uint64_t refused_proofs = 0;    ///< the identity proof is bad
   std::uint64_t refused_self = 0;
+  std::uint64_t refused_unlisted = 0; ///< proved an id that isn't allowed
   std::uint64_t handshake_timeouts = 0;
   std::uint64_t handshakes_cut = 0; ///< the far side left in the middle
   std::uint64_t links_up = 0, links_down = 0, links_replaced = 0;
@@ -249,6 +256,11 @@ public:
   /// to it through others. Needs `feature_relay` in the configuration, on all
   /// three nodes. Once, before the first link.
   void set_relaying(std::function<bool(const node_id&)> may);
+
+  /// Which nodes may be peers, asked in each handshake once the far side has
+  /// proved its id; without it all. A dialler that may not is told so, and
+  /// dials again after its delay. Links that are up stay.
+  void set_allowed(std::function<bool(const node_id&)> may);
 
   /// Keeps a link to `node`: dials `at` until one is up, from either side, and
   /// again when it is lost. A second call changes the address; a failed dial's

@@ -5,6 +5,9 @@ namespace banyan::net {
 void link_events::on_own_key_met(const boot_id&, const address&) {
 }
 
+void link_events::on_unlisted(const node_id&, const address&) {
+}
+
 const char* to_string(stream_end e) noexcept {
   switch (e) {
   case stream_end::end_of_stream:
@@ -96,6 +99,10 @@ const char* to_string(dial_error e) noexcept {
     return "that address is this node";
   case dial_error::local:
     return "local fault";
+  case dial_error::not_allowed:
+    return "this node isn't on the mesh's list of allowed nodes";
+  case dial_error::unlisted:
+    return "that node isn't on the mesh's list of allowed nodes";
   }
   return "unknown";
 }

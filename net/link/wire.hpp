@@ -70,8 +70,9 @@ inline constexpr std::size_t message_3_bytes = 48 + hello_bytes + 16;
 
 /// What a frame of the channel `link` says: a map with one of these at key 0.
 enum class link_word : std::uint8_t {
-  welcome = 1, ///< The answering side's first frame: the link is up.
-  goodbye = 2, ///< The sender's last frame.
+  welcome = 1,     ///< The answering side's first frame: the link is up.
+  goodbye = 2,     ///< The sender's last frame.
+  not_allowed = 3, ///< Instead of welcome: the owner's list lacks the dialler.
 };
 
 } // namespace banyan::net

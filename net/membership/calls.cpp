@@ -121,6 +121,10 @@ void membership::set_own(std::uint8_t tier, const node_capacity& capacity,
   s_->finish(now, out);
 }
 
+void membership::set_allowed(std::function<bool(const node_id&)> may) {
+  s_->allowed_ = std::move(may);
+}
+
 void membership::set_doubts(std::vector<member_doubt> doubts, time_point now,
                             membership_effects& out) {
   s_->begin(now);

@@ -264,6 +264,10 @@ put_outcome membership::state::take_record(const node_id& from,
     return put_outcome::known;
   }
   const auto* held = book_.find(node);
+  if (held == nullptr && allowed_ && !allowed_(node)) {
+    ++counters_.admissions_unlisted;
+    return put_outcome::rationed; // until the owner lets it in
+  }
   const auto before = held ? held->record() : member_record{};
   const bool believed =
       held == nullptr && from != self_ && join_.second_names(from, node, now);

@@ -269,6 +269,7 @@ struct membership_counters {
   std::uint64_t reports_rationed = 0; ///< more by one observer than is taken
   std::uint64_t newcomers_waiting = 0, newcomers_dropped = 0; ///< unproved
   std::uint64_t admissions_rationed = 0, admissions_waiting = 0;
+  std::uint64_t admissions_unlisted = 0; ///< of nodes that may not come
   std::uint64_t refutations = 0;
   std::uint64_t digests = 0; ///< exchanged because views differed
   std::uint64_t stalls = 0;  ///< of this observer itself
@@ -347,6 +348,9 @@ public:
   /// `member_record::doubts_max`.
   void set_doubts(std::vector<member_doubt> doubts, time_point now,
                   membership_effects& out);
+  /// Which nodes may become members, without it all; asked again at each new
+  /// one. Whoever is a member already stays.
+  void set_allowed(std::function<bool(const node_id&)> may);
   /// Signs `left` and tells everybody; flush the links, then stop.
   void leave(time_point now, membership_effects& out);
 

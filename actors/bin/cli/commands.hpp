@@ -62,6 +62,14 @@ outcome policy_show(const session& s);
 struct policy_set_options {
   std::vector<std::string> settings; ///< `NAME=VALUE`, or a file of such lines
   std::string owner;
+  /// @name The list of allowed nodes (allow.hpp): whole ids
+  /// @{
+  std::vector<std::string> allow;    ///< these as well
+  std::string allow_file;            ///< these instead of those there are
+  bool allow_all = false;            ///< no list any more
+  std::vector<std::string> leaving;  ///< not these; as members they may stay
+  std::vector<std::string> disallow; ///< nor these, who are none
+  /// @}
 };
 /// Changes the policy that is there and signs the next version of it. What is
 /// signed is kept in `MESH.policy` beside the owner's file before it is sent,

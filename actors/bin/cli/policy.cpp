@@ -1,6 +1,7 @@
 // `banyan policy`: what the mesh demands of its nodes, signed by an owner.
 #include "actors/docs/policy.hpp"
 
+#include "actors/bin/cli/allow.hpp"
 #include "actors/bin/cli/deploy_file.hpp"
 #include "actors/bin/cli/look.hpp"
 #include "actors/bin/cli/owner.hpp"
@@ -33,7 +34,7 @@ std::string policy_text(const value& v) {
   for (const auto& s : v["settings"].items())
     t.row({s["name"].text(), s["value"].text(),
            s["usual"].boolean() ? "default" : ""});
-  return out + t.text();
+  return out + t.text() + list_text(v);
 }
 
 /// `NAME=VALUE` each, or one file of such lines.
@@ -133,6 +134,11 @@ outcome policy_show(const session& s) {
 }
 
 outcome policy_set(const session& s, const policy_set_options& o) {
+  if (o.settings.empty() && o.allow.empty() && o.allow_file.empty()
+      && !o.allow_all && o.leaving.empty() && o.disallow.empty())
+    return failure{problem{exit_code::usage,
+                           "say what to set: NAME=VALUE, a file of such lines, "
+                           "or --allow ID"}};
   const auto owner = owner_or_local(o.owner);
   if (!owner.ok())
     return failure{owner.error()};
@@ -161,6 +167,8 @@ outcome policy_set(const session& s, const policy_set_options& o) {
   auto wanted = is->policy();
   if (auto read = apply(wanted, o.settings); !read.ok())
     return read;
+  if (auto listed = apply_list(wanted.nodes, o, *peer); !listed.ok())
+    return listed;
   const bool there = is->version() > 0 && !is->conflict()
                      && is->records().front().signer == owner->key.owner()
                      && wanted == is->policy();

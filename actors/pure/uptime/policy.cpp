@@ -122,7 +122,7 @@ bool operator==(const mesh_policy& a, const mesh_policy& b) noexcept {
          && a.exclude_below == b.exclude_below && a.window_days == b.window_days
          && a.observed_days_min == b.observed_days_min
          && a.probation_days == b.probation_days && a.min_tier == b.min_tier
-         && a.tiers == b.tiers;
+         && a.tiers == b.tiers && a.nodes == b.nodes;
 }
 
 std::string why_invalid(const mesh_policy& p) {
@@ -149,13 +149,14 @@ std::string why_invalid(const mesh_policy& p) {
     return "exclude_below must not be above evacuate_below";
   if (p.min_tier > tiers_max)
     return "min_tier must be from 0 to " + std::to_string(tiers_max);
-  return {};
+  return p.nodes.why_invalid();
 }
 
 bytes encode(const mesh_policy& p) {
   bytes out;
   writer w{out};
-  w.map(9);
+  const auto& n = p.nodes;
+  w.map(9U + (n.is_list() ? 1U : 0U) + (n.leaving().empty() ? 0U : 1U));
   w.uint(1).boolean(p.enforce);
   w.uint(2).uint(p.hold_below);
   w.uint(3).uint(p.evacuate_below);
@@ -167,6 +168,10 @@ bytes encode(const mesh_policy& p) {
   w.uint(9).array(p.tiers.size());
   for (const auto& t : p.tiers)
     write_tier(w, t);
+  if (n.is_list())
+    w.uint(10).blob(packed_ids(n.allowed()));
+  if (!n.leaving().empty())
+    w.uint(11).blob(packed_ids(n.leaving()));
   return out;
 }
 
@@ -178,6 +183,12 @@ bool decode(const_bytes in, mesh_policy& out) {
   };
   const auto percent = [&] {
     return static_cast<basis_points>(r.uint(basis_points_all));
+  };
+  std::vector<node_id> allowed;
+  std::vector<node_id> leaving;
+  const auto ids = [&](std::size_t most, std::vector<node_id>& to) {
+    r.require(unpack_ids(r.blob(most * node_id{}.view().size()), to));
+    r.require(!to.empty());
   };
   std::int64_t key = -1;
   for (auto n = r.map(64); n > 0 && r.ok(); --n) {
@@ -212,10 +223,17 @@ bool decode(const_bytes in, mesh_policy& out) {
       for (auto& t : out.tiers)
         read_tier(r, t);
       break;
+    case 10:
+      ids(allowed_nodes::allowed_max, allowed);
+      break;
+    case 11:
+      ids(allowed_nodes::leaving_max, leaving);
+      break;
     default:
       r.skip();
     }
   }
+  out.nodes = {std::move(allowed), std::move(leaving)};
   return r.done() && why_invalid(out).empty();
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/pure/uptime/allowed_nodes.hpp"
 #include "base/bytes.hpp"
 
 #include <array>
@@ -57,6 +58,9 @@ struct mesh_policy {
                                            {2, 3'500, 20'000, 100, 300},
                                            {8, 15'000, 5'000, 400, 800}}};
   /// @}
+
+  /// Who may be in the mesh; it counts whether `enforce` is set or not.
+  allowed_nodes nodes;
 };
 bool operator==(const mesh_policy& a, const mesh_policy& b) noexcept;
 inline bool operator!=(const mesh_policy& a, const mesh_policy& b) noexcept {
@@ -67,14 +71,14 @@ inline bool operator!=(const mesh_policy& a, const mesh_policy& b) noexcept {
 [[nodiscard]] std::string why_invalid(const mesh_policy& p);
 
 /// Canonical msgpack: a map by number. All settings stand in it, so that
-/// another build's defaults change nothing.
+/// another build's defaults change nothing; a list of nodes if there is one.
 [[nodiscard]] bytes encode(const mesh_policy& p);
 /// Unknown keys are skipped. False on anything that isn't one policy that could
 /// be signed.
 [[nodiscard]] bool decode(const_bytes in, mesh_policy& out);
 
 /// @name As people write it: `NAME = VALUE`, percentages with up to two digits
-/// behind the point
+/// behind the point. The list of nodes is none of these settings.
 /// @{
 /// One setting of a policy; `tier2.memory_mib` and the like for tiers.
 struct policy_setting {

@@ -7,7 +7,8 @@ namespace {
 
 /// Of an encoded document around its body.
 constexpr std::size_t frame_of_document = 256;
-constexpr std::size_t policy_bytes_max = 4096;
+constexpr std::size_t policy_bytes_max =
+    4096 + 32 * (allowed_nodes::allowed_max + allowed_nodes::leaving_max);
 
 void write_about(writer& w, const std::optional<node_id>& about) {
   if (about)

@@ -230,6 +230,8 @@ void link_table::state::deliver() {
       events_.on_probed(probed->token, probed->answer);
     else if (const auto* own = std::get_if<own_key_event>(&next))
       events_.on_own_key_met(own->boot, own->at);
+    else if (const auto* who = std::get_if<unlisted_event>(&next))
+      events_.on_unlisted(who->node, who->at);
   }
   delivering_ = false;
 }

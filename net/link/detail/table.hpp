@@ -83,6 +83,7 @@ struct connection {
   bool dirty = false;     ///< stands in the list that `flush` works on
   bool announced = false; ///< on_link_up was said
   bool silent = false;    ///< on_link_down was said: nothing more follows
+  bool refused = false;   ///< one of the two may not be in the mesh
   bool said_goodbye = false;
   bool heard_goodbye = false;
   bool refreshing = false; ///< a new link is being dialled in its place
@@ -131,6 +132,8 @@ public:
   bool take_second(connection& c, time_point now);
   bool take_third(connection& c, time_point now);
   void establish(connection& c, const hello& far, time_point now);
+  /// Asks `set_allowed`; tells the node of whom it refuses.
+  bool lets_in(const hello& far, const connection& c);
   hello own_hello(const connection& c) const;
   void write(connection& c, const_bytes data);
 
@@ -209,8 +212,13 @@ public:
     boot_id boot;
     address at;
   };
-  using event = std::variant<up_event, down_event, frames_event, failed_event,
-                             writable_event, probed_event, own_key_event>;
+  struct unlisted_event {
+    node_id node;
+    address at;
+  };
+  using event =
+      std::variant<up_event, down_event, frames_event, failed_event,
+                   writable_event, probed_event, own_key_event, unlisted_event>;
   /// Ends a public call: sends the table's own words, then hands over events.
   void finish(time_point now);
   void deliver();
@@ -243,6 +251,7 @@ public:
   bool stopping_ = false;
   bool answering_ = false; ///< `listen` was called
 
+  std::function<bool(const node_id&)> allowed_;   ///< none: all are
   std::function<bool(const node_id&)> may_relay_; ///< none: doesn't relay
   relay_forwarder forwarder_;
   relay_ends ends_;

@@ -235,7 +235,7 @@ bool link_table::state::own_frames(connection& c, time_point now) {
     if (f.channel != channel::link) {
       if (c.phase == phase::confirming)
         return false; // before the welcome
-      if (f.channel != channel::relay || !may_relay_)
+      if (f.channel != channel::relay || !may_relay_ || c.refused)
         frames[kept++] = f;
       else if (!relay_came(c, f.payload, now))
         return false;
@@ -253,6 +253,10 @@ bool link_table::state::own_frames(connection& c, time_point now) {
       if (!enter(c, now))
         drain(c, now);
       changed();
+    } else if (*word == link_word::not_allowed
+               && c.phase == phase::confirming) {
+      c.refused = true;
+      return false;
     } else if (*word == link_word::goodbye) {
       heard_goodbye(c, now);
     }
@@ -312,6 +316,10 @@ void link_table::state::went_down(connection& c, link_end why, time_point now,
 }
 
 void link_table::state::violated(connection& c, read_errc why, time_point now) {
+  if (c.refused && c.dialled) { // by the far side
+    dial_failed(c, dial_error::not_allowed, now);
+    return;
+  }
   ++(why == read_errc::forbidden ? counters_.client_violations
                                  : counters_.protocol_errors);
   if (c.phase == phase::confirming) {

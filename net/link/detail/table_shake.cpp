@@ -164,6 +164,10 @@ bool link_table::state::take_second(connection& c, time_point now) {
     dial_needless(c, far->node);
     return false;
   }
+  if (!lets_in(*far, c)) {
+    dial_failed(c, dial_error::unlisted, now);
+    return false;
+  }
   auto mine = own_hello(c);
   if (const auto it = knows_.find(far->node);
       it != knows_.end() && it->second.first == far->boot)
@@ -193,12 +197,25 @@ bool link_table::state::take_third(connection& c, time_point now) {
   }
   c.dial = far->dial;
   c.knows = far->knows;
+  const bool may = lets_in(*far, c);
   establish(c, *far, now);
-  if (enter(c, now))
+  if (!may) {
+    c.refused = c.silent = true; // whatever it says
+    say_word(c, link_word::not_allowed);
+    drain(c, now);
+  } else if (enter(c, now))
     say_word(c, link_word::welcome);
   else
     drain(c, now);
   return true;
+}
+
+bool link_table::state::lets_in(const hello& far, const connection& c) {
+  if (!allowed_ || far.role != link_role::peer || allowed_(far.node))
+    return true;
+  ++counters_.refused_unlisted;
+  say(unlisted_event{far.node, far.listen.empty() ? c.remote : far.listen});
+  return false;
 }
 
 void link_table::state::establish(connection& c, const hello& far,

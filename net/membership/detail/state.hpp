@@ -350,6 +350,7 @@ public:
   [[nodiscard]] duration persist_interval() const;
 
   membership_config cfg_;
+  std::function<bool(const node_id&)> allowed_; ///< none: all are
   random_source& random_;
   node_id self_;
   time_point started_;

@@ -143,6 +143,57 @@ TEST_F(OwnedMesh, HasAPolicyThatAnOwnerSigns) {
   EXPECT_NE(proof.out.find("0 documents"), std::string::npos) << proof.out;
 }
 
+TEST_F(OwnedMesh, KeepsOutWhomTheOwnersListLacksAndSaysWhyOnBothEnds) {
+  const auto first = mesh_->node(0);
+  const auto second = mesh_->node(1);
+  // No list leaves out a member that lives, unless the owner says so.
+  const auto some =
+      banyan(0, {"policy", "set", "--allow", first, "--owner", owner()});
+  EXPECT_EQ(some.end.code, 2);
+  EXPECT_NE(some.err.find(second), std::string::npos) << some.err;
+  EXPECT_NE(some.err.find("--leaving"), std::string::npos) << some.err;
+
+  mesh_->kill(2);
+  mesh_->wipe(2); // it will be another node, with the same mesh file
+  EXPECT_TRUE(wait_until(
+      [&] {
+        return banyan(0, {"policy", "set", "--allow", first, "--allow", second,
+                          "--owner", owner()})
+                   .end.code
+               == 0;
+      },
+      30s, 100ms));
+  const auto lists = [&](std::size_t peer, const char* what) {
+    return wait_until(
+        [&] {
+          return banyan(peer, {"policy", "show"}).out.find(what)
+                 != std::string::npos;
+        },
+        20s, 50ms);
+  };
+  EXPECT_TRUE(lists(1, "2 nodes may be in the mesh, and no others"));
+
+  mesh_->start(2);
+  const auto stranger = mesh_->node(2);
+  const auto reads = [&](std::size_t peer) {
+    return banyan(peer, {"events"}).out.find("policy set --allow " + stranger)
+           != std::string::npos;
+  };
+  EXPECT_TRUE(wait_until([&] { return reads(2); }, 30s, 100ms));
+  EXPECT_TRUE(wait_until([&] { return reads(0) || reads(1); }, 30s, 100ms));
+  for (const std::size_t peer : {0, 1})
+    EXPECT_EQ(banyan(peer, {"nodes", "--json"}).out.find(stranger),
+              std::string::npos)
+        << peer;
+
+  // It needs no restart.
+  const auto more =
+      banyan(1, {"policy", "set", "--allow", stranger, "--owner", owner()});
+  EXPECT_EQ(more.end.code, 0) << more.err;
+  mesh_->wait_members(3);
+  EXPECT_TRUE(lists(2, "3 nodes may be in the mesh, and no others"));
+}
+
 /// Of what is there now: `banyan plan` said the same of the spec.
 TEST(Outlook, RiskFollowsTheMeshAndWhyNamesWhoIsNext) {
   process_mesh mesh{{{"eu", "a"}, {"eu", "b"}, {"us", "a"}, {"ap", "a"}}, {}};

@@ -69,6 +69,41 @@ TEST(OneLink, CrossedDialsLeaveTheOneOfTheSmallerIdForBothIdOrders) {
   }
 }
 
+TEST(AllowedNodes, OthersAreRefusedAndToldWhyByWhomeverTheyDial) {
+  test_mesh m{21};
+  auto& a = m.start("a");
+  auto& b = m.start("b");
+  bool listed = false;
+  a.table->set_allowed(
+      [&](const node_id& n) { return listed || n != b.table->self(); });
+  m.want(b, a);
+  m.run_for(1s);
+  EXPECT_TRUE(a.ups.empty());
+  EXPECT_TRUE(b.ups.empty());
+  ASSERT_FALSE(b.failures.empty());
+  for (const auto why : b.failures)
+    EXPECT_EQ(why, dial_error::not_allowed);
+  EXPECT_GE(a.table->counters().refused_unlisted, 2U); // it tries again
+  ASSERT_FALSE(a.unlisted.empty());
+  EXPECT_EQ(a.unlisted.front(), b.table->self());
+  // Nor does it dial such a node itself.
+  b.table->unwant(a.table->self());
+  m.want(a, b);
+  m.run_for(1s);
+  EXPECT_TRUE(a.ups.empty());
+  EXPECT_TRUE(b.ups.empty());
+  ASSERT_FALSE(a.failures.empty());
+  EXPECT_EQ(a.failures.back(), dial_error::unlisted);
+
+  listed = true; // the next dial finds it so
+  m.run_for(6s);
+  EXPECT_EQ(a.ups.size(), 1U);
+  EXPECT_EQ(b.ups.size(), 1U);
+  listed = false; // a link that is up stays
+  m.run_for(1s);
+  EXPECT_TRUE(a.downs.empty());
+}
+
 TEST(OneLink, TheLoserDrainsFirst) {
   // Frames queued on both sides while the dials cross all arrive.
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {

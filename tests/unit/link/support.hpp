@@ -78,6 +78,10 @@ public:
     clones.emplace_back(boot, at);
   }
 
+  void on_unlisted(const node_id& node, const address&) override {
+    unlisted.push_back(node);
+  }
+
   std::string host;
   std::unique_ptr<streams> io;
   std::unique_ptr<link_table> table;
@@ -95,6 +99,7 @@ public:
   std::vector<std::pair<std::uint64_t, result<probe_answer, dial_error>>>
       probed;
   std::vector<std::pair<boot_id, address>> clones;
+  std::vector<node_id> unlisted;
   std::function<void(const link_info&)> on_batch;
 };
 

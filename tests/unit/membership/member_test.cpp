@@ -377,6 +377,31 @@ TEST(foreign_input, a_member_nobody_shook_hands_with_is_not_let_in) {
   EXPECT_TRUE(m.core(0).find(stranger.id()));
 }
 
+TEST(allowed_nodes, others_become_no_members_and_members_stay) {
+  mesh m{31};
+  m.found(4);
+  seeded_random random{97};
+  const auto stranger = identity::generate(random);
+  const auto out_of_list = m.id(2);
+  bool listed = false;
+  m.core(0).set_allowed([&](const node_id& n) {
+    return listed || (n != stranger.id() && n != out_of_list);
+  });
+  member_record r;
+  r.node = stranger.id();
+  r.incarnation = incarnation{1};
+  auto d = member_document::make(stranger, m.mesh_name(), r);
+  d.admitted = admission::make(m[1].key, m.mesh_name(), stranger.id());
+  m.inject(1, 0, channel::membership, encode(news_message{{d}, {}}));
+  EXPECT_FALSE(m.core(0).find(stranger.id()));
+  EXPECT_EQ(m.core(0).counters().admissions_unlisted, 1U);
+  m.kill(2);
+  m.start(2, 1);
+  EXPECT_TRUE(m.run_until(
+      [&] { return m.sees(0, 2) == member_state::alive && m.linked(0, 2); },
+      20s));
+}
+
 TEST(foreign_input, a_member_whose_sponsor_comes_later_waits_for_it) {
   mesh m{29};
   m.found(4);

@@ -12,6 +12,7 @@ protected:
     mesh_policy p;
     p.enforce = true;
     p.hold_below = hold;
+    p.nodes = {{node_id{std::array<std::uint8_t, 32>{7}}}, {}};
     return p;
   }
   std::optional<papers_errc> why(const signed_document& d) {
@@ -65,6 +66,7 @@ TEST_F(policy_document,
   policy_book other;
   book.put(a);
   EXPECT_EQ(book.put(b), policy_book::outcome::conflict);
+  EXPECT_FALSE(book.policy().nodes.is_list());
   other.put(b);
   other.put(a);
   for (const auto* p : {&book, &other}) {

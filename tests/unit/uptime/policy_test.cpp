@@ -37,6 +37,71 @@ TEST(policy, unknown_keys_are_skipped) {
   EXPECT_TRUE(p.enforce);
 }
 
+node_id node_of(std::uint8_t n) {
+  std::array<std::uint8_t, 32> raw{};
+  raw[0] = n;
+  return node_id{raw};
+}
+
+TEST(policy, a_list_of_nodes_is_read_as_it_was_written) {
+  mesh_policy p;
+  const auto without = encode(p);
+  p.nodes = {{node_of(3), node_of(1), node_of(3)}, {node_of(2), node_of(1)}};
+  EXPECT_EQ(p.nodes.allowed().size(), 2U);
+  EXPECT_EQ(p.nodes.leaving().size(), 1U); // 1 is allowed
+  mesh_policy back;
+  const auto good = encode(p);
+  ASSERT_TRUE(decode(good, back));
+  EXPECT_TRUE(back == p);
+  EXPECT_TRUE(p != mesh_policy{});
+  EXPECT_TRUE(back.nodes.allows(node_of(1)));
+  EXPECT_FALSE(back.nodes.allows(node_of(2)));
+  EXPECT_TRUE(back.nodes.lets_in(node_of(2)));
+  EXPECT_FALSE(back.nodes.lets_in(node_of(4)));
+  for (std::size_t n = 0; n < good.size(); ++n)
+    EXPECT_FALSE(decode(const_bytes{good}.first(n), back)) << n;
+  // Without a list everybody may come, and the bytes are what they were.
+  EXPECT_TRUE(mesh_policy{}.nodes.allows(node_of(4)));
+  EXPECT_EQ(encode(mesh_policy{}), without);
+}
+
+TEST(policy, lists_that_are_no_lists_are_refused) {
+  mesh_policy p;
+  p.nodes = {{}, {node_of(1)}};
+  EXPECT_NE(why_invalid(p), ""); // nobody could take a replica
+  mesh_policy back;
+  EXPECT_FALSE(decode(encode(p), back));
+  std::vector<node_id> many(allowed_nodes::leaving_max + 1);
+  for (std::size_t n = 0; n < many.size(); ++n) {
+    std::array<std::uint8_t, 32> raw{9};
+    raw[1] = static_cast<std::uint8_t>(n >> 8U);
+    raw[2] = static_cast<std::uint8_t>(n);
+    many[n] = node_id{raw};
+  }
+  p.nodes = {{node_of(1)}, many};
+  EXPECT_NE(why_invalid(p), "");
+  EXPECT_FALSE(decode(encode(p), back));
+  // Out of order, or one twice: not what anybody signed here.
+  const auto two = packed_ids({node_of(1), node_of(2)});
+  std::vector<node_id> out;
+  EXPECT_TRUE(unpack_ids(two, out));
+  EXPECT_FALSE(unpack_ids(packed_ids({node_of(2), node_of(1)}), out));
+  EXPECT_FALSE(unpack_ids(packed_ids({node_of(1), node_of(1)}), out));
+  EXPECT_FALSE(unpack_ids(const_bytes{two}.first(63), out));
+}
+
+TEST(policy, a_file_of_node_ids) {
+  std::vector<node_id> out;
+  std::string why;
+  const auto one = to_string(node_of(1));
+  const auto two = to_string(node_of(2));
+  ASSERT_TRUE(read_ids("# ours\n " + one + " # in Oslo\r\n\n" + two, out, why))
+      << why;
+  EXPECT_EQ(out, (std::vector<node_id>{node_of(1), node_of(2)}));
+  EXPECT_FALSE(read_ids(one + "\n" + two.substr(0, 8), out, why));
+  EXPECT_EQ(why.rfind("line 2", 0), 0U) << why;
+}
+
 TEST(policy, thresholds_out_of_order_are_no_policy) {
   mesh_policy p;
   p.evacuate_below = 9'950;
