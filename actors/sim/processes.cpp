@@ -378,9 +378,12 @@ void swarm::state::carry_out(index i, net::membership_effects& effects,
     if (std::holds_alternative<net::beat_heard>(effect))
       continue;
     if (const auto* c = std::get_if<net::member_changed>(&effect)) {
-      const auto subject = numbers_.at(c->node);
-      note(std::uint64_t{i} << 32U | subject, std::uint64_t(c->to));
-      set_opinion(i, subject, opinion_of(c->to), now);
+      // One that somebody made up is nobody's opinion.
+      if (const auto subject = numbers_.find(c->node);
+          subject != numbers_.end()) {
+        note(std::uint64_t{i} << 32U | subject->second, std::uint64_t(c->to));
+        set_opinion(i, subject->second, opinion_of(c->to), now);
+      }
     } else if (const auto* n = std::get_if<net::persist_incarnation>(&effect)) {
       event e;
       e.kind = what::persisted;
@@ -397,7 +400,8 @@ void swarm::state::carry_out(index i, net::membership_effects& effects,
     } else if (const auto* x = std::get_if<net::unwant_seed>(&effect)) {
       unwant_seed(i, x->at);
     } else if (const auto* h = std::get_if<net::hurry_link>(&effect)) {
-      hurry(i, numbers_.at(h->node), now);
+      if (const auto far = numbers_.find(h->node); far != numbers_.end())
+        hurry(i, far->second, now);
     } else if (const auto* cut = std::get_if<net::cut_link>(&effect)) {
       const auto far = numbers_.at(cut->node);
       end_link(i, far, net::link_end::reset, now);

@@ -1,5 +1,6 @@
 #include "actors/sim/stories.hpp"
 
+#include "actors/sim/hostile.hpp"
 #include "actors/sim/published/lifeguard.hpp"
 #include "actors/sim/published/rapid.hpp"
 #include "actors/sim/published/swim.hpp"
@@ -20,6 +21,14 @@ story_outcome play_uptime(const story_request& r, const story_progress& p) {
   return {told.held, r.json ? std::move(told.json) : std::move(told.text), {}};
 }
 
+story_outcome play_hostile(const story_request& r, const story_progress& p) {
+  hostile_options o;
+  o.seed = r.seed.value_or(o.seed);
+  o.nodes = std::max(r.nodes.value_or(o.nodes), hostile_options::nodes_min);
+  auto told = tell_hostile(o, p);
+  return {told.held, r.json ? std::move(told.json) : std::move(told.text), {}};
+}
+
 } // namespace
 
 const std::vector<story>& stories() {
@@ -32,7 +41,9 @@ const std::vector<story>& stories() {
       {"lifeguard", "slow members among 128: who is wrongly thought dead",
        published::play_lifeguard},
       {"rapid", "crashes, loss and one-way flip-flops among 1,000",
-       published::play_rapid}};
+       published::play_rapid},
+      {"hostile", "one of a hundred nodes lies, in all the ways there are",
+       play_hostile}};
   return all;
 }
 
