@@ -310,8 +310,10 @@ tell_hostile(const hostile_options& how,
              + "lie            dead  suspected   moved  invented   misled     "
                "  death    B/s      fr/s  found out\n";
   out.json = "[";
-  for (std::size_t n = 0; n < lie_count; ++n) {
-    const auto what = static_cast<lie>(n);
+  auto all = how.told;
+  for (std::size_t n = 0; how.told.empty() && n < lie_count; ++n)
+    all.push_back(static_cast<lie>(n));
+  for (const auto what : all) {
     if (!progress(std::string{"lie: "} + to_string(what))) {
       out.problems.emplace_back("stopped");
       break;
@@ -319,7 +321,7 @@ tell_hostile(const hostile_options& how,
     const auto r = s.tell(what);
     judge(out, r, s.hostile());
     out.text += row(r, s.hostile());
-    out.json += (n > 0 ? ",\n " : "") + json_row(r);
+    out.json += (out.reports.empty() ? "" : ",\n ") + json_row(r);
     out.reports.push_back(r);
   }
   out.json += "]\n";

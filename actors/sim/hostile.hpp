@@ -31,6 +31,7 @@ struct hostile_options {
   std::size_t regions = 6;
   std::size_t groups = 300; ///< of three voters each, two regions
   duration each = 15s;      ///< so long is each lie told
+  std::vector<lie> told{};  ///< in this order; empty: all
 
   static constexpr std::size_t nodes_min = 40;
 };

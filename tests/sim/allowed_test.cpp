@@ -74,9 +74,14 @@ TEST_F(allowed_list, keeps_out_who_has_the_mesh_key_and_says_why_on_both_ends) {
                && shell(2).policies().version() == 1;
       },
       10s));
-  boot(3, machines); // 3 is on the list, 4 is not
-  EXPECT_TRUE(
-      w.run_until([&] { return sees(0, 3) && sees(1, 3) && sees(2, 3); }, 20s));
+  boot(3, 4); // it is on the list, and hears of that as it joins
+  EXPECT_TRUE(w.run_until(
+      [&] {
+        return sees(0, 3) && sees(1, 3) && sees(2, 3)
+               && shell(3).policies().version() == 1;
+      },
+      20s));
+  boot(4, machines);
   w.run_for(10s);
   for (std::size_t n = 0; n < 4; ++n) {
     EXPECT_FALSE(sees(n, 4)) << n;
