@@ -6,7 +6,6 @@
 namespace banyan::sim {
 namespace {
 
-/// The lies that change nothing; `invent` is told by the whole story alone.
 TEST(hostile_story, a_few_among_many_evict_nobody_and_move_nothing) {
   hostile_options o;
   o.nodes = 80;
@@ -14,7 +13,7 @@ TEST(hostile_story, a_few_among_many_evict_nobody_and_move_nothing) {
   o.groups = 40;
   o.each = 5s;
   o.told = {lie::none,   lie::accuse, lie::incarnation, lie::leave,
-            lie::mangle, lie::flood,  lie::pages};
+            lie::mangle, lie::flood,  lie::pages,       lie::invent};
   const auto s = tell_hostile(o, [](const std::string&) { return true; });
   std::printf("%s", s.text.c_str());
   EXPECT_TRUE(s.held);
