@@ -129,8 +129,8 @@ TEST_F(allowed_list, evicts_nobody_and_gives_who_is_not_on_it_nothing_new) {
     EXPECT_EQ(sees(by, 3), net::member_state::alive) << by;
     const auto m = placed(3, by);
     EXPECT_EQ(m.away, away::unlisted) << by;
-    EXPECT_EQ(m.as.weight, 0U) << by;
-    EXPECT_GT(placed(2, by).as.weight, 0U) << by;
+    EXPECT_FALSE(may_run(m)) << by;
+    EXPECT_TRUE(may_run(placed(2, by))) << by;
     EXPECT_NE(event(by, event_kind::node_unlisted, 3), "") << by;
   }
   // It may come back, and who comes later meets it.

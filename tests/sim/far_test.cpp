@@ -58,7 +58,9 @@ public:
               std::uint32_t replicas = 3) {
     actors::deploy_in d;
     d.spec.name = name;
-    d.spec.module = stateless ? "hello" : name;
+    d.spec.module = stateless          ? "hello"
+                    : name == "ledger" ? "ledger"
+                                       : "counter";
     d.spec.shards = stateless ? 1 : 3;
     d.spec.replicas = replicas;
     d.spec.kind = stateless ? app_kind::stateless : app_kind::durable;
