@@ -24,10 +24,11 @@ struct liveness_config {
   duration late_half_life = 1s;   ///< how fast a stall is forgiven
   duration late_cap = 2s;         ///< the most that silence is stretched by
   duration grace = 2s; ///< for a member never heard since this node's start
-  /// @name On the rings, where packets get lost
+  /// @name Where packets get lost
   /// A node that had two late beats within `late_beats_for`, whoever sent them,
-  /// tells of a silence that no other observer reports only after
-  /// `lone_silence` more: it may end by itself, and nobody heard of it then.
+  /// tells of a silence later: it may end by itself, and nobody heard of it
+  /// then. On the rings after `lone_silence` more if no other observer reports
+  /// it, in a full mesh after `silence_floor` more in any case.
   /// @{
   duration lone_silence = 1s;
   duration late_beats_for = 30s;

@@ -328,14 +328,19 @@ time_point membership::state::watch_due() const {
   return due;
 }
 
-/// When a loss is told. At once where it is sure or somebody else says so too,
-/// and in a full mesh. But where packets get lost silences come and go, at any
-/// time somewhere in a large mesh, and each would be two floods.
+/// When a loss is told. At once where it is sure and where no packets get lost.
+/// But where they do, silences come and go, at any time somewhere in a large
+/// mesh, and each would be two floods; in a full mesh all beat to all so often
+/// that at any time two or three are silent to somebody: that others report
+/// one too says little there.
 time_point membership::state::told_at(const peer& p,
                                       const member_book::member& m) const {
-  const bool waits = p.saw == sight::silent && m.accusers == 0 && !full()
-                     && now_ < late_beats_[0] + cfg_.liveness.late_beats_for;
-  return waits ? p.since + cfg_.liveness.lone_silence : p.since;
+  if (p.saw != sight::silent
+      || late_beats_[0] + cfg_.liveness.late_beats_for <= now_)
+    return p.since;
+  if (full())
+    return p.since + cfg_.liveness.silence_floor;
+  return m.accusers == 0 ? p.since + cfg_.liveness.lone_silence : p.since;
 }
 
 /// Makes this node's signed report say what it sees. Accuses as soon as that is

@@ -23,9 +23,10 @@ struct played {
   }
 };
 
-played play(const std::string& toml, const std::string& length = "30s") {
-  auto s = parse_scenario(
-      "nodes = 100\nregions = 4\nlength = \"" + length + "\"\n" + toml, "test");
+played play(const std::string& toml, const std::string& length = "30s",
+            const std::string& mesh = "nodes = 100\nregions = 4\n") {
+  auto s =
+      parse_scenario(mesh + "length = \"" + length + "\"\n" + toml, "test");
   if (!s) {
     ADD_FAILURE() << s.error().message;
     return {};
@@ -122,6 +123,14 @@ TEST(courses, lose_packets_and_nobody) {
                       + event("at=\"6s\"\ndo=\"loss\"\npercent=80\ncount=2\n"
                               "way=\"out\"\nfor=\"10s\""));
   EXPECT_EQ(q.at("false_deaths"), 0); // of the others
+}
+
+TEST(courses, lose_packets_of_a_full_mesh_and_nobody) {
+  for (const char* nodes : {"5", "10", "17"}) {
+    const auto p = play("loss = 2\nlatency = \"lan\"\n", "20s",
+                        std::string{"regions = 1\nnodes = "} + nodes + "\n");
+    EXPECT_EQ(p.at("false_deaths"), 0) << nodes << " nodes";
+  }
 }
 
 TEST(courses, slow_a_processor_down_and_wrong_nobody_else) {
