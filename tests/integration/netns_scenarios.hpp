@@ -16,6 +16,7 @@ int netns_full_disk(netns_world::settings s);
 int netns_replace(netns_world::settings s);
 int netns_bit_flips(netns_world::settings s);
 int netns_regions(netns_world::settings s);
+int netns_names(netns_world::settings s);
 
 inline constexpr scenario scenarios[] = {
     {"cuts", "symmetric, one-way, partial and flapping cuts, resets",
@@ -32,6 +33,8 @@ inline constexpr scenario scenarios[] = {
      netns_bit_flips},
     {"regions", "whole regions of three that are cut off, and come back",
      netns_regions},
+    {"names", "a name with several addresses, one of them a member's",
+     netns_names},
 };
 
 } // namespace banyan::test

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace banyan::test {
@@ -223,6 +224,18 @@ void mount_small_disk(const std::string& at, std::uint64_t bytes) {
 
 void unmount_disk(const std::string& at) {
   umount2(at.c_str(), MNT_DETACH);
+}
+
+void name_hosts(const std::string& file, const std::string& name,
+                const std::vector<std::string>& addresses) {
+  std::ofstream out{file};
+  out << "127.0.0.1 localhost\n";
+  for (const auto& a : addresses)
+    out << a << " " << name << "\n";
+  out.close();
+  if (mount(file.c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) != 0)
+    not_possible("needs root (CAP_SYS_ADMIN) to put a file over /etc/hosts: "
+                 + last_error());
 }
 
 } // namespace banyan::test

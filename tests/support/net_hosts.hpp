@@ -104,4 +104,9 @@ private:
 void mount_small_disk(const std::string& at, std::uint64_t bytes);
 void unmount_disk(const std::string& at);
 
+/// Names that this process and its children resolve to all of these addresses,
+/// in its mount namespace: a hosts file over the system's. @throws not_here
+void name_hosts(const std::string& file, const std::string& name,
+                const std::vector<std::string>& addresses);
+
 } // namespace banyan::test

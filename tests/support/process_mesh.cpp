@@ -86,7 +86,11 @@ void process_mesh::launch(std::size_t i, bool join) {
   if (options_.join_tree && i > 0 && serving(i / 8))
     seed = i / 8;
   if (join && seed != i)
-    argv.insert(argv.end(), {"--join", listening(seed)});
+    argv.insert(
+        argv.end(),
+        {"--join", join_host_.empty()
+                       ? listening(seed)
+                       : join_host_ + ":" + std::to_string(link_port(seed))});
   auto child = std::make_unique<process>(
       argv, dir() / ("p" + std::to_string(i) + ".log"),
       std::vector<std::string>{}, p.place.net_space);

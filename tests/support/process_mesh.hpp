@@ -80,6 +80,9 @@ public:
   void start(std::size_t i, bool join = true);
   /// All of them; they start at once.
   void start_all();
+  /// From now on who joins names this host, with the other peer's port; empty:
+  /// the other peer's address again.
+  void join_by_name(const std::string& host) { join_host_ = host; }
   /// What its next start runs; the build's own `banyan-peer` unless said.
   void use_binary(std::size_t i, const std::string& file);
   void kill(std::size_t i); ///< SIGKILL, and waits for its end
@@ -146,6 +149,7 @@ private:
 
   temporary_directory dir_;
   mesh_options options_;
+  std::string join_host_;
   mutable std::mutex mutex_; ///< of the peers' states
   std::vector<std::unique_ptr<peer>> peers_;
 };
