@@ -383,8 +383,11 @@ void membership::state::recount(time_point, membership_effects& out) {
   std::vector<member_book::change> changes;
   book_.recount(changes);
   for (const auto& c : changes)
-    if (c.node != self_)
+    if (c.node != self_) {
+      if (c.to == member_state::dead && !full())
+        died_[0].push_back(book_.number(c.node));
       out.emplace_back(member_changed{c.node, c.from, c.to});
+    }
   if (book_.find(self_)->condemned)
     raise(own_.incarnation);
 }

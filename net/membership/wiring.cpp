@@ -3,6 +3,8 @@
 // observes the one and is observed by the other.
 #include "net/membership/detail/state.hpp"
 
+#include <algorithm>
+
 namespace banyan::net {
 
 namespace {
@@ -231,9 +233,20 @@ void membership::state::revisit(time_point now, membership_effects& out) {
 /// stand in their places; then newcomers would think that member alive. So
 /// those who would observe it, were it on the rings, and who know it dead, say
 /// so too while fewer than a majority of the places do.
+///
+/// Who died lately is looked at first, once the rings are what they are after
+/// it: where its observers died with it, doubt completed the count, and they
+/// are gone from the rings. Who missed a report can't count like that any more
+/// and has to be told by those who stand there now.
 void membership::state::keep_evidence() {
   constexpr int looked_at = 64;
   std::vector<node_id> unproved;
+  for (const auto i : std::exchange(died_.back(), {}))
+    if (const auto* m = book_.at(i);
+        m != nullptr && m->state == member_state::dead
+        && book_.lacks_evidence(self_, m->record().node))
+      unproved.push_back(m->record().node);
+  std::rotate(died_.begin(), std::prev(died_.end()), died_.end());
   for (int n = 0; n < looked_at; ++n) {
     const auto next = book_.after(evidence_at_);
     evidence_at_ = next.value_or(node_id{});

@@ -391,6 +391,9 @@ public:
   /// than what is on its way.
   bool far_apart_ = false;
   node_id evidence_at_; ///< how far `keep_evidence` has come
+  /// Who died, by digest interval, the latest first: not yet looked at for
+  /// whether that can be proved.
+  std::array<std::vector<member_book::index>, 4> died_;
   /// @}
   /// @name Joining
   /// @{
