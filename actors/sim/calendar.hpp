@@ -41,7 +41,7 @@ public:
         --size_;
         run(std::move(event));
       }
-      due.clear();
+      due = std::vector<Event>{}; // its memory too: not needed for long
       if (now_ >= end)
         return;
       if (size_ == 0) {

@@ -3,6 +3,7 @@
 #include "net/membership/verifier.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -93,7 +94,9 @@ private:
   };
   [[nodiscard]] std::uint32_t where(index observer, index subject) const;
 
-  std::vector<slot> slots_;
+  /// Grows by a few at a time: a vector takes up to thrice as much while it
+  /// does, in each of thousands of books that grow at once.
+  std::deque<slot> slots_;
   std::uint32_t free_ = none;
   number_table about_; ///< by subject: the first slot
   number_table by_;    ///< by observer
