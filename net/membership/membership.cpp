@@ -381,6 +381,8 @@ void membership::state::tick(time_point now, membership_effects& out) {
     return;
   watch(now, out);
   step_joining(now, out);
+  if (!full())
+    ask_about_newcomers(now, out);
   if (digest_at_ <= now) {
     digest_at_ = now + cfg_.digest_interval;
     std::vector<node_id> linked;
@@ -442,6 +444,8 @@ time_point membership::state::next_due() const {
   if (!running())
     return due;
   due = std::min({due, digest_at_, watch_due(), joining_due()});
+  if (!full())
+    due = std::min(due, ask_newcomers_due());
   if (!cloned_told_)
     due = std::min(due, rolled_back_at_);
   for (const auto& [node, p] : peers_)

@@ -83,9 +83,17 @@ void newcomers::make_room(std::size_t max, If which) {
 
 newcomer& newcomers::open(const node_id& node, time_point now) {
   auto [i, fresh] = all_.try_emplace(node);
-  if (fresh)
+  if (fresh) {
     i->second.since = now;
+    ask_from(i->second, now + limits_.ask_after);
+  }
   return i->second;
+}
+
+void newcomers::ask_from(newcomer& n, time_point at) {
+  n.ask_wait = limits_.ask_after;
+  n.ask_at = at;
+  ask_due_ = std::min(ask_due_, at);
 }
 
 newcomer& newcomers::wait(shared_document d, time_point now) {
@@ -109,9 +117,8 @@ newcomer& newcomers::wait(shared_document d, time_point now) {
     }
     held = &open(node, now);
     held->since = now;
-    held->ask_wait = limits_.ask_after;
     // Somebody has it as a member already: others probably too.
-    held->ask_at = held->named_by.empty() ? now + limits_.ask_after : now;
+    ask_from(*held, held->named_by.empty() ? now + limits_.ask_after : now);
   }
   held->renewed_at = now;
   held->document = std::move(d);
@@ -178,14 +185,25 @@ std::vector<node_id> newcomers::end_dials(time_point now) {
   return ended;
 }
 
-std::vector<node_id> newcomers::ask_about(time_point now) {
-  std::vector<node_id> due;
+newcomers::questions newcomers::ask(time_point now) {
+  questions due;
+  if (now < ask_due_)
+    return due;
+  ask_due_ = never;
   for (auto& [node, n] : all_) {
-    if (!n.document || now < n.ask_at)
+    if (n.in)
       continue;
-    n.ask_wait *= 2;
-    n.ask_at = now + n.ask_wait;
-    due.push_back(node);
+    if (n.ask_at <= now) {
+      const bool vouched = n.vouchers.size() >= 2;
+      if (n.document)
+        due.names.push_back(node);
+      else if (vouched)
+        due.records.push_back(node);
+      n.ask_at = now + n.ask_wait;
+      if (n.document || vouched)
+        n.ask_wait *= 2;
+    }
+    ask_due_ = std::min(ask_due_, n.ask_at);
   }
   return due;
 }

@@ -21,7 +21,7 @@ struct newcomer {
   time_point renewed_at{};
   time_point dialled_at{}; ///< last
   bool dialled = false;    ///< a link is wanted now
-  time_point ask_at{};     ///< others, whether they have it
+  time_point ask_at{};     ///< others, whether they have it, or its record
   duration ask_wait{};
   std::set<node_id> named_by;          ///< those who have it as a member
   std::vector<shared_report> vouchers; ///< one by observer at most
@@ -50,7 +50,8 @@ public:
     /// Dialled at a time, of those whom one sponsor let in, and how long.
     std::size_t dialled_max = 16;
     duration dialled_for = 5s;
-    duration ask_after = 2s; ///< unless somebody named it; doubles each time
+    /// Unless somebody named it; then when it is here twice as long, and so on.
+    duration ask_after = 1s;
   };
 
   explicit newcomers(limits l) : limits_{l} {}
@@ -79,8 +80,14 @@ public:
   /// Ends the dials whose time is over and whose sponsor's share is used up.
   /// @returns whose those were.
   std::vector<node_id> end_dials(time_point now);
-  /// Whom to ask others about now. Puts each off until it is asked again.
-  std::vector<node_id> ask_about(time_point now);
+  /// What to ask others now. Puts it off until it is to be asked again.
+  struct questions {
+    std::vector<node_id> names;   ///< those that wait: who has them?
+    std::vector<node_id> records; ///< that two vouch for, and nobody sent
+  };
+  questions ask(time_point now);
+  /// When there may be something to ask.
+  [[nodiscard]] time_point ask_due() const noexcept { return ask_due_; }
 
   /// Those that wait; first whose last dial is longest ago.
   [[nodiscard]] std::vector<node_id> waiting() const;
@@ -90,6 +97,7 @@ public:
 
 private:
   newcomer& open(const node_id& node, time_point now);
+  void ask_from(newcomer& n, time_point at);
   void drop(std::map<node_id, newcomer>::iterator i);
   template <class If>
   void make_room(std::size_t max, If which);
@@ -98,6 +106,7 @@ private:
   std::map<node_id, newcomer> all_;
   std::map<node_id, time_point> refused_; ///< until
   std::vector<node_id> dropped_;
+  time_point ask_due_ = never; ///< nobody's is earlier
 };
 
 } // namespace banyan::net

@@ -11,8 +11,9 @@ namespace banyan::net {
 namespace {
 
 constexpr std::size_t vouchers_per_frame = 64;
-constexpr duration renewal_interval = 1s;  ///< of the record of one that waits
-constexpr duration names_interval = 500ms; ///< between questions of one peer
+constexpr duration renewal_interval = 1s;   ///< of the record of one that waits
+constexpr duration names_interval = 500ms;  ///< between questions of one peer
+constexpr duration own_names_interval = 1s; ///< between questions of this node
 
 } // namespace
 
@@ -106,6 +107,15 @@ void membership::state::came_in(const node_id& node, time_point now,
   vouch_for(node);
 }
 
+/// On the rings: it is by one who would observe that node, of whom there
+/// aren't enough yet.
+bool membership::state::counts_voucher(const newcomer* of,
+                                       const report& r) const {
+  const auto places = book_.on_rings().would_observe(r.subject);
+  return std::find(places.begin(), places.end(), r.observer) != places.end()
+         && (of == nullptr || !of->in || !proved_by_vouchers(*of, places));
+}
+
 /// Whether it is a member now.
 bool membership::state::take_in_if_proved(const node_id& node, time_point now,
                                           membership_effects& out) {
@@ -185,6 +195,10 @@ void membership::state::on_vouchers(const node_id& from, const vouch_message& m,
       if (all.size() >= newcomers_.bounds().vouchers_max)
         continue;
     }
+    // While a mesh forms each newcomer is vouched for by many, who all know a
+    // few others only: what would count for nothing isn't even verified.
+    if (!full() && !join_.active() && !counts_voucher(known, r))
+      continue;
     if (!said_.allows(r.observer, now)) {
       ++counters_.reports_rationed;
       continue;
@@ -299,13 +313,36 @@ void membership::state::tend_newcomers(time_point now,
     if (!take_in_if_proved(node, now, out))
       dial_newcomer(node, now, out);
   vouch_for_recent();
-  const auto unsure = newcomers_.ask_about(now);
-  if (unsure.empty())
+  if (full()) // everybody dials it, which is sooner most often
+    ask_about_newcomers(now, out);
+}
+
+/// What was told of them and isn't enough: the rest.
+void membership::state::ask_about_newcomers(time_point now,
+                                            membership_effects& out) {
+  if (now < ask_newcomers_due())
     return;
-  name_message question{true, unsure};
-  question.nodes.resize(std::min(unsure.size(), want_ids_max));
-  for (const auto& node : linked_neighbours())
-    send(node, question, out);
+  names_sent_at_ = now;
+  const auto neighbours = linked_neighbours();
+  if (neighbours.empty())
+    return;
+  auto unsure = newcomers_.ask(now);
+  if (!unsure.names.empty()) {
+    unsure.names.resize(std::min(unsure.names.size(), want_ids_max));
+    const name_message question{true, std::move(unsure.names)};
+    for (const auto& node : neighbours)
+      send(node, question, out);
+  }
+  if (!unsure.records.empty()) {
+    // It missed their flood, and its neighbours hardly all of them.
+    unsure.records.resize(std::min(unsure.records.size(), want_ids_max));
+    send(neighbours[random_.below(neighbours.size())],
+         want_message{std::move(unsure.records), {}}, out);
+  }
+}
+
+time_point membership::state::ask_newcomers_due() const {
+  return std::max(newcomers_.ask_due(), names_sent_at_ + own_names_interval);
 }
 
 } // namespace banyan::net

@@ -341,6 +341,9 @@ public:
                      membership_effects& out);
   void drop_newcomers(membership_effects& out);
   void tend_newcomers(time_point now, membership_effects& out);
+  void ask_about_newcomers(time_point now, membership_effects& out);
+  [[nodiscard]] time_point ask_newcomers_due() const;
+  [[nodiscard]] bool counts_voucher(const newcomer* of, const report& r) const;
   [[nodiscard]] bool would_observe(const node_id& node) const;
   [[nodiscard]] std::vector<node_id> linked_neighbours() const;
 
@@ -411,6 +414,7 @@ public:
   std::uint64_t report_number_ = 0;
   std::map<node_id, member_document> waiting_; ///< for their sponsors
   newcomers newcomers_{newcomers::limits{}};
+  time_point names_sent_at_ = long_ago; ///< questions about them
   report_ration said_;
   std::map<std::uint64_t, probe> probes_;
   std::uint64_t token_ = 0;

@@ -1,5 +1,6 @@
 // Nodes that join, come back or have lost everybody, on a virtual network.
 #include "net/membership/messages.hpp"
+#include "net/membership/remembering_verifier.hpp"
 #include "tests/unit/membership/mesh.hpp"
 
 #include <gtest/gtest.h>
@@ -149,6 +150,38 @@ TEST(newcomers, all_at_once_get_to_know_each_other) {
   ASSERT_TRUE(took);
   std::printf("50 join 100 at once: one view after %.1f s\n",
               to_ms(*took) / 1000);
+}
+
+/// Counts the vouchers that are verified.
+struct counting_verifier : remembering_verifier {
+  using remembering_verifier::genuine;
+  using remembering_verifier::remembering_verifier;
+  std::size_t vouchers = 0;
+  bool genuine(const report& r, const mesh_id& mesh) override {
+    vouchers += r.down ? 0U : 1U;
+    return remembering_verifier::genuine(r, mesh);
+  }
+};
+
+TEST(newcomers, who_form_a_mesh_at_once_verify_few_vouchers) {
+  constexpr std::size_t n = 60;
+  mesh m{201};
+  const auto verify = std::make_shared<counting_verifier>(m.mesh_name());
+  m.every = [&](auto& cfg) { cfg.verify = verify; };
+  m.latency_low = 10ms; // a machine that all of them keep busy
+  m.latency_high = 100ms;
+  for (std::size_t i = 0; i < n; ++i)
+    m.add();
+  for (std::size_t i = 0; i < n; ++i) {
+    m.start(i, i == 0 ? std::nullopt : std::optional{i / 8});
+    m.run_for(10ms);
+  }
+  const auto took = m.run_until([&] { return m.agreed(); }, 30s, 100ms);
+  ASSERT_TRUE(took);
+  std::printf("%zu form a mesh: one view after %.1f s, %zu vouchers verified "
+              "by each\n",
+              n, to_ms(*took) / 1000, verify->vouchers / n);
+  EXPECT_LE(verify->vouchers / n, 5 * n);
 }
 
 TEST(returning_nodes, take_a_mesh_that_grew_much_in_pages) {

@@ -97,8 +97,25 @@ TEST_F(waiting_room, asks_others_ever_less_often) {
   room.wait(record_by(somebody()), now);
   std::size_t asked = 0;
   for (int s = 0; s < 60; ++s)
-    asked += room.ask_about(now + s * 1s).size();
-  EXPECT_EQ(asked, 4U); // after 2, 6, 14 and 30 s
+    asked += room.ask(now + s * 1s).names.size();
+  EXPECT_EQ(asked, 6U); // after 1, 2, 4, 8, 16 and 32 s
+}
+
+TEST_F(waiting_room, asks_for_the_record_of_one_that_two_vouch_for) {
+  const auto node = somebody();
+  EXPECT_EQ(room.ask_due(), never);
+  auto& n = room.spoken_of(node, now);
+  EXPECT_EQ(room.ask_due(), now + 1s);
+  n.vouchers = {voucher_by(somebody())};
+  EXPECT_TRUE(room.ask(now += 1s).records.empty());
+  n.vouchers.push_back(voucher_by(somebody()));
+  EXPECT_EQ(room.ask(now += 1s).records, std::vector{node});
+  EXPECT_TRUE(room.ask(now + 999ms).records.empty());
+  const auto due = room.ask_due();
+  EXPECT_EQ(room.ask(due).records, std::vector{node});
+  room.came_in(node, due);
+  EXPECT_TRUE(room.ask(due + 60s).records.empty());
+  EXPECT_EQ(room.ask_due(), never);
 }
 
 TEST_F(waiting_room, five_places_and_two_observers_prove) {
