@@ -234,19 +234,13 @@ void membership::state::revisit(time_point now, membership_effects& out) {
 /// those who would observe it, were it on the rings, and who know it dead, say
 /// so too while fewer than a majority of the places do.
 ///
-/// Who died lately is looked at first, once the rings are what they are after
-/// it: where its observers died with it, doubt completed the count, and they
-/// are gone from the rings. Who missed a report can't count like that any more
-/// and has to be told by those who stand there now.
+/// Who died lately is looked at too and said first, once the rings are what
+/// they are after it: where its observers died with it, doubt completed the
+/// count, and they are gone from the rings. Who missed a report can't count
+/// like that any more and has to be told by those who stand there now.
 void membership::state::keep_evidence() {
   constexpr int looked_at = 64;
-  std::vector<node_id> unproved;
-  for (const auto i : std::exchange(died_.back(), {}))
-    if (const auto* m = book_.at(i);
-        m != nullptr && m->state == member_state::dead
-        && book_.lacks_evidence(self_, m->record().node))
-      unproved.push_back(m->record().node);
-  std::rotate(died_.begin(), std::prev(died_.end()), died_.end());
+  std::vector<node_id> unproved; // the last is said first
   for (int n = 0; n < looked_at; ++n) {
     const auto next = book_.after(evidence_at_);
     evidence_at_ = next.value_or(node_id{});
@@ -258,6 +252,16 @@ void membership::state::keep_evidence() {
     if (book_.lacks_evidence(self_, *next))
       unproved.push_back(*next);
   }
+  for (const auto i : std::exchange(died_.back(), {})) {
+    const auto* m = book_.at(i);
+    if (m == nullptr || m->state != member_state::dead)
+      continue;
+    const auto& node = m->record().node; // may be there: it died twice since
+    if (book_.lacks_evidence(self_, node)
+        && std::find(unproved.begin(), unproved.end(), node) == unproved.end())
+      unproved.push_back(node);
+  }
+  std::rotate(died_.begin(), std::prev(died_.end()), died_.end());
   if (leaving_ || unproved.empty())
     return;
   // One observer's word is held about so many only: one more would push out
